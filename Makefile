@@ -1,0 +1,54 @@
+# The short way to everything. What a target does stands in scripts/.
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint fmt bench fuzz cover docs lambda clean
+
+# What `make test` runs on: plain, asan (address and undefined behaviour), tsan (threads).
+VARIANTS ?= plain asan tsan
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## install what is needed (apt, Debian 12 or 13) and build build/gwh
+	@scripts/deps.sh build
+	@scripts/build.sh build $(if $(wildcard src/main.c),gwh)
+
+run: build ## build, then show it at work on this machine
+	@scripts/demo.sh
+
+test: ## unit and end-to-end tests, plain and under the sanitizers (VARIANTS=plain for a quick run)
+	@scripts/deps.sh test
+	@scripts/test.sh $(VARIANTS)
+
+lint: ## floors, formatting, banned calls, lone headers, a clang build, shell scripts
+	@scripts/deps.sh test
+	@scripts/lint.sh
+
+fmt: ## format the C sources
+	@scripts/deps.sh test
+	@find src test bench -name '*.[ch]' -not -path '*/node_modules/*' -print0 2>/dev/null \
+		| xargs -0 -r clang-format -i
+
+bench: ## measure
+	@scripts/deps.sh test
+	@scripts/build.sh build
+	@if [ -x bench/run.sh ]; then bench/run.sh; \
+	else echo "make bench: comes with bench/run.sh, which is not written yet"; exit 1; fi
+
+cover: ## which lines of src/ the tests run
+	@scripts/deps.sh test
+	@scripts/test.sh cover
+	@.venv/bin/gcovr --root . --filter src/ --gcov-ignore-parse-errors=negative_hits.warn \
+		--print-summary build-cover
+
+fuzz: ## fuzz the parsers
+	@echo "make fuzz: comes with the fuzz targets in test/fuzz, which are not written yet"; exit 1
+
+docs: ## regenerate and check the reference pages
+	@echo "make docs: comes with docs/, which is not written yet"; exit 1
+
+lambda: ## the AWS Lambda zip
+	@echo "make lambda: comes with the AWS part, which is not written yet"; exit 1
+
+clean: ## remove what was built
+	rm -rf build build-*

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Builds each named variant and runs all tests on it: the unit tests (cmocka, by meson), then the
+# end-to-end tests (pytest), which find the binary in GWH_BIN and the variant's name in GWH_VARIANT.
+#
+#   scripts/test.sh [plain|asan|tsan|cover ...]
+#
+# Goes on after a failure, so that one run shows all; exits 1 if anything failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=second_deadlock_stack=1:halt_on_error=1
+if [ -e test/tsan.supp ]; then
+    TSAN_OPTIONS+=:suppressions=$PWD/test/tsan.supp
+fi
+
+jobs=${JOBS:-$(nproc)}
+failed=()
+
+unit_tests() {
+    local dir=$1 slower=$2 log=$1/unit.log status=0
+    "${prefix[@]}" meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$jobs" \
+        --timeout-multiplier "$slower" | tee "$log" || status=1
+    awk '/^Ok:/ { ok = $2 } /^(Fail|Timeout):/ { bad += $2 }
+         END { if (ok + bad) printf "unit: %d passed, %d failed\n", ok, bad }' "$log"
+    return $status
+}
+
+end_to_end_tests() {
+    local dir=$1 slower=$2
+    if [ ! -x "$dir/gwh" ] || ! find test/e2e -name 'test_*.py' | grep -q .; then
+        echo "test: no end-to-end tests here yet"
+        return 0
+    fi
+    GWH_BIN=$PWD/$dir/gwh "${prefix[@]}" .venv/bin/python -m pytest test/e2e -q -n "$jobs" --dist worksteal \
+        --timeout $((120 * slower)) -p no:cacheprovider
+}
+
+run_variant() {
+    local variant=$1 dir=build-$1 slower=1 started=$SECONDS prefix=()
+    [ "$variant" != plain ] || dir=build
+    case $variant in
+    asan) slower=3 ;;
+    tsan)
+        slower=5
+        # Its programs cannot start where addresses are randomised too widely.
+        ! setarch -R true 2>/dev/null || prefix=(setarch -R)
+        ;;
+    esac
+    echo "== $variant"
+    export GWH_VARIANT=$variant
+    if ! scripts/build.sh "$dir"; then
+        failed+=("$variant build")
+        return
+    fi
+    unit_tests "$dir" $slower || failed+=("$variant unit")
+    end_to_end_tests "$dir" $slower || failed+=("$variant end-to-end")
+    echo "== $variant took $((SECONDS - started)) s"
+}
+
+variants=("$@")
+[ $# -gt 0 ] || variants=(plain asan tsan)
+for variant in "${variants[@]}"; do
+    run_variant "$variant"
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'FAILED: %s\n' "${failed[@]}"
+    exit 1
+fi
