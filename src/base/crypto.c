@@ -1,0 +1,268 @@
+/* crypto.c: OpenSSL behind crypto.h, and SipHash. Owns the fetched algorithms (the process's, never
+ * freed) and one set of contexts for each thread, freed when the thread ends.
+ *
+ * These calls fail only for want of memory or of OpenSSL's default provider; no caller could go on
+ * then, so they are checked. What may fail is gw_unseal, and only by its tag. A context keeps its
+ * last key until the next call or the thread's end. */
+#include "base/crypto.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <sys/random.h>
+
+#define NONCE_BYTES 12
+#define TAG_BYTES   16
+
+struct contexts {
+    EVP_MD_CTX *sha256;
+    EVP_MAC_CTX *hmac;
+    EVP_CIPHER_CTX *block;
+    EVP_CIPHER_CTX *gcm;
+};
+
+static pthread_once_t algorithms_once = PTHREAD_ONCE_INIT;
+static pthread_key_t contexts_key; /* for its destructor alone: __thread is the faster way in */
+static EVP_MD *sha256;
+static EVP_MAC *hmac;
+static EVP_CIPHER *aes_block, *aes_gcm;
+static __thread struct contexts *contexts;
+
+static void contexts_destroy(void *ptr)
+{
+    struct contexts *c = ptr;
+
+    contexts = NULL;
+    EVP_MD_CTX_free(c->sha256);
+    EVP_MAC_CTX_free(c->hmac);
+    EVP_CIPHER_CTX_free(c->block);
+    EVP_CIPHER_CTX_free(c->gcm);
+    gw_free(c);
+}
+
+static void algorithms_fetch(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    aes_block = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
+    aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    gw_check(sha256 && hmac && aes_block && aes_gcm);
+    gw_check(pthread_key_create(&contexts_key, contexts_destroy) == 0);
+}
+
+/* The contexts are given their algorithms here, so that later calls only change the key. */
+static struct contexts *contexts_create(void)
+{
+    struct contexts *c = gw_zalloc(sizeof(*c));
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                           OSSL_PARAM_construct_end()};
+
+    pthread_once(&algorithms_once, algorithms_fetch);
+    c->sha256 = EVP_MD_CTX_new();
+    c->hmac = EVP_MAC_CTX_new(hmac);
+    c->block = EVP_CIPHER_CTX_new();
+    c->gcm = EVP_CIPHER_CTX_new();
+    gw_check(c->sha256 && c->hmac && c->block && c->gcm);
+    gw_check(EVP_MAC_CTX_set_params(c->hmac, params));
+    gw_check(EVP_EncryptInit_ex2(c->block, aes_block, NULL, NULL, NULL));
+    gw_check(EVP_EncryptInit_ex2(c->gcm, aes_gcm, NULL, NULL, NULL));
+    gw_check(pthread_setspecific(contexts_key, c) == 0);
+    return c;
+}
+
+static struct contexts *here(void)
+{
+    if (contexts == NULL)
+        contexts = contexts_create();
+    return contexts;
+}
+
+/* OpenSSL wants a pointer even where there is nothing. */
+static const unsigned char *bytes_of(struct gw_slice s)
+{
+    return (const unsigned char *)(s.ptr ? s.ptr : "");
+}
+
+void gw_sha256(struct gw_slice data, uint8_t out[GW_SHA256_BYTES])
+{
+    EVP_MD_CTX *ctx = here()->sha256;
+
+    gw_check(EVP_DigestInit_ex2(ctx, sha256, NULL));
+    gw_check(EVP_DigestUpdate(ctx, bytes_of(data), data.len));
+    gw_check(EVP_DigestFinal_ex(ctx, out, NULL));
+}
+
+void gw_hmac_sha256(struct gw_slice key, const struct gw_slice *parts, size_t count,
+                    uint8_t out[GW_SHA256_BYTES])
+{
+    EVP_MAC_CTX *ctx = here()->hmac;
+    size_t len;
+
+    gw_check(EVP_MAC_init(ctx, bytes_of(key), key.len, NULL));
+    for (size_t i = 0; i < count; i++)
+        gw_check(EVP_MAC_update(ctx, bytes_of(parts[i]), parts[i].len));
+    gw_check(EVP_MAC_final(ctx, out, &len, GW_SHA256_BYTES) && len == GW_SHA256_BYTES);
+}
+
+void gw_hkdf_sha256(struct gw_slice key, struct gw_slice salt, struct gw_slice info,
+                    uint8_t out[32])
+{
+    uint8_t extracted[GW_SHA256_BYTES];
+    struct gw_slice first_block[] = {info, GW_SLICE("\x01")};
+
+    gw_hmac_sha256(salt, &key, 1, extracted);
+    gw_hmac_sha256((struct gw_slice){(char *)extracted, sizeof(extracted)}, first_block, 2, out);
+    gw_wipe(extracted, sizeof(extracted));
+}
+
+static void aes_block_crypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16],
+                            int is_encrypting)
+{
+    EVP_CIPHER_CTX *ctx = here()->block;
+    int len;
+
+    gw_check(EVP_CipherInit_ex2(ctx, NULL, key, NULL, is_encrypting, NULL));
+    gw_check(EVP_CIPHER_CTX_set_padding(ctx, 0));
+    gw_check(EVP_CipherUpdate(ctx, out, &len, in, GW_AES_BLOCK) && len == GW_AES_BLOCK);
+}
+
+void gw_aes_block_encrypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16])
+{
+    aes_block_crypt(key, in, out, 1);
+}
+
+void gw_aes_block_decrypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16])
+{
+    aes_block_crypt(key, in, out, 0);
+}
+
+/* Sets key and nonce, feeds the AAD, and turns in.len bytes into as many. */
+static EVP_CIPHER_CTX *gcm_crypt(const uint8_t key[32], const uint8_t *nonce, struct gw_slice aad,
+                                 struct gw_slice in, uint8_t *out, int is_encrypting)
+{
+    EVP_CIPHER_CTX *ctx = here()->gcm;
+    int len;
+
+    gw_check(in.len <= INT_MAX && aad.len <= INT_MAX);
+    gw_check(EVP_CipherInit_ex2(ctx, NULL, key, nonce, is_encrypting, NULL));
+    if (aad.len > 0)
+        gw_check(EVP_CipherUpdate(ctx, NULL, &len, bytes_of(aad), (int)aad.len));
+    if (in.len > 0)
+        gw_check(EVP_CipherUpdate(ctx, out, &len, bytes_of(in), (int)in.len));
+    return ctx;
+}
+
+void gw_seal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out)
+{
+    uint8_t *text = out + NONCE_BYTES;
+    int len;
+
+    gw_random_bytes(out, NONCE_BYTES);
+    EVP_CIPHER_CTX *ctx = gcm_crypt(key, out, aad, in, text, 1);
+    gw_check(EVP_CipherFinal_ex(ctx, text + in.len, &len));
+    gw_check(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, text + in.len));
+}
+
+bool gw_unseal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out)
+{
+    uint8_t tag[TAG_BYTES];
+    uint8_t none[TAG_BYTES];
+    int len;
+
+    if (in.len < GW_SEAL_OVERHEAD)
+        return false;
+    struct gw_slice text = {in.ptr + NONCE_BYTES, in.len - GW_SEAL_OVERHEAD};
+    memcpy(tag, text.ptr + text.len, TAG_BYTES);
+    EVP_CIPHER_CTX *ctx = gcm_crypt(key, bytes_of(in), aad, text, out, 0);
+    gw_check(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag));
+    if (EVP_CipherFinal_ex(ctx, none, &len))
+        return true;
+    ERR_clear_error(); /* else the thread's next TLS call would take it for its own */
+    if (text.len > 0)
+        gw_wipe(out, text.len);
+    return false;
+}
+
+static uint64_t load_le(const uint8_t *bytes, size_t len)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < len; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
+static uint64_t rotl(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static void sip_rounds(uint64_t v[4], int count)
+{
+    for (; count > 0; count--) {
+        v[0] += v[1];
+        v[2] += v[3];
+        v[1] = rotl(v[1], 13) ^ v[0];
+        v[3] = rotl(v[3], 16) ^ v[2];
+        v[0] = rotl(v[0], 32) + v[3];
+        v[2] += v[1];
+        v[1] = rotl(v[1], 17) ^ v[2];
+        v[3] = rotl(v[3], 21) ^ v[0];
+        v[2] = rotl(v[2], 32);
+    }
+}
+
+static void sip_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_rounds(v, 2);
+    v[0] ^= word;
+}
+
+uint64_t gw_siphash(const uint8_t key[16], struct gw_slice data)
+{
+    uint64_t k0 = load_le(key, 8), k1 = load_le(key + 8, 8);
+    uint64_t v[4] = {k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+                     k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)};
+    const uint8_t *bytes = bytes_of(data);
+    size_t whole = data.len / 8 * 8;
+
+    for (size_t at = 0; at < whole; at += 8)
+        sip_word(v, load_le(bytes + at, 8));
+    sip_word(v, load_le(bytes + whole, data.len - whole) | (uint64_t)data.len << 56);
+    v[2] ^= 0xFF;
+    sip_rounds(v, 4);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void gw_random_bytes(void *out, size_t len)
+{
+    uint8_t *at = out;
+
+    while (len > 0) {
+        ssize_t got = getrandom(at, len, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        gw_check(got > 0);
+        at += got;
+        len -= (size_t)got;
+    }
+}
+
+bool gw_equal_secret(struct gw_slice a, struct gw_slice b)
+{
+    return a.len == b.len && CRYPTO_memcmp(bytes_of(a), bytes_of(b), a.len) == 0;
+}
+
+void gw_wipe(void *ptr, size_t len)
+{
+    OPENSSL_cleanse(ptr, len);
+}
