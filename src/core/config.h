@@ -1,0 +1,135 @@
+/* config.h: what one client (appId) wants for one eventType. Pure. CONTRACT section 2.
+ *
+ * A config is immutable: a change makes a new one with a higher version. A snapshot holds all
+ * configs of one app at one moment; both are shared between threads by reference count.
+ *
+ * A *lane* is what a delivery waits in: (config, default target) or (config, workflow URL). Its
+ * number is given by the store when the config is written, lives with the config and is never used
+ * again. A new webhookUrl re-points the default lane and touches no row. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "core/retry.h"
+#include "core/sign.h"
+#include "core/url.h"
+
+#include <stdatomic.h>
+
+#define GW_CONFIG_HEADERS_MAX        32
+#define GW_CONFIG_HEADER_BYTES_MAX   8192 /* names and values, in all */
+#define GW_CONFIG_WORKFLOWS_MAX      100
+#define GW_CONFIG_WORKFLOW_URLS_MAX  20
+#define GW_CONFIG_BODY_BYTES_MAX     (256 * 1024) /* of a request that sets one */
+#define GW_CONFIG_IN_FLIGHT_DEFAULT  16
+#define GW_CONFIG_IN_FLIGHT_MAX      1000
+
+struct gw_config_header {
+    struct gw_slice name, value;
+    const char *line; /* "name: value" */
+};
+
+/* A lane and where it leads now. */
+struct gw_route {
+    uint64_t lane; /* 0 until the store has given it */
+    struct gw_url url;
+};
+
+struct gw_workflow {
+    struct gw_slice id;
+    const size_t *routes; /* indexes into gw_config.routes */
+    size_t route_count;
+};
+
+struct gw_config {
+    atomic_uint refs;
+    struct gw_arena arena; /* everything below lives here */
+    struct gw_slice app_id, event_type;
+    uint64_t version; /* 1, 2, …; grows by one with each change */
+    bool is_active;
+    bool delete_app_id;
+    struct gw_slice product; /* ptr NULL = none */
+    struct gw_config_header *headers;
+    size_t header_count;
+    struct gw_route *routes; /* [0] is the default target; then one for each workflow URL */
+    size_t route_count;
+    struct gw_workflow *workflows;
+    size_t workflow_count;
+    struct gw_retry retry;
+    bool retry_is_default;
+    uint32_t max_in_flight;
+    struct gw_secret secrets[2]; /* newest first; the second signs until its until_ms */
+    size_t secret_count;
+    int64_t created_ms, updated_ms;
+};
+
+struct gw_config *gw_config_ref(struct gw_config *config);
+void gw_config_unref(struct gw_config *config); /* wipes secrets when it was the last */
+
+/* ── From and to the API ───────────────────────────────────────────────────────────────────── */
+
+struct gw_config_change {
+    struct gw_slice json;   /* the request body */
+    struct gw_slice app_id; /* in: scope of the caller, {0} = any. out: as the body says */
+    const struct gw_guard *guard;
+    int64_t now_ms;
+    int64_t overlap_ms;     /* how long an old secret signs beside a new one: 24 h */
+    uint8_t random[32];     /* for a new secret */
+};
+
+/* Only the pair a request body speaks of, for looking up the current config; all other checks are
+ * the two functions' below. Slices in the arena. */
+enum gw_err gw_config_key_parse(struct gw_slice json, struct gw_arena *arena,
+                                struct gw_slice *app_id, struct gw_slice *event_type,
+                                struct gw_error *error);
+
+/* A new config out of a create request: version 1, defaults for what is missing or null, a new
+ * secret. All lanes are 0. refs = 1. */
+enum gw_err gw_config_create(struct gw_config **config, const struct gw_config_change *change,
+                             struct gw_error *error);
+
+/* The config after a PATCH (RFC 7396; null removes): version + 1, lanes of URLs that stay are
+ * kept. *secret_made: a rotation happened and the answer must show the secret. */
+enum gw_err gw_config_patch(struct gw_config **config, const struct gw_config *current,
+                            const struct gw_config_change *change, bool *secret_made,
+                            struct gw_error *error);
+
+/* The JSON object of an answer: all fields with defaults shown, `version createdAt updatedAt`,
+ * `secret` masked unless `show_secret`; header values of authorization and *-key|token|secret
+ * masked always. */
+void gw_config_render(const struct gw_config *config, bool show_secret, struct gw_buf *out);
+
+/* ── From and to the store ─────────────────────────────────────────────────────────────────── */
+
+/* Everything, secrets and lanes included, as JSON; and back. */
+void gw_config_encode(const struct gw_config *config, struct gw_buf *out);
+enum gw_err gw_config_decode(struct gw_config **config, struct gw_slice json,
+                             struct gw_error *error);
+
+/* ── Snapshots ─────────────────────────────────────────────────────────────────────────────── */
+
+struct gw_snapshot {
+    atomic_uint refs;
+    uint64_t revision; /* of the app: grows with each change of any of its configs */
+    char *app_id;
+    struct gw_config **configs; /* sorted by event_type, bytewise */
+    size_t config_count;
+};
+
+/* Takes over one reference of each config. `configs` may be in any order; the array is copied. */
+struct gw_snapshot *gw_snapshot_create(struct gw_slice app_id, uint64_t revision,
+                                       struct gw_config **configs, size_t count);
+struct gw_snapshot *gw_snapshot_ref(struct gw_snapshot *snapshot);
+void gw_snapshot_unref(struct gw_snapshot *snapshot);
+
+/* The config of exactly that eventType; NULL. */
+struct gw_config *gw_snapshot_config(const struct gw_snapshot *snapshot,
+                                     struct gw_slice event_type);
+
+/* Where a lane leads now. False: it leads nowhere any more, and what waits in it is cancelled. */
+bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane,
+                      struct gw_config **config, const struct gw_route **route);
+
+/* The smallest maxInFlight of the app's configs that lead to that URL. */
+uint32_t gw_snapshot_in_flight(const struct gw_snapshot *snapshot, struct gw_slice url);

@@ -1,0 +1,29 @@
+/* event.h: what a producer reports, read out of its JSON. Pure.
+ *
+ * The body's bytes are never changed here; the fields are decoded copies in the arena. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+
+#define GW_EVENT_DEPTH_MAX 64
+#define GW_NAME_BYTES_MAX  256 /* appId, eventType and every other id, in UTF-8 */
+
+struct gw_event {
+    struct gw_slice body; /* the producer's bytes, all of them */
+    /* decoded; ptr NULL = absent */
+    struct gw_slice app_id, event_type;
+    struct gw_slice event_id, transaction_id, workflow_id, event_time;
+};
+
+/* Reads one event: a JSON object in UTF-8, no duplicate top-level key (after unescaping), depth
+ * at most 64; `appId` and `eventType` 1-256 printable characters; `eventId`, `transactionId`,
+ * `workflowId` and `eventTime`, when there, strings of at most 256 bytes (numbers are refused:
+ * the error names the field). JSON null in an optional field = absent. GW_ERR_INVALID otherwise.
+ * `body` must outlive the event. */
+enum gw_err gw_event_parse(struct gw_event *event, struct gw_slice body, struct gw_arena *arena,
+                           struct gw_error *error);
+
+/* 1-256 bytes of UTF-8 without control characters. Used for appId, eventType, ids everywhere;
+ * `field` is for the error text. */
+enum gw_err gw_name_check(const char *field, struct gw_slice value, struct gw_error *error);

@@ -1,0 +1,24 @@
+/* retry.h: the only place that computes a future time. Pure. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GW_RETRY_STEPS_MAX 24
+#define GW_RETRY_STEP_MAX_S 43200 /* 12 h */
+
+/* A config's `retry`: seconds between attempts, and the time one attempt may take. */
+struct gw_retry {
+    uint32_t schedule_s[GW_RETRY_STEPS_MAX];
+    size_t count;
+    uint32_t timeout_ms; /* 1 000-30 000 */
+};
+
+/* 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h; 15 s an attempt. */
+extern const struct gw_retry gw_retry_default;
+
+/* When the attempt after failure number `step` (0 = the first try failed) is due: now + the
+ * schedule's step, jittered by ±20 % with `random` (uniform in all 32 bits), but not before now +
+ * retry_after_ms. GW_NEVER when the schedule is used up. */
+int64_t gw_retry_next_ms(const struct gw_retry *retry, uint32_t step, int64_t retry_after_ms,
+                         int64_t now_ms, uint32_t random);

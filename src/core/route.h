@@ -1,0 +1,18 @@
+/* route.h: an event and a snapshot in, the lanes out. Pure. Routing is decided once, at intake. */
+#pragma once
+
+#include "core/config.h"
+#include "core/message.h"
+
+#define GW_LANES_MAX GW_CONFIG_WORKFLOW_URLS_MAX
+
+struct gw_routing {
+    enum gw_skip skip; /* not NONE: count is 0 */
+    struct gw_config *config; /* not referenced; the snapshot's. NULL with no_config */
+    const struct gw_route *routes[GW_LANES_MAX];
+    size_t count;
+};
+
+/* The config of the event's type, else of "*". Its workflow's URLs when the event's workflowId is
+ * a key of `workflows`, instead of webhookUrl. */
+struct gw_routing gw_route(const struct gw_snapshot *snapshot, const struct gw_event *event);

@@ -1,0 +1,32 @@
+/* sqlite.h: both ports on SQLite files in one directory. One process at a time (directory lock).
+ *
+ *   DIR/lock            flock()ed while open
+ *   DIR/main.db         configs, lanes, target health, the list of segments, keys for ids
+ *   DIR/00000001.seg    events, deliveries and attempts: one segment for now
+ *
+ * One writer thread commits groups; a second thread checkpoints; looking and loading run on the
+ * loops' thread pools with read-only connections. */
+#pragma once
+
+#include "store/store.h"
+
+struct gw_sqlite;
+
+struct gw_sqlite_options {
+    const char *dir;           /* made when missing (mode 0700) */
+    size_t queue_max;          /* accepts waiting for a commit; more are GW_ERR_BUSY */
+    size_t group_max;          /* operations in one commit */
+    int64_t disk_reserve_bytes; /* below it: GW_ERR_FULL for accepts */
+    size_t cache_bytes;        /* SQLite's, of the writer */
+};
+
+/* GW_ERR_LOCKED, GW_ERR_SCHEMA (written by a newer version), GW_ERR_IO, GW_ERR_CORRUPT: `error`
+ * names the file. `env` is used to start threads. */
+enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_env *env,
+                           struct gw_sqlite **sqlite, struct gw_error *error);
+struct gw_ledger *gw_sqlite_ledger(struct gw_sqlite *sqlite);
+struct gw_configs *gw_sqlite_configs(struct gw_sqlite *sqlite);
+
+/* Commits what is queued, stops the threads, closes. No operation may be started any more; all
+ * completions have been posted when it returns. Blocks. */
+void gw_sqlite_close(struct gw_sqlite *sqlite);

@@ -1,0 +1,305 @@
+/* store.h: the two ports behind which a backend keeps everything: `ledger` (events, deliveries,
+ * attempts) and `configs`. Backends: SQLite (sqlite*.c), memory (memory.c, for simulation and
+ * tests), later DynamoDB.
+ *
+ * What every backend keeps, and the contract suite checks:
+ *  1. Each operation completes exactly once: op->done is called on op->env's loop, never inside the
+ *     call. The completions of one env come in the order in which the backend did them.
+ *  2. The operation's memory stays with the caller until then, and is the caller's again in done.
+ *  3. Each has a deadline; once it has passed, an operation not begun completes with
+ *     GW_ERR_TIMEOUT, and nothing was done.
+ *  4. Backends never sleep and never retry: errors of class "again" say after how long.
+ *  5. What may be repeated is keyed: accept by (appId, eventId), settle by its write id, add by its
+ *     key. Repeating one does nothing and answers like the first time.
+ *  6. GW_OK means: on stable storage.
+ *
+ * Any thread may start an operation. */
+#pragma once
+
+#include "core/attempt.h"
+#include "core/config.h"
+#include "core/delivery.h"
+#include "core/message.h"
+#include "sys/env.h"
+
+/* ── Operations ────────────────────────────────────────────────────────────────────────────── */
+
+struct gw_op {
+    /* in */
+    struct gw_env *env; /* where `done` runs */
+    void (*done)(struct gw_op *op);
+    int64_t deadline_us; /* of env's monotonic clock; 0 = none */
+    /* out */
+    enum gw_err err;
+    int64_t again_ms; /* with an error of class "again": not before */
+    /* the backend's, until done */
+    struct gw_msg msg;
+    int kind;
+};
+
+/* ── Ledger: writing ───────────────────────────────────────────────────────────────────────── */
+
+/* New deliveries on their way to the shard that owns the app. Made by whoever accepts, posted by
+ * the backend after the commit, in the order of completions, and the owner's from then on. When
+ * nothing is to be delivered (an error, a skip, a duplicate) it stays with the caller. */
+struct gw_offer {
+    struct gw_msg msg;     /* msg.run set by the caller */
+    struct gw_env *env;    /* the owner's */
+    void *owner;           /* the caller's, untouched */
+    struct gw_message *message; /* a reference of its own; the body may ride along or be dropped */
+    size_t count;
+    struct gw_delivery deliveries[]; /* filled by the backend; room for all lanes */
+};
+
+/* Stores the event and one delivery for each lane in one transaction. */
+struct gw_accept {
+    struct gw_op op;
+    /* in */
+    struct gw_message *message; /* its id is set on success when it is new */
+    const uint64_t *lanes;      /* none when message->skip says why */
+    size_t lane_count;
+    int64_t dedupe_ms;      /* a routed event with this (appId, eventId) accepted within it: existing */
+    struct gw_offer *offer; /* may be NULL when lane_count is 0 */
+    /* out */
+    bool existing; /* nothing was stored: this is the first one's */
+    bool payload_differs;
+    struct gw_id message_id; /* of the new or the existing event */
+    struct gw_delivery deliveries[GW_CONFIG_WORKFLOW_URLS_MAX];
+    size_t delivery_count; /* new: one for each lane, in order. existing: its own, as they stand */
+    bool offered;          /* the offer was posted and is the owner's */
+};
+
+/* One more delivery of a stored event for each lane: what a replay does. Repeating the same
+ * (message, key, lane) adds nothing and answers the first one. */
+struct gw_add {
+    struct gw_op op;
+    struct gw_id message_id;
+    struct gw_slice key; /* names the job; <= 64 bytes */
+    const uint64_t *lanes;
+    size_t lane_count;
+    int64_t now_ms;
+    struct gw_offer *offer; /* as in accept; its message is the caller's business */
+    struct gw_delivery deliveries[GW_CONFIG_WORKFLOW_URLS_MAX];
+    size_t delivery_count;
+    bool offered;
+};
+
+/* Before a POST. Nobody else gets a write id for this delivery until the lease ends or settle. */
+struct gw_claim {
+    struct gw_op op;
+    struct gw_delivery delivery; /* as the caller knows it */
+    int64_t lease_ms;
+    uint64_t write_id; /* out; settle must show it */
+};
+
+/* Stores an attempt and the delivery's next state in one transaction.
+ * GW_ERR_STALE: the write id is not the current one; nothing was stored.
+ * GW_ERR_NOT_FOUND: the delivery is not open (and this was not its settle). */
+struct gw_settle {
+    struct gw_op op;
+    uint64_t write_id;
+    const struct gw_attempt *attempt; /* NULL: ended without one (cancelled) */
+    struct gw_delivery next;          /* the state after it */
+};
+
+/* A manual retry, made durable: see gw_delivery_retry(). The delivery is posted to the owner's env
+ * in an offer of one (without its message). GW_ERR_CONFLICT: delivered or cancelled. */
+struct gw_retry_op {
+    struct gw_op op;
+    struct gw_id delivery_id;
+    int64_t now_ms;
+    struct gw_offer *offer; /* room for one */
+    struct gw_delivery delivery; /* out: as it is now; with CONFLICT, as it stands */
+    bool offered;
+};
+
+/* ── Ledger: what is open ──────────────────────────────────────────────────────────────────── */
+
+struct gw_open_lane {
+    uint64_t lane;
+    struct gw_slice app_id;
+};
+
+/* All lanes in which something is open; asked once, at the start. */
+struct gw_open_lanes {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_open_lane *lanes; /* out, in the arena */
+    size_t count;
+};
+
+/* The open deliveries of a lane behind a mark, in the order (due_ms, order). Read between commits
+ * and completed in order with accepts and settles: what it shows is what their completions said. */
+struct gw_refill {
+    struct gw_op op;
+    uint64_t lane;
+    int64_t after_due_ms; /* the mark; INT64_MIN = from the beginning */
+    uint64_t after_order;
+    struct gw_delivery *deliveries; /* out: caller's room for `max` */
+    size_t max;
+    size_t count;
+    bool complete; /* nothing is open behind these */
+};
+
+/* The message with its body, for an attempt.
+ * GW_ERR_GONE, GW_ERR_CHANGED: the payload is no more, or is another. */
+struct gw_load {
+    struct gw_op op;
+    struct gw_id message_id;
+    struct gw_message *message; /* out: a reference of the caller's */
+};
+
+/* ── Ledger: looking ───────────────────────────────────────────────────────────────────────── */
+
+struct gw_row {
+    struct gw_delivery delivery;
+    const struct gw_message *message; /* in the arena, without body; no reference */
+    struct gw_slice log; /* packed attempts */
+};
+
+struct gw_event_row {
+    const struct gw_message *message; /* in the arena; body only when asked for */
+    struct gw_row *rows;
+    size_t count;
+};
+
+enum gw_find_key { GW_FIND_MESSAGE, GW_FIND_DELIVERY, GW_FIND_EVENT_ID, GW_FIND_TRANSACTION_ID };
+
+/* Events with their deliveries, newest first. By delivery: the event it belongs to, whole. */
+struct gw_find {
+    struct gw_op op;
+    struct gw_arena *arena;
+    enum gw_find_key key;
+    struct gw_id id;        /* MESSAGE, DELIVERY */
+    struct gw_slice app_id; /* len 0 = any app */
+    struct gw_slice text;   /* EVENT_ID, TRANSACTION_ID */
+    bool with_body;
+    size_t max; /* events, <= 100 */
+    struct gw_event_row *events; /* out, in the arena; none found: count 0, GW_OK */
+    size_t count;
+};
+
+#define GW_LIST_MAX 250
+
+/* Deliveries, newest event first. Bounded work: a page may hold fewer than `max` and still have a
+ * next one. Filters with len 0 / 0 / -1 do not filter. */
+struct gw_list_op {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice app_id, event_type, event_id, transaction_id;
+    int state; /* enum gw_delivery_state, or -1 */
+    int64_t from_ms, to_ms; /* of the event's accept: from <= t < to; 0 = open */
+    struct gw_slice cursor; /* of an earlier page; len 0 = the first */
+    size_t max;
+    struct gw_row *rows; /* out, in the arena */
+    size_t count;
+    struct gw_slice next; /* ptr NULL = the end */
+};
+
+/* Totals for metrics and readiness. */
+struct gw_ledger_state {
+    bool accepting;       /* false: no events are taken; `why` says it */
+    const char *why;      /* literal */
+    uint64_t open;        /* deliveries pending in the ledger */
+    uint64_t commits;     /* groups */
+    uint64_t commit_us;   /* spent in them */
+    uint64_t operations;  /* in them */
+    uint64_t queued;      /* waiting for the next group */
+};
+
+/* ── Ledger: health of targets ─────────────────────────────────────────────────────────────── */
+
+struct gw_health {
+    struct gw_slice app_id, url;
+    struct gw_slice json; /* opaque to the store, <= 1 KiB */
+};
+
+struct gw_health_save {
+    struct gw_op op;
+    struct gw_health health; /* json.len 0 = forget it */
+};
+
+struct gw_health_load {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice app_id; /* len 0 = all */
+    struct gw_health *items; /* out, in the arena */
+    size_t count;
+};
+
+/* ── The ledger port ───────────────────────────────────────────────────────────────────────── */
+
+struct gw_ledger;
+
+struct gw_ledger_ops {
+    void (*accept)(struct gw_ledger *ledger, struct gw_accept *op);
+    void (*add)(struct gw_ledger *ledger, struct gw_add *op);
+    void (*claim)(struct gw_ledger *ledger, struct gw_claim *op);
+    void (*settle)(struct gw_ledger *ledger, struct gw_settle *op);
+    void (*retry)(struct gw_ledger *ledger, struct gw_retry_op *op);
+    void (*open_lanes)(struct gw_ledger *ledger, struct gw_open_lanes *op);
+    void (*refill)(struct gw_ledger *ledger, struct gw_refill *op);
+    void (*load)(struct gw_ledger *ledger, struct gw_load *op);
+    void (*find)(struct gw_ledger *ledger, struct gw_find *op);
+    void (*list)(struct gw_ledger *ledger, struct gw_list_op *op);
+    void (*health_save)(struct gw_ledger *ledger, struct gw_health_save *op);
+    void (*health_load)(struct gw_ledger *ledger, struct gw_health_load *op);
+    struct gw_ledger_state (*state)(struct gw_ledger *ledger); /* any thread, at once */
+};
+
+struct gw_ledger {
+    const struct gw_ledger_ops *ops;
+};
+
+/* ── The configs port ──────────────────────────────────────────────────────────────────────── */
+
+/* The snapshot of one app; of an unknown app: one without configs. */
+struct gw_config_load {
+    struct gw_op op;
+    struct gw_slice app_id;
+    struct gw_snapshot *snapshot; /* out: a reference of the caller's */
+};
+
+/* Writes a config if the stored one has the version it was made from. Gives its new lanes their
+ * numbers. GW_ERR_EXISTS (create: it is there), GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
+struct gw_config_put {
+    struct gw_op op;
+    struct gw_config *config; /* lanes of 0 are filled in before anybody else sees it */
+    uint64_t expected_version; /* 0 = must not exist */
+    struct gw_slice actor;     /* who: for the history */
+    struct gw_snapshot *snapshot; /* out: of the app, with the change; the caller's reference */
+};
+
+/* Removes it, its lanes with it. expected_version 0 = any. */
+struct gw_config_remove {
+    struct gw_op op;
+    struct gw_slice app_id, event_type;
+    uint64_t expected_version;
+    struct gw_slice actor;
+    struct gw_snapshot *snapshot; /* out */
+};
+
+/* Configs of all apps in the order (appId, eventType). */
+struct gw_config_list {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice app_id; /* len 0 = all */
+    struct gw_slice after_app_id, after_event_type; /* of the page before; len 0 = first page */
+    size_t max;
+    struct gw_config **configs; /* out, in the arena: references of the caller's */
+    size_t count;
+    bool more;
+};
+
+struct gw_configs;
+
+struct gw_configs_ops {
+    void (*load)(struct gw_configs *configs, struct gw_config_load *op);
+    void (*put)(struct gw_configs *configs, struct gw_config_put *op);
+    void (*remove)(struct gw_configs *configs, struct gw_config_remove *op);
+    void (*list)(struct gw_configs *configs, struct gw_config_list *op);
+};
+
+struct gw_configs {
+    const struct gw_configs_ops *ops;
+};
