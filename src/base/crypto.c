@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/core_names.h>
@@ -17,6 +18,7 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <sys/random.h>
+#include <threads.h>
 
 #define NONCE_BYTES 12
 #define TAG_BYTES   16
@@ -29,7 +31,7 @@ struct contexts {
 };
 
 static pthread_once_t algorithms_once = PTHREAD_ONCE_INIT;
-static pthread_key_t contexts_key; /* for its destructor alone: __thread is the faster way in */
+static tss_t contexts_key; /* for its destructor alone: __thread is the faster way in */
 static EVP_MD *sha256;
 static EVP_MAC *hmac;
 static EVP_CIPHER *aes_block, *aes_gcm;
@@ -54,7 +56,7 @@ static void algorithms_fetch(void)
     aes_block = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
     aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     gw_check(sha256 && hmac && aes_block && aes_gcm);
-    gw_check(pthread_key_create(&contexts_key, contexts_destroy) == 0);
+    gw_check(tss_create(&contexts_key, contexts_destroy) == thrd_success);
 }
 
 /* The contexts are given their algorithms here, so that later calls only change the key. */
@@ -74,7 +76,7 @@ static struct contexts *contexts_create(void)
     gw_check(EVP_MAC_CTX_set_params(c->hmac, params));
     gw_check(EVP_EncryptInit_ex2(c->block, aes_block, NULL, NULL, NULL));
     gw_check(EVP_EncryptInit_ex2(c->gcm, aes_gcm, NULL, NULL, NULL));
-    gw_check(pthread_setspecific(contexts_key, c) == 0);
+    gw_check(tss_set(contexts_key, c) == thrd_success);
     return c;
 }
 
@@ -191,13 +193,13 @@ bool gw_unseal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, u
     return false;
 }
 
+/* Up to eight bytes, as little-endian. */
 static uint64_t load_le(const uint8_t *bytes, size_t len)
 {
     uint64_t value = 0;
 
-    for (size_t i = 0; i < len; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
+    memcpy(&value, bytes, len);
+    return le64toh(value);
 }
 
 static uint64_t rotl(uint64_t x, int bits)
