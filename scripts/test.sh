@@ -4,16 +4,27 @@
 #
 #   scripts/test.sh [plain|asan|tsan|cover ...]
 #
-# Goes on after a failure, so that one run shows all; exits 1 if anything failed.
+# What a sanitizer finds fails the run even where no test looks: each process writes its report to a
+# file. Goes on after a failure, so that one run shows all; exits 1 if anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=1
-export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-export TSAN_OPTIONS=second_deadlock_stack=1:halt_on_error=1
-if [ -e test/tsan.supp ]; then
-    TSAN_OPTIONS+=:suppressions=$PWD/test/tsan.supp
-fi
+sanitizer_options() {
+    local report=log_path=$PWD/$1/report
+    rm -f "$1"/report.*
+    export ASAN_OPTIONS=$report:abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+    export UBSAN_OPTIONS=$report:halt_on_error=1:print_stacktrace=1
+    export TSAN_OPTIONS=$report:halt_on_error=1:second_deadlock_stack=1
+    if [ -e test/tsan.supp ]; then
+        TSAN_OPTIONS+=:suppressions=$PWD/test/tsan.supp
+    fi
+}
+
+sanitizer_reports() {
+    compgen -G "$1/report.*" >/dev/null || return 0
+    head -n 60 "$1"/report.*
+    return 1
+}
 
 jobs=${JOBS:-$(nproc)}
 failed=()
@@ -50,12 +61,14 @@ run_variant() {
     esac
     echo "== $variant"
     export GWH_VARIANT=$variant
+    sanitizer_options "$dir"
     if ! scripts/build.sh "$dir"; then
         failed+=("$variant build")
         return
     fi
     unit_tests "$dir" $slower || failed+=("$variant unit")
     end_to_end_tests "$dir" $slower || failed+=("$variant end-to-end")
+    sanitizer_reports "$dir" || failed+=("$variant sanitizer")
     echo "== $variant took $((SECONDS - started)) s"
 }
 
