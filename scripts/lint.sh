@@ -17,7 +17,7 @@ check() {
 }
 
 c_files() {
-    find src test bench -name '*.[ch]' -not -path '*/node_modules/*' -print0 2>/dev/null
+    find src test bench -name '*.[ch]' -not -path '*/node_modules/*' -print0 2>/dev/null || true
 }
 
 formatted() {
@@ -25,8 +25,8 @@ formatted() {
 }
 
 shell_scripts() {
-    find scripts .ci bench test \( -name '*.sh' -o -path .ci/run \) -not -path '*/node_modules/*' \
-        -print0 2>/dev/null | xargs -0 -r shellcheck
+    { find scripts .ci bench test \( -name '*.sh' -o -path .ci/run \) -not -path '*/node_modules/*' \
+        -print0 2>/dev/null || true; } | xargs -0 -r shellcheck
 }
 
 check "the checks themselves" python3 -B scripts/lint_test.py --quiet
