@@ -12,7 +12,7 @@ exec 9<scripts/deps.sh
 flock 9 # one at a time in this tree
 
 build_packages=(
-    gcc make meson ninja-build pkg-config
+    gcc libc6-dev make meson ninja-build pkg-config
     libuv1-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev
     libc-ares-dev libllhttp-dev libyyjson-dev
     ca-certificates
