@@ -1,0 +1,43 @@
+/* attempt.h: one attempt: claim, load, resolve, guard, sign, POST, classify; then settle.c.
+ * The drawing is at the top of attempt.c. */
+#pragma once
+
+#include "flow/schedule.h"
+
+struct gw_flight {
+    struct gw_shard *shard;
+    struct gw_pending *pending;
+    struct gw_list link; /* of the shard's flights */
+    enum gw_flight_stage {
+        GW_FLIGHT_CLAIM,
+        GW_FLIGHT_LOAD,
+        GW_FLIGHT_RESOLVE,
+        GW_FLIGHT_POST,
+        GW_FLIGHT_SETTLE,
+    } stage;
+    struct gw_arena arena;
+    struct gw_snapshot *snapshot; /* the attempt keeps the one it began with */
+    struct gw_config *config;
+    const struct gw_route *route;
+    struct gw_slice body; /* as it is sent */
+    int64_t begun_us;     /* monotonic */
+    int64_t retry_after_ms;
+    struct gw_attempt record;
+    struct gw_delivery next;
+    /* one of these is under way at a time, by stage */
+    struct gw_claim claim;
+    struct gw_load load;
+    struct gw_resolve resolve;
+    struct gw_http_call call;
+    struct gw_settle settle;
+    struct gw_timer again;
+};
+
+/* Starts an attempt of a delivery that was taken from its lane; ends in gw_schedule_landed(). */
+void gw_attempt_start(struct gw_shard *shard, struct gw_pending *pending);
+
+/* Cancels what waits for the outside world; what waits for the ledger goes on. */
+void gw_attempt_cut(struct gw_flight *flight);
+
+/* For settle.c: the flight is over. */
+void gw_attempt_free(struct gw_flight *flight);

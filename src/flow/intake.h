@@ -1,0 +1,44 @@
+/* intake.h: takes an event: parse, route, accept. Told yes only when it is on stable storage. */
+#pragma once
+
+#include "flow/shard.h"
+
+struct gw_intake_delivery {
+    struct gw_id id;
+    struct gw_slice url; /* without its query */
+};
+
+struct gw_intake {
+    /* in; body and scope must live until done */
+    struct gw_slice body;
+    struct gw_slice scope; /* the app the caller may speak for; len 0 = any */
+    void (*done)(struct gw_intake *intake);
+
+    /* out */
+    enum gw_err err; /* INVALID: error says what. CONFLICT: another app than the scope.
+                        BUSY, FULL, STOPPED, UNAVAILABLE, IO …: not stored, try again */
+    struct gw_error error;
+    int64_t again_ms;
+    struct gw_id id;
+    struct gw_slice event_id; /* ptr NULL = the event has none */
+    bool duplicate;
+    bool payload_differs;
+    enum gw_skip skip;
+    struct gw_intake_delivery deliveries[GW_LANES_MAX];
+    size_t delivery_count; /* 0 for a duplicate */
+
+    /* intake's own */
+    struct gw_shard *shard;
+    struct gw_arena arena;
+    struct gw_event event;
+    struct gw_snapshot_wait wait;
+    struct gw_snapshot *snapshot;
+    struct gw_accept accept;
+    uint64_t lanes[GW_LANES_MAX];
+};
+
+/* Starts; `done` is called on the shard's loop, never inside. */
+void gw_intake_start(struct gw_shard *shard, struct gw_intake *intake);
+
+/* After done: frees what the answer's slices live in. */
+void gw_intake_deinit(struct gw_intake *intake);

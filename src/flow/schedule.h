@@ -1,0 +1,62 @@
+/* schedule.h: what is due now, and whose turn it is.
+ *
+ * Deliveries wait in lanes; lanes lead to targets (appId, URL); a target has a place in the ring of
+ * those with something due, or on the timer, or nowhere. See schedule.c for the rules of the mark
+ * that bounds what memory holds. */
+#pragma once
+
+#include "flow/shard.h"
+
+struct gw_lane;
+struct gw_target;
+
+/* A delivery in memory: waiting in its lane's heap, or in flight. */
+struct gw_pending {
+    struct gw_heap_node node; /* (due_ms, order) */
+    struct gw_list link;      /* its lane's list while it is in flight */
+    struct gw_lane *lane;
+    struct gw_delivery delivery;
+    struct gw_message *message; /* NULL: to be loaded when needed */
+    size_t body_bytes;          /* what it counts for in the shard's sum */
+};
+
+struct gw_schedule *gw_schedule_create(struct gw_shard *shard);
+void gw_schedule_destroy(struct gw_schedule *schedule);
+
+/* At the start: these lanes have something open. */
+void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *lanes, size_t count);
+
+/* Prepares an offer to `owner`; posting it brings its deliveries into memory there. */
+struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_slice app_id,
+                                          struct gw_message *message, size_t room);
+/* The same for a manual retry: the delivery may be known already. */
+struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slice app_id);
+void gw_schedule_offer_destroy(struct gw_offer *offer); /* one that was not posted */
+
+/* A change of the app's configs is in force. */
+void gw_schedule_on_snapshot(struct gw_schedule *schedule, struct gw_snapshot *snapshot);
+
+/* Starts whatever may start now, and sets the timer for what comes next. */
+void gw_schedule_run(struct gw_schedule *schedule);
+
+/* While the ledger takes no settles, no attempt starts. Counted: each stall needs its resume. */
+void gw_schedule_stall(struct gw_schedule *schedule);
+void gw_schedule_resume(struct gw_schedule *schedule);
+
+/* ── For attempt.c and settle.c ────────────────────────────────────────────────────────────── */
+
+/* Where the delivery goes, as the configs stand now. False: its lane leads nowhere (cancel it, by
+ * *reason), or is held (*reason GW_END_NONE: put it back). */
+bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot,
+                       struct gw_config **config, const struct gw_route **route,
+                       enum gw_end_reason *reason);
+
+/* The attempt is over. `next` is stored; or NULL: nothing was, and the delivery is pending as it
+ * was. Frees the pending or puts it back in its lane. */
+void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *next);
+
+/* Drops it from memory: the ledger no longer has it open, or knows better. */
+void gw_schedule_forget(struct gw_pending *pending);
+
+size_t gw_schedule_in_flight(const struct gw_schedule *schedule);
+void gw_schedule_cut(struct gw_schedule *schedule);

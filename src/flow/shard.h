@@ -1,0 +1,118 @@
+/* shard.h: one loop thread and all it owns: its apps with their snapshots, lanes, targets and
+ * attempts in flight. The arrow (intake, schedule, attempt, settle) runs in here.
+ *
+ * An app belongs to one shard for ever, by a hash of its id; any shard takes its events and hands
+ * its deliveries over. Everything in a shard is touched by its own thread alone, but for the
+ * counters, which anybody may read. */
+#pragma once
+
+#include "core/route.h"
+#include "store/store.h"
+
+/* What is the same for all shards and all their life. */
+struct gw_flow_options {
+    struct gw_guard guard;
+    const char *user_agent;
+    int64_t dedupe_ms;         /* the window in which an eventId is a repeat */
+    int64_t connect_timeout_ms; /* names, TCP and TLS of an attempt: 5 s */
+    size_t in_flight_max;      /* attempts of one shard: 1 024 */
+    size_t accepts_max;        /* events of one shard on their way to the ledger */
+    size_t memory_max;         /* deliveries of one shard held in memory; the ledger has the rest */
+    size_t body_bytes_max;     /* of bodies riding along with them, per shard */
+    size_t snapshots_max;      /* apps of one shard kept in memory */
+};
+
+struct gw_shard;
+
+struct gw_flow {
+    struct gw_flow_options options;
+    struct gw_ledger *ledger;
+    struct gw_configs *configs;
+    struct gw_shard **shards;
+    size_t shard_count;
+};
+
+/* Counted since the start. Written by the shard, read by anybody. */
+enum gw_count {
+    GW_COUNT_RECEIVED,  /* events accepted, duplicates left out */
+    GW_COUNT_ROUTED,
+    GW_COUNT_SKIPPED,
+    GW_COUNT_DUPLICATE,
+    GW_COUNT_REFUSED,   /* bad input */
+    GW_COUNT_OVERLOAD,  /* turned away: try again */
+    GW_COUNT_DELIVERED,
+    GW_COUNT_DEAD,
+    GW_COUNT_CANCELLED,
+    GW_COUNT_RETRIED_BY_HAND,
+    GW_COUNT_SETTLE_AGAIN, /* settles that had to wait for the ledger */
+    GW_COUNT_OUTCOME,      /* attempts, by outcome: GW_COUNT_OUTCOME + enum gw_outcome */
+    GW_COUNT_END = GW_COUNT_OUTCOME + GW_OUTCOME_COUNT,
+};
+
+/* As they are now. */
+enum gw_gauge {
+    GW_GAUGE_IN_FLIGHT,     /* attempts */
+    GW_GAUGE_IN_MEMORY,     /* deliveries */
+    GW_GAUGE_TARGETS,       /* with something waiting or in flight */
+    GW_GAUGE_OLDEST_DUE_MS, /* wall time at which the oldest due delivery was due; 0 = none */
+    GW_GAUGE_END,
+};
+
+struct gw_snapshots;
+struct gw_schedule;
+
+struct gw_shard {
+    struct gw_flow *flow;
+    struct gw_env *env;
+    size_t index;
+    struct gw_snapshots *snapshots;
+    struct gw_schedule *schedule;
+    size_t accepts;  /* under way in this shard's intake */
+    bool draining;   /* takes no events, starts no attempts */
+    void (*idle)(void *ctx); /* told once, when draining and nothing is under way */
+    void *idle_ctx;
+    void (*started)(void *ctx, enum gw_err err);
+    void *started_ctx;
+    struct gw_open_lanes lanes_op;
+    struct gw_arena lanes_arena;
+    _Atomic uint64_t counts[GW_COUNT_END];
+    _Atomic int64_t gauges[GW_GAUGE_END];
+};
+
+/* Creates shard `index` of flow->shards on its env; before its loop runs. */
+struct gw_shard *gw_shard_create(struct gw_flow *flow, struct gw_env *env, size_t index);
+
+/* On the shard's thread: asks the ledger what is open; `started` is called when the shard knows
+ * its lanes. No event may be taken by any shard before all have started. */
+void gw_shard_start(struct gw_shard *shard, void (*started)(void *ctx, enum gw_err err), void *ctx);
+
+/* On the shard's thread: takes no events, starts no attempts; `idle` is called when what was under
+ * way has ended and is stored. */
+void gw_shard_drain(struct gw_shard *shard, void (*idle)(void *ctx), void *ctx);
+
+/* While draining, when the grace time is over: attempts under way are cut off. They leave no
+ * record and their numbers are used again; their deliveries are pending in the ledger. */
+void gw_shard_cut(struct gw_shard *shard);
+
+/* After `idle`, or when the env has crashed (simulation). Frees memory only. */
+void gw_shard_destroy(struct gw_shard *shard);
+
+/* The shard that owns an app. */
+struct gw_shard *gw_flow_owner(struct gw_flow *flow, struct gw_slice app_id);
+
+/* For the parts of a shard: something under way has ended. */
+void gw_shard_check_idle(struct gw_shard *shard);
+
+static inline void gw_shard_count(struct gw_shard *shard, size_t what)
+{
+    atomic_fetch_add_explicit(&shard->counts[what], 1, memory_order_relaxed);
+}
+
+static inline void gw_shard_gauge(struct gw_shard *shard, enum gw_gauge what, int64_t value)
+{
+    atomic_store_explicit(&shard->gauges[what], value, memory_order_relaxed);
+}
+
+/* Sums over all shards; any thread. */
+uint64_t gw_flow_count(const struct gw_flow *flow, size_t what);
+int64_t gw_flow_gauge(const struct gw_flow *flow, enum gw_gauge what); /* OLDEST_DUE: the least */
