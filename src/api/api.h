@@ -1,0 +1,30 @@
+/* api.h: the side doors over HTTP: events in, configs, deliveries, why, metrics. CONTRACT 2, 3, 5.
+ *
+ * One gw_api per shard, on its thread. It takes an exchange and completes it; it never sees a
+ * connection, so that Lambda can call it too. */
+#pragma once
+
+#include "flow/shard.h"
+#include "sys/exchange.h"
+
+#define GW_API_ROLE_ADMIN    1u
+#define GW_API_ROLE_PRODUCER 2u
+#define GW_API_ROLE_CLIENT   4u
+#define GW_API_ROLE_VIEWER   8u
+
+struct gw_api_options {
+    struct gw_net_list allowed_ips;     /* ALLOWED_IPS; default loopback only */
+    struct gw_net_list trusted_proxies; /* whose X-Forwarded-For counts */
+    const char *admin_key;              /* "appid:appkey"; the only key for now */
+    size_t event_bytes_max;             /* --max-body-bytes, 1 MiB */
+    int64_t secret_overlap_ms;          /* 24 h */
+    const char *version;
+};
+
+struct gw_api;
+
+struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options *options);
+void gw_api_destroy(struct gw_api *api);
+
+/* Handles one exchange; `ctx` is the gw_api. Fits gw_http_server_options.on_request. */
+void gw_api_handle(void *ctx, struct gw_exchange *exchange);
