@@ -27,7 +27,7 @@ lint: ## floors, formatting, banned calls, lone headers, a clang build, shell sc
 fmt: ## format the C sources
 	@scripts/deps.sh test
 	@find src test bench -name '*.[ch]' -not -path '*/node_modules/*' -print0 2>/dev/null \
-		| xargs -0 -r clang-format -i
+		| xargs -0 -r .venv/bin/clang-format -i
 
 bench: ## measure
 	@scripts/deps.sh test

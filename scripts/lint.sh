@@ -21,7 +21,7 @@ c_files() {
 }
 
 formatted() {
-    c_files | xargs -0 -r clang-format --dry-run -Werror
+    c_files | xargs -0 -r .venv/bin/clang-format --dry-run -Werror
 }
 
 shell_scripts() {
