@@ -21,7 +21,8 @@ struct gw_attempt {
     struct gw_slice excerpt; /* the reply's first bytes */
 };
 
-/* Appends one record: a format byte (1), then varints and length-prefixed strings. */
+/* Appends one record: a format byte (1), then varints and length-prefixed strings. Error and
+ * excerpt are cut at their ceilings. */
 void gw_attempt_pack(struct gw_buf *out, const struct gw_attempt *attempt);
 
 /* Takes the next record out of *rest; its slices point into it. False at the end, and with
@@ -31,5 +32,6 @@ bool gw_attempt_unpack(struct gw_slice *rest, struct gw_attempt *attempt);
 /* The last record of a log; false when there is none. */
 bool gw_attempt_last(struct gw_slice log, struct gw_attempt *attempt);
 
-/* Keeps a log within its ceiling: the first 5 and the last 20 records. Appends what is kept. */
+/* Keeps a log within its ceiling: the first 5 and the last 20 records. Appends what is kept; what
+ * is no record at the end is dropped. */
 void gw_attempt_trim(struct gw_buf *out, struct gw_slice log);

@@ -20,14 +20,14 @@ const char *gw_delivery_state_name(enum gw_delivery_state state);
 enum gw_end_reason {
     GW_END_NONE = 0,
     GW_END_DELIVERED = 1,
-    GW_END_BUDGET_SPENT = 2,   /* dead: the schedule is used up */
-    GW_END_GONE = 3,           /* dead: 410 */
-    GW_END_EXPIRED = 4,        /* dead: given up */
-    GW_END_CONFIG_DELETED = 5, /* cancelled */
-    GW_END_URL_REMOVED = 6,    /* cancelled: the workflow lists it no more */
-    GW_END_RETENTION = 7,      /* dead: its segment went */
-    GW_END_PAYLOAD_GONE = 8,   /* dead */
-    GW_END_PAYLOAD_CHANGED = 9,/* dead */
+    GW_END_BUDGET_SPENT = 2,    /* dead: the schedule is used up */
+    GW_END_GONE = 3,            /* dead: 410 */
+    GW_END_EXPIRED = 4,         /* dead: given up */
+    GW_END_CONFIG_DELETED = 5,  /* cancelled */
+    GW_END_URL_REMOVED = 6,     /* cancelled: the workflow lists it no more */
+    GW_END_RETENTION = 7,       /* dead: its segment went */
+    GW_END_PAYLOAD_GONE = 8,    /* dead */
+    GW_END_PAYLOAD_CHANGED = 9, /* dead */
 };
 
 const char *gw_end_reason_name(enum gw_end_reason reason);

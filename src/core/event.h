@@ -19,7 +19,8 @@ struct gw_event {
 /* Reads one event: a JSON object in UTF-8, no duplicate top-level key (after unescaping), depth
  * at most 64; `appId` and `eventType` 1-256 printable characters; `eventId`, `transactionId`,
  * `workflowId` and `eventTime`, when there, strings of at most 256 bytes (numbers are refused:
- * the error names the field). JSON null in an optional field = absent. GW_ERR_INVALID otherwise.
+ * the error names the field). JSON null and "" in an optional field = absent. GW_ERR_INVALID
+ * otherwise; the event then holds those fields that could be read, for telling which it was.
  * `body` must outlive the event. */
 enum gw_err gw_event_parse(struct gw_event *event, struct gw_slice body, struct gw_arena *arena,
                            struct gw_error *error);

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GW_RETRY_STEPS_MAX 24
+#define GW_RETRY_STEPS_MAX  24
 #define GW_RETRY_STEP_MAX_S 43200 /* 12 h */
 
 /* A config's `retry`: seconds between attempts, and the time one attempt may take. */
@@ -22,3 +22,7 @@ extern const struct gw_retry gw_retry_default;
  * retry_after_ms. GW_NEVER when the schedule is used up. */
 int64_t gw_retry_next_ms(const struct gw_retry *retry, uint32_t step, int64_t retry_after_ms,
                          int64_t now_ms, uint32_t random);
+
+/* When a pending delivery is due after a failed manual retry: at resume_ms, its own due time, as
+ * if nothing had happened, but not before now + retry_after_ms. */
+int64_t gw_retry_resume_ms(int64_t resume_ms, int64_t retry_after_ms, int64_t now_ms);

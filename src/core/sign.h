@@ -17,8 +17,7 @@ struct gw_secret {
 
 /* "whsec_" + base64 of 16-64 bytes, or 16-128 printable ASCII characters whose bytes are the key.
  * GW_ERR_INVALID says which rule was broken, never what the secret was. */
-enum gw_err gw_secret_parse(struct gw_secret *secret, struct gw_slice text,
-                            struct gw_error *error);
+enum gw_err gw_secret_parse(struct gw_secret *secret, struct gw_slice text, struct gw_error *error);
 
 /* A new one of 32 random bytes, given by the caller. */
 void gw_secret_make(struct gw_secret *secret, const uint8_t random[32]);
