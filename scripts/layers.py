@@ -26,11 +26,14 @@ FLOORS = {
     "main.c": ["base/*", "sys/*", "core/*", "aws/*", "store/*", "api/*", "app/*", "cli/*"],
 }
 
+# Headers for the files of their own floor only, whatever the table says.
+PRIVATE = "*_impl.h"
+
 # Which files may include an outside library's headers.
 LIBRARIES = {
     "openssl/*": ["base/crypto.c"],
-    "uv.h": ["sys/loop.c", "sys/http_server.c", "sys/http_client.c", "sys/resolver.c",
-             "sys/worker.c"],
+    "uv.h": ["sys/loop*.c", "sys/loop_impl.h", "sys/http_server.c", "sys/http_client.c",
+             "sys/resolver.c", "sys/worker.c"],
     "llhttp.h": ["sys/http_server.c"],
     "curl/*": ["sys/http_client.c"],
     "ares.h": ["sys/resolver.c"],
@@ -66,7 +69,11 @@ def check_own(floor, target):
     """What is wrong with including this project's header `target` from `floor`; None if nothing."""
     if "/" not in target or target.startswith((".", "/")) or "/../" in target:
         return f'"{target}": write it from src/ on, as "floor/file.h"'
-    if target.split("/")[0] == floor or matches(target, FLOORS[floor]):
+    if target.split("/")[0] == floor:
+        return None
+    if matches(target, [PRIVATE]):
+        return f'"{target}" is for the files beside it only'
+    if matches(target, FLOORS[floor]):
         return None
     return f'{floor} must not include "{target}"'
 

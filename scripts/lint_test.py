@@ -52,6 +52,7 @@ class Lint(unittest.TestCase):
             ("core/a.c", "#include <sys/stat.h>\n", "core is pure: no <sys/stat.h>"),
             ("flow/a.c", '#include "store/sqlite.h"\n', 'flow must not include "store/sqlite.h"'),
             ("api/a.c", '#include "sys/loop.h"\n', 'api must not include "sys/loop.h"'),
+            ("app/a.c", '#include "sys/loop_impl.h"\n', "is for the files beside it only"),
             ("cli/a.c", '#include "flow/flow.h"\n', 'cli must not include "flow/flow.h"'),
             ("main.c", '#include "flow/flow.h"\n', 'main.c must not include "flow/flow.h"'),
             ("sys/env.c", "#include <openssl/evp.h>\n", "belongs in base/crypto.c only"),
