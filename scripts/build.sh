@@ -29,24 +29,25 @@ mkdir -p "$dir"
 exec 8<"$dir"
 flock 8 # one build at a time in one folder
 
-# Meson does not notice a new file that was merely looked for, nor libraries installed since.
-setup_is_stale() {
-    find meson.build src test bench \( -name meson.build -o -name main.c \) \
-        -newer "$dir/build.ninja" 2>/dev/null | grep -q . && return 0
-    ! grep -q cmocka "$dir/build.ninja" && pkg-config --exists cmocka
+# Ninja sees changed files, but not new ones that were merely looked for, nor libraries installed
+# since: set up again when this list changes.
+what_is_there() {
+    find src test bench \( -name '*.c' -o -name meson.build \) -not -path '*/node_modules/*' \
+        2>/dev/null | sort
+    pkg-config --modversion cmocka 2>/dev/null || true
 }
 
-if [ ! -e "$dir/build.ninja" ]; then
-    meson setup "${options[@]}" "$dir" >"$dir/setup.log" || {
+inputs=$(what_is_there)
+if [ ! -e "$dir/build.ninja" ] || [ "$inputs" != "$(cat "$dir/inputs" 2>/dev/null)" ]; then
+    again=()
+    [ ! -e "$dir/build.ninja" ] || again=(--reconfigure)
+    meson setup "${again[@]}" "${options[@]}" "$dir" >"$dir/setup.log" || {
         cat "$dir/setup.log"
         exit 1
     }
-elif setup_is_stale; then
-    meson setup --reconfigure "${options[@]}" "$dir" >"$dir/setup.log" || {
-        cat "$dir/setup.log"
-        exit 1
-    }
+    printf '%s\n' "$inputs" >"$dir/inputs"
 fi
+
 quiet=()
 [ -t 1 ] || quiet=(--quiet)
 ninja "${quiet[@]}" -C "$dir" "$@"
