@@ -32,13 +32,34 @@ static void skip_space(struct scanner *in)
         in->at++;
 }
 
+/* What a scan may not run over unseen: STRING inside strings, STRUCTURE outside. */
+enum { STRING = 1, STRUCTURE = 2 };
+static const unsigned char stops[256] = {
+    ['"'] = STRING | STRUCTURE, ['\\'] = STRING,   ['{'] = STRUCTURE,
+    ['}'] = STRUCTURE,          ['['] = STRUCTURE, [']'] = STRUCTURE,
+};
+
+/* Runs to the next byte of that kind. */
+static char run_to(struct scanner *in, unsigned char kind)
+{
+    const char *at = in->at, *end = in->end;
+
+    while (at < end && !(stops[(unsigned char)*at] & kind))
+        at++;
+    in->at = at;
+    return peek(in);
+}
+
 /* Steps over a string; returns what is between the quotes. */
 static struct gw_slice skip_string(struct scanner *in)
 {
     gw_check(peek(in) == '"');
     const char *start = ++in->at;
-    while (peek(in) != '"')
-        in->at += *in->at == '\\' ? 2 : 1;
+    while (run_to(in, STRING) == '\\') {
+        in->at++;
+        peek(in);
+        in->at++;
+    }
     return (struct gw_slice){start, (size_t)(in->at++ - start)};
 }
 
@@ -47,14 +68,12 @@ static void skip_container(struct scanner *in)
     size_t depth = 0;
 
     do {
-        switch (peek(in)) {
-        case '"': skip_string(in); continue;
-        case '{':
-        case '[': depth++; break;
-        case '}':
-        case ']': depth--; break;
-        default: break;
+        char c = run_to(in, STRUCTURE);
+        if (c == '"') {
+            skip_string(in);
+            continue;
         }
+        depth += c == '{' || c == '[' ? 1 : (size_t)-1;
         in->at++;
     } while (depth > 0);
 }

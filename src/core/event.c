@@ -119,6 +119,11 @@ static const char *type_name(yyjson_val *value)
     }
 }
 
+static struct gw_slice text_of(yyjson_val *value)
+{
+    return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
 /* Is `value` nested more than `levels` deep? Calls itself at most `levels` times deep. */
 static bool is_deeper(yyjson_val *value, unsigned levels)
 {
@@ -184,7 +189,7 @@ static enum gw_err field_take(const struct field *field, yyjson_val *value, stru
                               struct gw_arena *arena, struct gw_error *error)
 {
     const char *rule = field->is_required ? NAME_RULE : OPTIONAL_RULE;
-    struct gw_slice text = {yyjson_get_str(value), yyjson_get_len(value)};
+    struct gw_slice text = text_of(value);
 
     if (yyjson_is_null(value) && !field->is_required)
         return GW_OK;
@@ -204,13 +209,14 @@ static enum gw_err field_take(const struct field *field, yyjson_val *value, stru
 
 /* ── Members ───────────────────────────────────────────────────────────────────────────────── */
 
-/* Finds two members of the same name. The few of an ordinary event are compared with one another,
- * after a glance at a filter of 64 bits; many go into a map, so that nobody can buy a quadratic
- * search with one request. */
+/* Finds members of the same name. The few of an ordinary event are compared with one another, after
+ * a glance at a filter of 64 bits; many go into a map, so that nobody can buy a quadratic search
+ * with one request. */
 struct seen {
     struct gw_slice names[PAIRWISE_MAX];
+    size_t count;
     uint64_t filter;
-    struct gw_map map; /* to the ordinal, as a pointer; used beyond PAIRWISE_MAX */
+    struct gw_map map; /* used beyond PAIRWISE_MAX */
 };
 
 static uint64_t filter_bit(struct gw_slice name)
@@ -221,29 +227,44 @@ static uint64_t filter_bit(struct gw_slice name)
     return (uint64_t)1 << ((name.len * 31 + first * 7u + last) & 63);
 }
 
-/* Takes in member number `n` (from 1) and returns the earlier one of that name, or 0. */
-static size_t seen_before(struct seen *seen, size_t n, struct gw_slice name, bool is_many)
+/* Was a member of that name taken in before? `key` holds the name. */
+static bool seen_before(struct seen *seen, yyjson_val *key, struct gw_slice name, bool is_many)
 {
     if (is_many) {
-        void *before = gw_map_get(&seen->map, name);
-        if (before)
-            return (size_t)(uintptr_t)before;
-        gw_map_put(&seen->map, name, (void *)(uintptr_t)n);
-        return 0;
+        size_t count = seen->map.count;
+        gw_map_put(&seen->map, name, key);
+        return seen->map.count == count;
     }
     uint64_t bit = filter_bit(name);
     if (seen->filter & bit)
-        for (size_t i = 0; i < n - 1; i++)
+        for (size_t i = 0; i < seen->count; i++)
             if (gw_slice_eq(seen->names[i], name))
-                return i + 1;
+                return true;
     seen->filter |= bit;
-    seen->names[n - 1] = name;
+    seen->names[seen->count++] = name;
+    return false;
+}
+
+/* Which member, counted from 1, is the first of that name. */
+static size_t ordinal(yyjson_val *root, struct gw_slice name)
+{
+    size_t at, count;
+    yyjson_val *key, *value;
+
+    yyjson_obj_foreach(root, at, count, key, value)
+    {
+        (void)value;
+        if (gw_slice_eq(text_of(key), name))
+            return at + 1;
+    }
     return 0;
 }
 
-static enum gw_err duplicate(const struct field *field, size_t before, size_t n,
-                             struct gw_error *error)
+static enum gw_err duplicate(yyjson_val *root, const struct field *field, size_t n,
+                             struct gw_slice name, struct gw_error *error)
 {
+    size_t before = error ? ordinal(root, name) : 0;
+
     if (field)
         return gw_error_set(error, GW_ERR_INVALID,
                             "%s: must be there once, was there as members %zu and %zu",
@@ -263,16 +284,16 @@ static enum gw_err members_take(yyjson_val *root, struct gw_event *event, struct
     size_t at, count;
     yyjson_val *key, *value;
 
+    seen.count = 0;
     seen.filter = 0;
     seen.map = (struct gw_map){0};
     yyjson_obj_foreach(root, at, count, key, value)
     {
-        struct gw_slice name = {yyjson_get_str(key), yyjson_get_len(key)};
+        struct gw_slice name = text_of(key);
         const struct field *field = field_find(name);
-        size_t before = seen_before(&seen, at + 1, name, is_many);
         enum gw_err fault = GW_OK;
-        if (before)
-            fault = duplicate(field, before, at + 1, err ? NULL : error);
+        if (seen_before(&seen, key, name, is_many))
+            fault = duplicate(root, field, at + 1, name, err ? NULL : error);
         else if (field)
             fault = field_take(field, value, event, arena, err ? NULL : error);
         if (err == GW_OK)
