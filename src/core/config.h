@@ -17,13 +17,13 @@
 
 #include <stdatomic.h>
 
-#define GW_CONFIG_HEADERS_MAX        32
-#define GW_CONFIG_HEADER_BYTES_MAX   8192 /* names and values, in all */
-#define GW_CONFIG_WORKFLOWS_MAX      100
-#define GW_CONFIG_WORKFLOW_URLS_MAX  20
-#define GW_CONFIG_BODY_BYTES_MAX     (256 * 1024) /* of a request that sets one */
-#define GW_CONFIG_IN_FLIGHT_DEFAULT  16
-#define GW_CONFIG_IN_FLIGHT_MAX      1000
+#define GW_CONFIG_HEADERS_MAX       32
+#define GW_CONFIG_HEADER_BYTES_MAX  8192 /* names and values, in all */
+#define GW_CONFIG_WORKFLOWS_MAX     100
+#define GW_CONFIG_WORKFLOW_URLS_MAX 20
+#define GW_CONFIG_BODY_BYTES_MAX    (256 * 1024) /* of a request that sets one */
+#define GW_CONFIG_IN_FLIGHT_DEFAULT 16
+#define GW_CONFIG_IN_FLIGHT_MAX     1000
 
 struct gw_config_header {
     struct gw_slice name, value;
@@ -71,11 +71,11 @@ void gw_config_unref(struct gw_config *config); /* wipes secrets when it was the
 
 struct gw_config_change {
     struct gw_slice json;   /* the request body */
-    struct gw_slice app_id; /* in: scope of the caller, {0} = any. out: as the body says */
+    struct gw_slice app_id; /* scope of the caller; {0} = any */
     const struct gw_guard *guard;
     int64_t now_ms;
-    int64_t overlap_ms;     /* how long an old secret signs beside a new one: 24 h */
-    uint8_t random[32];     /* for a new secret */
+    int64_t overlap_ms; /* how long an old secret signs beside a new one: 24 h */
+    uint8_t random[32]; /* for a new secret */
 };
 
 /* Only the pair a request body speaks of, for looking up the current config; all other checks are
@@ -109,12 +109,27 @@ enum gw_err gw_config_decode(struct gw_config **config, struct gw_slice json,
 
 /* ── Snapshots ─────────────────────────────────────────────────────────────────────────────── */
 
+struct gw_snapshot_lane {
+    uint64_t lane;
+    struct gw_config *config;
+    const struct gw_route *route;
+};
+
+struct gw_snapshot_target {
+    struct gw_slice url;
+    uint32_t in_flight_max; /* the smallest of the configs that lead to it */
+};
+
 struct gw_snapshot {
     atomic_uint refs;
     uint64_t revision; /* of the app: grows with each change of any of its configs */
     char *app_id;
     struct gw_config **configs; /* sorted by event_type, bytewise */
     size_t config_count;
+    struct gw_snapshot_lane *lanes; /* sorted by number */
+    size_t lane_count;
+    struct gw_snapshot_target *targets; /* sorted by URL, bytewise */
+    size_t target_count;
 };
 
 /* Takes over one reference of each config. `configs` may be in any order; the array is copied. */
@@ -128,8 +143,8 @@ struct gw_config *gw_snapshot_config(const struct gw_snapshot *snapshot,
                                      struct gw_slice event_type);
 
 /* Where a lane leads now. False: it leads nowhere any more, and what waits in it is cancelled. */
-bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane,
-                      struct gw_config **config, const struct gw_route **route);
+bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane, struct gw_config **config,
+                      const struct gw_route **route);
 
 /* The smallest maxInFlight of the app's configs that lead to that URL. */
 uint32_t gw_snapshot_in_flight(const struct gw_snapshot *snapshot, struct gw_slice url);

@@ -1,0 +1,120 @@
+/* config_impl.h: what the files behind config.h share; for src/core/config*.c and their tests alone.
+ *
+ * The *document* of a config is the JSON object a client may set: what GET shows, without what only
+ * the service sets. Create merges the request into an empty document, PATCH into the current one;
+ * the store keeps the document too. So there is one reader, one writer, and one table of fields. */
+#pragma once
+
+#include "core/config.h"
+
+#include <yyjson.h>
+
+#define GW_CONFIG_CUT_BYTES 40 /* of a name or value in an error text */
+
+/* Who looks at a document. */
+enum gw_config_view {
+    GW_VIEW_STORED, /* the store, and PATCH: everything as it is */
+    GW_VIEW_SHOWN,  /* a client: header values masked */
+    GW_VIEW_SECRET, /* a client who may see the secret */
+};
+
+enum gw_config_use {
+    GW_USE_REQUIRED, /* in every document; never null */
+    GW_USE_OPTIONAL, /* in every document; absent or null in a request = the default */
+    GW_USE_ALIAS,    /* another spelling, accepted on input */
+    GW_USE_COMMAND,  /* write-only: carried out, not merged */
+    GW_USE_SHOWN,    /* set by the service: ignored in PATCH, refused in create */
+};
+
+/* A config being built out of a document. */
+struct gw_config_parse {
+    struct gw_config *config;
+    const struct gw_guard *guard; /* NULL: from the store, not to be judged by today's policy */
+    struct gw_error *error;
+};
+
+struct gw_config_field {
+    const char *name;
+    enum gw_config_use use;
+    const char *alias_of;
+    enum gw_err (*parse)(struct gw_config_parse *parse, yyjson_val *value); /* never null */
+    yyjson_mut_val *(*render)(const struct gw_config *config, enum gw_config_view view,
+                              yyjson_mut_doc *doc); /* NULL = never shown */
+};
+
+extern const struct gw_config_field gw_config_fields[];
+extern const size_t gw_config_field_count;
+
+const struct gw_config_field *gw_config_field_find(struct gw_slice name);
+bool gw_config_field_is_stored(const struct gw_config_field *field); /* part of the document */
+enum gw_err gw_config_field_unknown(struct gw_slice name, struct gw_error *error);
+
+/* A webhookUrl or a workflow's: grammar, then the guard. */
+enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field, yyjson_val *value,
+                                struct gw_url *url);
+
+/* "field: must be WHAT, was VALUE". Only for values that are no secret. */
+enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, const char *what,
+                             yyjson_val *value);
+
+/* ── config_workflows.c ────────────────────────────────────────────────────────────────────── */
+
+enum gw_err gw_config_workflows_parse(struct gw_config_parse *parse, yyjson_val *value);
+yyjson_mut_val *gw_config_workflows_render(const struct gw_config *config, enum gw_config_view view,
+                                           yyjson_mut_doc *doc);
+
+/* ── config_headers.c ──────────────────────────────────────────────────────────────────────── */
+
+enum gw_err gw_config_headers_parse(struct gw_config_parse *parse, yyjson_val *value);
+yyjson_mut_val *gw_config_headers_render(const struct gw_config *config, enum gw_config_view view,
+                                         yyjson_mut_doc *doc);
+
+/* Before a PATCH is merged: names of `patch` that differ from stored ones in case alone mean the
+ * stored ones, and masked values sent back mean the stored values. */
+void gw_config_headers_align(const struct gw_config *current, yyjson_mut_val *document,
+                             yyjson_mut_val *patch);
+
+/* ── config_parse.c ────────────────────────────────────────────────────────────────────────── */
+
+/* Reads one JSON object: strict UTF-8, no duplicate key anywhere, at most GW_EVENT_DEPTH_MAX deep.
+ * The values live in the arena. */
+enum gw_err gw_config_json_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                                struct gw_error *error);
+
+/* RFC 7396, section 2. */
+yyjson_mut_val *gw_config_merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_mut_val *patch);
+
+/* A config with defaults, and nothing else; refs = 1. */
+struct gw_config *gw_config_empty(void);
+
+/* All fields out of a document. */
+enum gw_err gw_config_document_parse(struct gw_config_parse *parse, yyjson_val *document);
+
+/* ── config_render.c ───────────────────────────────────────────────────────────────────────── */
+
+/* yyjson on an arena: nothing needs to be freed, and running out ends the process. */
+yyjson_alc gw_config_alc(struct gw_arena *arena);
+yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_config_view view,
+                                   yyjson_mut_doc *doc);
+void gw_config_json_write(yyjson_mut_val *value, struct gw_arena *arena, struct gw_buf *out);
+
+static inline struct gw_slice gw_config_str(yyjson_val *value)
+{
+    return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
+static inline yyjson_mut_val *gw_config_mut_str(yyjson_mut_doc *doc, struct gw_slice text)
+{
+    return yyjson_mut_strn(doc, text.ptr, text.len);
+}
+
+/* Short enough for an error text; cut at the edge of a character. */
+static inline struct gw_slice gw_config_cut(struct gw_slice text)
+{
+    if (text.len <= GW_CONFIG_CUT_BYTES)
+        return text;
+    text.len = GW_CONFIG_CUT_BYTES;
+    while (text.len > 0 && (text.ptr[text.len] & 0xC0) == 0x80)
+        text.len--;
+    return text;
+}

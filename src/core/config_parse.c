@@ -1,0 +1,415 @@
+/* config_parse.c: a config out of a create or PATCH request. Owns nothing; pure.
+ *
+ * Both go one road: the request is read strictly, its commands (secret, updateSecret) are set
+ * aside, the rest is merged (RFC 7396) into a document (an empty one, or the current config's), and
+ * a config is built out of the result through the table of fields. So a PATCH can make nothing that
+ * a create could not.
+ *
+ * On failure there is no config, and the error says which field, and what is allowed. */
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/crypto.h"
+#include "base/map.h"
+#include "base/timefmt.h"
+#include "core/config_impl.h"
+#include "core/event.h"
+
+/* ── Strict JSON ───────────────────────────────────────────────────────────────────────────── */
+
+static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error);
+
+static enum gw_err check_object(yyjson_val *object, size_t depth, struct gw_error *error)
+{
+    struct gw_map seen = {0};
+    enum gw_err err = GW_OK;
+    yyjson_val *key, *value;
+    size_t at, max;
+
+    yyjson_obj_foreach(object, at, max, key, value)
+    {
+        struct gw_slice name = gw_config_str(key);
+        if (gw_map_get(&seen, name)) {
+            err = gw_error_set(error, GW_ERR_INVALID, "has the key \"%.*s\" twice",
+                               GW_SLICE_ARG(gw_config_cut(name)));
+            break;
+        }
+        gw_map_put(&seen, name, key);
+        err = check_value(value, depth, error);
+        if (err != GW_OK)
+            break;
+    }
+    gw_map_deinit(&seen);
+    return err;
+}
+
+/* `depth`: how many arrays and objects there are around it. */
+static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error)
+{
+    yyjson_val *element;
+    size_t at, max;
+
+    if (!yyjson_is_ctn(value))
+        return GW_OK;
+    if (depth >= GW_EVENT_DEPTH_MAX)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "must not nest arrays and objects deeper than %d", GW_EVENT_DEPTH_MAX);
+    if (yyjson_is_obj(value))
+        return check_object(value, depth + 1, error);
+    yyjson_arr_foreach(value, at, max, element)
+    {
+        enum gw_err err = check_value(element, depth + 1, error);
+        if (err != GW_OK)
+            return err;
+    }
+    return GW_OK;
+}
+
+enum gw_err gw_config_json_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                                struct gw_error *error)
+{
+    yyjson_alc alc = gw_config_alc(arena);
+    yyjson_read_err why;
+
+    if (json.len == 0)
+        return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was empty");
+    /* Without the in-place flag the text is copied, not written to. */
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, YYJSON_READ_NOFLAG, &alc, &why);
+    if (doc == NULL)
+        return gw_error_set(error, GW_ERR_INVALID, "is not JSON: %s at byte %zu", why.msg,
+                            why.pos + 1);
+    *root = yyjson_doc_get_root(doc);
+    if (!yyjson_is_obj(*root))
+        return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was %s",
+                            yyjson_get_type_desc(*root));
+    return check_value(*root, 0, error);
+}
+
+static enum gw_err read_request(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                                struct gw_error *error)
+{
+    struct gw_error why;
+
+    if (json.len > GW_CONFIG_BODY_BYTES_MAX)
+        return gw_error_set(error, GW_ERR_TOO_LARGE, "the body must have at most %d bytes, has %zu",
+                            GW_CONFIG_BODY_BYTES_MAX, json.len);
+    enum gw_err err = gw_config_json_read(json, arena, root, &why);
+    return err == GW_OK ? GW_OK : gw_error_set(error, err, "the body %s", why.text);
+}
+
+enum gw_err gw_config_key_parse(struct gw_slice json, struct gw_arena *arena,
+                                struct gw_slice *app_id, struct gw_slice *event_type,
+                                struct gw_error *error)
+{
+    const struct {
+        const char *name;
+        struct gw_slice *out;
+    } keys[] = {{"appId", app_id}, {"eventType", event_type}};
+    yyjson_val *root;
+    enum gw_err err = read_request(json, arena, &root, error);
+
+    for (size_t i = 0; err == GW_OK && i < gw_count(keys); i++) {
+        yyjson_val *value = yyjson_obj_get(root, keys[i].name);
+        if (value && !yyjson_is_str(value))
+            return gw_error_set(error, GW_ERR_INVALID, "%s: must be a string", keys[i].name);
+        *keys[i].out = gw_config_str(value);
+        err = gw_name_check(keys[i].name, *keys[i].out, error);
+    }
+    return err;
+}
+
+/* ── Request and document ──────────────────────────────────────────────────────────────────── */
+
+yyjson_mut_val *gw_config_merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_mut_val *patch)
+{
+    yyjson_mut_val *merged = yyjson_mut_merge_patch(doc, target, patch);
+
+    gw_check(merged != NULL);
+    return merged;
+}
+
+static enum gw_err check_member(const struct gw_config_field *field, struct gw_slice name,
+                                yyjson_val *value, bool is_patch, struct gw_error *error)
+{
+    if (field == NULL)
+        return gw_config_field_unknown(name, error);
+    if (field->use == GW_USE_SHOWN && !is_patch)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "%s: is set by the service and cannot be given, leave it out",
+                            field->name);
+    if (field->use == GW_USE_REQUIRED && yyjson_is_null(value))
+        return gw_error_set(error, GW_ERR_INVALID, "%s: must not be null", field->name);
+    return GW_OK;
+}
+
+/* What of a request is to be merged, under the fields' own names. */
+static enum gw_err request_document(yyjson_val *root, bool is_patch, yyjson_mut_doc *doc,
+                                    yyjson_mut_val **document, struct gw_error *error)
+{
+    yyjson_val *key, *value;
+    size_t at, max;
+
+    *document = yyjson_mut_obj(doc);
+    yyjson_obj_foreach(root, at, max, key, value)
+    {
+        const struct gw_config_field *field = gw_config_field_find(gw_config_str(key));
+        enum gw_err err = check_member(field, gw_config_str(key), value, is_patch, error);
+        if (err != GW_OK)
+            return err;
+        const char *name = field->use == GW_USE_ALIAS ? field->alias_of : field->name;
+        if (field->use == GW_USE_ALIAS && yyjson_obj_get(root, name))
+            return gw_error_set(error, GW_ERR_INVALID, "\"%s\" and \"%s\" are both there: send one",
+                                name, field->name);
+        if (field->use == GW_USE_ALIAS || gw_config_field_is_stored(field))
+            yyjson_mut_obj_add(*document, yyjson_mut_str(doc, name),
+                               yyjson_val_mut_copy(doc, value));
+    }
+    return GW_OK;
+}
+
+/* RFC 7396 merges into an object even where the request has none to merge into: a member that is
+ * null in a new object is dropped, so null is the default everywhere. */
+static yyjson_val *merge(yyjson_mut_doc *doc, yyjson_mut_val *document, yyjson_mut_val *request,
+                         yyjson_alc *alc)
+{
+    yyjson_doc *merged = yyjson_mut_val_imut_copy(gw_config_merge(doc, document, request), alc);
+
+    gw_check(merged != NULL);
+    return yyjson_doc_get_root(merged);
+}
+
+struct gw_config *gw_config_empty(void)
+{
+    struct gw_config *config = gw_zalloc(sizeof(*config));
+
+    atomic_init(&config->refs, 1);
+    config->is_active = true;
+    config->routes = gw_arena_zalloc(&config->arena, sizeof(*config->routes));
+    config->route_count = 1;
+    config->retry = gw_retry_default;
+    config->retry_is_default = true;
+    config->max_in_flight = GW_CONFIG_IN_FLIGHT_DEFAULT;
+    return config;
+}
+
+enum gw_err gw_config_document_parse(struct gw_config_parse *parse, yyjson_val *document)
+{
+    for (size_t i = 0; i < gw_config_field_count; i++) {
+        const struct gw_config_field *field = &gw_config_fields[i];
+        yyjson_val *value = yyjson_obj_get(document, field->name);
+        bool is_absent = value == NULL || yyjson_is_null(value);
+        enum gw_err err = GW_OK;
+
+        if (!gw_config_field_is_stored(field))
+            continue;
+        if (!is_absent)
+            err = field->parse(parse, value);
+        else if (field->use == GW_USE_REQUIRED)
+            err = gw_error_set(parse->error, GW_ERR_INVALID, "%s: is required", field->name);
+        if (err != GW_OK)
+            return err;
+    }
+    return GW_OK;
+}
+
+/* What GET shows must fit in a request, so that it can be edited and sent back. */
+static enum gw_err check_size(const struct gw_config *config, struct gw_error *error)
+{
+    struct gw_buf text = {0};
+    enum gw_err err = GW_OK;
+
+    gw_config_render(config, true, &text);
+    if (text.len > GW_CONFIG_BODY_BYTES_MAX)
+        err = gw_error_set(error, GW_ERR_TOO_LARGE,
+                           "the config must have at most %d bytes of JSON, would have %zu",
+                           GW_CONFIG_BODY_BYTES_MAX, text.len);
+    gw_wipe(text.ptr, text.len);
+    gw_buf_deinit(&text);
+    return err;
+}
+
+/* ── Secrets ───────────────────────────────────────────────────────────────────────────────── */
+
+struct renewal {
+    bool wanted;
+    bool at_once; /* the old one signs no more */
+    bool is_given;
+    struct gw_secret secret;
+};
+
+static bool is_secret_mask(struct gw_slice text)
+{
+    return gw_slice_starts(text, GW_SLICE("…")) || gw_slice_starts(text, GW_SLICE("whsec_…"));
+}
+
+static enum gw_err parse_update_secret(struct renewal *renewal, yyjson_val *value,
+                                       struct gw_error *error)
+{
+    if (value == NULL || yyjson_is_null(value))
+        return GW_OK;
+    renewal->at_once = yyjson_equals_str(value, "now");
+    if (!yyjson_is_bool(value) && !renewal->at_once)
+        return gw_error_set(error, GW_ERR_INVALID, "updateSecret: must be true, false or \"now\"");
+    renewal->wanted = renewal->at_once || yyjson_get_bool(value);
+    return GW_OK;
+}
+
+static enum gw_err parse_secret(struct renewal *renewal, yyjson_val *value, bool is_patch,
+                                struct gw_error *error)
+{
+    if (value == NULL || (yyjson_is_null(value) && !is_patch))
+        return GW_OK;
+    if (yyjson_is_null(value))
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "secret: cannot be removed; updateSecret makes a new one");
+    if (!yyjson_is_str(value))
+        return gw_error_set(error, GW_ERR_INVALID, "secret: must be a string");
+    if (is_secret_mask(gw_config_str(value))) {
+        if (is_patch)
+            return GW_OK;
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "secret: is masked, as an answer shows it; send the whole secret, or "
+                            "leave it out and one is made");
+    }
+    if (gw_secret_parse(&renewal->secret, gw_config_str(value), error) != GW_OK)
+        return GW_ERR_INVALID;
+    renewal->wanted = renewal->is_given = true;
+    return GW_OK;
+}
+
+static bool same_secret(const struct gw_secret *a, const struct gw_secret *b)
+{
+    return gw_equal_secret((struct gw_slice){a->text, a->text_len},
+                           (struct gw_slice){b->text, b->text_len});
+}
+
+/* True when the newest secret is another one now. */
+static bool renew(struct gw_config *config, const struct renewal *renewal,
+                  const struct gw_config_change *change)
+{
+    if (renewal->at_once)
+        config->secret_count = config->secret_count ? 1 : 0;
+    if (!renewal->wanted || (renewal->is_given && config->secret_count > 0 &&
+                             same_secret(&renewal->secret, &config->secrets[0])))
+        return false;
+    if (config->secret_count > 0 && !renewal->at_once && change->overlap_ms > 0) {
+        config->secrets[1] = config->secrets[0];
+        config->secrets[1].until_ms = change->now_ms + change->overlap_ms;
+        config->secret_count = 2;
+    } else {
+        gw_wipe(&config->secrets[1], sizeof(config->secrets[1]));
+        config->secret_count = 1;
+    }
+    if (renewal->is_given)
+        config->secrets[0] = renewal->secret;
+    else
+        gw_secret_make(&config->secrets[0], change->random);
+    config->secrets[0].until_ms = GW_NEVER;
+    return true;
+}
+
+/* Those of `current` (NULL: none) that still sign, and what the request commands. */
+static enum gw_err take_secrets(struct gw_config *config, const struct gw_config *current,
+                                yyjson_val *root, const struct gw_config_change *change, bool *made,
+                                struct gw_error *error)
+{
+    struct renewal renewal = {0};
+    enum gw_err err = parse_update_secret(&renewal, yyjson_obj_get(root, "updateSecret"), error);
+
+    if (err == GW_OK)
+        err = parse_secret(&renewal, yyjson_obj_get(root, "secret"), current != NULL, error);
+    for (size_t i = 0; current && i < current->secret_count; i++)
+        if (current->secrets[i].until_ms > change->now_ms)
+            config->secrets[config->secret_count++] = current->secrets[i];
+    renewal.wanted = renewal.wanted || config->secret_count == 0;
+    *made = err == GW_OK && renew(config, &renewal, change);
+    gw_wipe(&renewal, sizeof(renewal));
+    return err;
+}
+
+/* ── Create and PATCH ──────────────────────────────────────────────────────────────────────── */
+
+static void keep_lanes(struct gw_config *config, const struct gw_config *current)
+{
+    config->routes[0].lane = current->routes[0].lane;
+    for (size_t i = 1; i < config->route_count; i++)
+        for (size_t k = 1; k < current->route_count; k++)
+            if (gw_slice_eq(config->routes[i].url.text, current->routes[k].url.text))
+                config->routes[i].lane = current->routes[k].lane;
+}
+
+static enum gw_err check_key(const struct gw_config *config, const struct gw_config *current,
+                             struct gw_slice scope, struct gw_error *error)
+{
+    if (scope.ptr && !gw_slice_eq(scope, config->app_id))
+        return gw_error_set(error, GW_ERR_INVALID, "appId: must be \"%.*s\", the caller's own",
+                            GW_SLICE_ARG(scope));
+    if (current && !(gw_slice_eq(current->app_id, config->app_id) &&
+                     gw_slice_eq(current->event_type, config->event_type)))
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "appId, eventType: cannot be changed; create another config");
+    return GW_OK;
+}
+
+static enum gw_err build(struct gw_config *config, const struct gw_config *current,
+                         const struct gw_config_change *change, struct gw_arena *scratch,
+                         bool *secret_made, struct gw_error *error)
+{
+    struct gw_config_parse parse = {config, change->guard, error};
+    yyjson_alc alc = gw_config_alc(scratch);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
+    yyjson_mut_val *request, *document;
+    yyjson_val *root;
+    enum gw_err err = read_request(change->json, scratch, &root, error);
+
+    if (err == GW_OK)
+        err = request_document(root, current != NULL, doc, &request, error);
+    if (err != GW_OK)
+        return err;
+    document = current ? gw_config_document(current, GW_VIEW_STORED, doc) : yyjson_mut_obj(doc);
+    if (current)
+        gw_config_headers_align(current, yyjson_mut_obj_get(document, "headers"),
+                                yyjson_mut_obj_get(request, "headers"));
+    if ((err = gw_config_document_parse(&parse, merge(doc, document, request, &alc))) != GW_OK ||
+        (err = check_key(config, current, change->app_id, error)) != GW_OK ||
+        (err = take_secrets(config, current, root, change, secret_made, error)) != GW_OK)
+        return err;
+    config->version = current ? current->version + 1 : 1;
+    config->created_ms = current ? current->created_ms : change->now_ms;
+    config->updated_ms = change->now_ms;
+    if (current)
+        keep_lanes(config, current);
+    return check_size(config, error);
+}
+
+static enum gw_err make(struct gw_config **config, const struct gw_config *current,
+                        const struct gw_config_change *change, bool *secret_made,
+                        struct gw_error *error)
+{
+    struct gw_arena scratch = {0};
+    struct gw_config *made = gw_config_empty();
+
+    gw_check(change->guard != NULL);
+    enum gw_err err = build(made, current, change, &scratch, secret_made, error);
+    gw_arena_deinit(&scratch);
+    if (err != GW_OK)
+        gw_config_unref(made);
+    *config = err == GW_OK ? made : NULL;
+    return err;
+}
+
+enum gw_err gw_config_create(struct gw_config **config, const struct gw_config_change *change,
+                             struct gw_error *error)
+{
+    bool secret_made;
+
+    return make(config, NULL, change, &secret_made, error);
+}
+
+enum gw_err gw_config_patch(struct gw_config **config, const struct gw_config *current,
+                            const struct gw_config_change *change, bool *secret_made,
+                            struct gw_error *error)
+{
+    *secret_made = false;
+    return make(config, current, change, secret_made, error);
+}
