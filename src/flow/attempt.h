@@ -19,8 +19,9 @@ struct gw_flight {
     struct gw_snapshot *snapshot; /* the attempt keeps the one it began with */
     struct gw_config *config;
     const struct gw_route *route;
-    struct gw_slice body; /* as it is sent */
-    int64_t begun_us;     /* monotonic */
+    struct gw_slice body;        /* as it is sent */
+    int64_t begun_us;            /* monotonic */
+    struct gw_slice retry_after; /* the header's value */
     int64_t retry_after_ms;
     struct gw_attempt record;
     struct gw_delivery next;

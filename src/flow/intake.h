@@ -1,7 +1,7 @@
 /* intake.h: takes an event: parse, route, accept. Told yes only when it is on stable storage. */
 #pragma once
 
-#include "flow/shard.h"
+#include "flow/snapshots.h"
 
 struct gw_intake_delivery {
     struct gw_id id;

@@ -15,6 +15,7 @@ struct gw_pending {
     struct gw_heap_node node; /* (due_ms, order) */
     struct gw_list link;      /* its lane's list while it is in flight */
     struct gw_lane *lane;
+    struct gw_target *target; /* while it is in flight: a lane may be re-pointed meanwhile */
     struct gw_delivery delivery;
     struct gw_message *message; /* NULL: to be loaded when needed */
     size_t body_bytes;          /* what it counts for in the shard's sum */
@@ -27,8 +28,8 @@ void gw_schedule_destroy(struct gw_schedule *schedule);
 void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *lanes, size_t count);
 
 /* Prepares an offer to `owner`; posting it brings its deliveries into memory there. */
-struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_slice app_id,
-                                          struct gw_message *message, size_t room);
+struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_message *message,
+                                          size_t room);
 /* The same for a manual retry: the delivery may be known already. */
 struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slice app_id);
 void gw_schedule_offer_destroy(struct gw_offer *offer); /* one that was not posted */
@@ -55,8 +56,8 @@ bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot
  * was. Frees the pending or puts it back in its lane. */
 void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *next);
 
-/* Drops it from memory: the ledger no longer has it open, or knows better. */
+/* The attempt is over, and the ledger knows better: the delivery is dropped from memory. */
 void gw_schedule_forget(struct gw_pending *pending);
 
-size_t gw_schedule_in_flight(const struct gw_schedule *schedule);
+/* Attempts in flight are cut off: see gw_attempt_cut(). */
 void gw_schedule_cut(struct gw_schedule *schedule);

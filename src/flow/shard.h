@@ -13,13 +13,13 @@
 struct gw_flow_options {
     struct gw_guard guard;
     const char *user_agent;
-    int64_t dedupe_ms;         /* the window in which an eventId is a repeat */
+    int64_t dedupe_ms;          /* the window in which an eventId is a repeat */
     int64_t connect_timeout_ms; /* names, TCP and TLS of an attempt: 5 s */
-    size_t in_flight_max;      /* attempts of one shard: 1 024 */
-    size_t accepts_max;        /* events of one shard on their way to the ledger */
-    size_t memory_max;         /* deliveries of one shard held in memory; the ledger has the rest */
-    size_t body_bytes_max;     /* of bodies riding along with them, per shard */
-    size_t snapshots_max;      /* apps of one shard kept in memory */
+    size_t in_flight_max;       /* attempts of one shard: 1 024 */
+    size_t accepts_max;         /* events of one shard on their way to the ledger */
+    size_t memory_max;     /* deliveries of one shard held in memory; the ledger has the rest */
+    size_t body_bytes_max; /* of bodies riding along with them, per shard */
+    size_t snapshots_max;  /* apps of one shard kept in memory */
 };
 
 struct gw_shard;
@@ -34,12 +34,12 @@ struct gw_flow {
 
 /* Counted since the start. Written by the shard, read by anybody. */
 enum gw_count {
-    GW_COUNT_RECEIVED,  /* events accepted, duplicates left out */
+    GW_COUNT_RECEIVED, /* events accepted, duplicates left out */
     GW_COUNT_ROUTED,
     GW_COUNT_SKIPPED,
     GW_COUNT_DUPLICATE,
-    GW_COUNT_REFUSED,   /* bad input */
-    GW_COUNT_OVERLOAD,  /* turned away: try again */
+    GW_COUNT_REFUSED,  /* bad input */
+    GW_COUNT_OVERLOAD, /* turned away: try again */
     GW_COUNT_DELIVERED,
     GW_COUNT_DEAD,
     GW_COUNT_CANCELLED,
@@ -67,8 +67,10 @@ struct gw_shard {
     size_t index;
     struct gw_snapshots *snapshots;
     struct gw_schedule *schedule;
-    size_t accepts;  /* under way in this shard's intake */
-    bool draining;   /* takes no events, starts no attempts */
+    size_t accepts;          /* events under way in this shard's intake */
+    size_t under_way;        /* everything that must end before the shard may go: accepts, attempts,
+                         loads, refills */
+    bool draining;           /* takes no events, starts no attempts */
     void (*idle)(void *ctx); /* told once, when draining and nothing is under way */
     void *idle_ctx;
     void (*started)(void *ctx, enum gw_err err);
@@ -100,8 +102,9 @@ void gw_shard_destroy(struct gw_shard *shard);
 /* The shard that owns an app. */
 struct gw_shard *gw_flow_owner(struct gw_flow *flow, struct gw_slice app_id);
 
-/* For the parts of a shard: something under way has ended. */
-void gw_shard_check_idle(struct gw_shard *shard);
+/* For the parts of a shard: something is under way that must end before the shard may go. */
+void gw_shard_begin(struct gw_shard *shard);
+void gw_shard_end(struct gw_shard *shard);
 
 static inline void gw_shard_count(struct gw_shard *shard, size_t what)
 {

@@ -1,0 +1,166 @@
+/* intake.c: owns the way of an event from bytes to the ledger.
+ *
+ *   start ─▶ parse ─▶ snapshot (in memory, or loaded) ─▶ route ─▶ accept ─▶ done
+ *              └───────────┴──── refused, or try again ────────────────────▶ done
+ *
+ * Nothing is stored before accept, and accept stores all or nothing. The number of events under
+ * way is bounded (accepts_max); more are told to come again. */
+#include "flow/intake.h"
+
+#include "flow/schedule.h"
+#include "flow/snapshots.h"
+
+#define AGAIN_MS 1000
+
+/* Not to be called inside gw_intake_start(): its promise. */
+static void finish(struct gw_intake *intake)
+{
+    struct gw_shard *shard = intake->shard;
+    if (intake->snapshot)
+        gw_snapshot_unref(intake->snapshot);
+    intake->snapshot = NULL;
+    shard->accepts--;
+    if (gw_err_class(intake->err) == GW_CLASS_AGAIN)
+        gw_shard_count(shard, GW_COUNT_OVERLOAD);
+    else if (gw_err_class(intake->err) == GW_CLASS_REJECT)
+        gw_shard_count(shard, GW_COUNT_REFUSED);
+    intake->done(intake);
+    gw_shard_end(shard);
+}
+
+static void on_finish(struct gw_msg *msg)
+{
+    finish(gw_container_of(msg, struct gw_intake, accept.op.msg));
+}
+
+/* The accept operation never begins: its message carries the answer to the next turn. */
+static void finish_soon(struct gw_intake *intake, enum gw_err err)
+{
+    intake->err = err;
+    intake->accept.op.msg.run = on_finish;
+    gw_env_post(intake->shard->env, &intake->accept.op.msg);
+}
+
+static void count_accepted(struct gw_intake *intake)
+{
+    struct gw_shard *shard = intake->shard;
+    if (intake->duplicate) {
+        gw_shard_count(shard, GW_COUNT_DUPLICATE);
+        return;
+    }
+    gw_shard_count(shard, GW_COUNT_RECEIVED);
+    gw_shard_count(shard, intake->skip ? GW_COUNT_SKIPPED : GW_COUNT_ROUTED);
+}
+
+static void on_accepted(struct gw_op *op)
+{
+    struct gw_accept *accept = gw_container_of(op, struct gw_accept, op);
+    struct gw_intake *intake = gw_container_of(accept, struct gw_intake, accept);
+    gw_message_unref(accept->message);
+    if (accept->offer && !accept->offered)
+        gw_schedule_offer_destroy(accept->offer);
+    intake->err = op->err;
+    intake->again_ms = op->again_ms;
+    if (op->err != GW_OK) {
+        gw_error_set(&intake->error, op->err, "the event was not stored: %s", gw_err_name(op->err));
+        finish(intake);
+        return;
+    }
+    intake->id = accept->message_id;
+    intake->duplicate = accept->existing;
+    intake->payload_differs = accept->payload_differs;
+    if (accept->existing)
+        intake->skip = GW_SKIP_NONE;
+    intake->delivery_count = accept->existing ? 0 : accept->delivery_count;
+    for (size_t i = 0; i < intake->delivery_count; i++)
+        intake->deliveries[i].id = accept->deliveries[i].id;
+    count_accepted(intake);
+    finish(intake);
+}
+
+/* Routes under the snapshot and gives the event to the ledger. */
+static void accept_event(struct gw_intake *intake, struct gw_snapshot *snapshot)
+{
+    struct gw_shard *shard = intake->shard;
+    struct gw_routing routing = gw_route(snapshot, &intake->event);
+    struct gw_message *message = gw_message_create(&intake->event, gw_env_wall_ms(shard->env));
+    message->skip = routing.skip;
+    message->config_version = routing.config ? routing.config->version : 0;
+    intake->skip = routing.skip;
+    intake->snapshot = gw_snapshot_ref(snapshot); /* the answer's URLs live in it */
+    for (size_t i = 0; i < routing.count; i++) {
+        intake->lanes[i] = routing.routes[i]->lane;
+        intake->deliveries[i].url = gw_url_shown(routing.routes[i]->url.text);
+    }
+    struct gw_offer *offer = NULL;
+    if (routing.count) {
+        struct gw_shard *owner = gw_flow_owner(shard->flow, message->app_id);
+        offer = gw_schedule_offer_create(owner, message, routing.count);
+    }
+    intake->accept = (struct gw_accept){
+        .op = {.env = shard->env, .done = on_accepted},
+        .message = message,
+        .lanes = intake->lanes,
+        .lane_count = routing.count,
+        .dedupe_ms = shard->flow->options.dedupe_ms,
+        .offer = offer,
+    };
+    shard->flow->ledger->ops->accept(shard->flow->ledger, &intake->accept);
+}
+
+static void on_snapshot(struct gw_snapshot_wait *wait, struct gw_snapshot *snapshot,
+                        enum gw_err err)
+{
+    struct gw_intake *intake = gw_container_of(wait, struct gw_intake, wait);
+    if (snapshot) {
+        accept_event(intake, snapshot);
+        return;
+    }
+    intake->err = err;
+    intake->again_ms = AGAIN_MS;
+    gw_error_set(&intake->error, err, "the app's configuration cannot be read now: %s",
+                 gw_err_name(err));
+    finish(intake);
+}
+
+static enum gw_err check(struct gw_intake *intake)
+{
+    struct gw_shard *shard = intake->shard;
+    intake->again_ms = AGAIN_MS;
+    if (shard->draining)
+        return gw_error_set(&intake->error, GW_ERR_STOPPED, "the server is stopping");
+    if (shard->accepts > shard->flow->options.accepts_max)
+        return gw_error_set(&intake->error, GW_ERR_BUSY, "too many events at once");
+    enum gw_err err = gw_event_parse(&intake->event, intake->body, &intake->arena, &intake->error);
+    if (err != GW_OK)
+        return err;
+    intake->event_id = intake->event.event_id;
+    if (intake->scope.len && !gw_slice_eq(intake->scope, intake->event.app_id))
+        return gw_error_set(&intake->error, GW_ERR_CONFLICT,
+                            "appId: the caller may speak for another app only");
+    return GW_OK;
+}
+
+void gw_intake_start(struct gw_shard *shard, struct gw_intake *intake)
+{
+    intake->shard = shard;
+    shard->accepts++;
+    gw_shard_begin(shard);
+    enum gw_err err = check(intake);
+    if (err != GW_OK) {
+        finish_soon(intake, err);
+        return;
+    }
+    struct gw_snapshot *snapshot = gw_snapshots_peek(shard, intake->event.app_id);
+    if (snapshot) {
+        accept_event(intake, snapshot);
+        return;
+    }
+    intake->wait.ready = on_snapshot;
+    gw_snapshots_load(shard, intake->event.app_id, &intake->wait);
+}
+
+void gw_intake_deinit(struct gw_intake *intake)
+{
+    gw_arena_deinit(&intake->arena);
+}

@@ -1,0 +1,101 @@
+/* settle.c: owns the way of an outcome into the ledger.
+ *
+ *   outcome ─▶ step (core/delivery.c) ─▶ settle ─┬─ stored ──────▶ landed
+ *                                                ├─ again ───────▶ stall; the same settle later
+ *                                                ├─ stale ───────▶ forget: the ledger knows better
+ *                                                └─ fatal ───────▶ stall for good: no attempts
+ *
+ * An outcome is never dropped for want of space: the flight keeps it and asks again, and no new
+ * attempt starts meanwhile. */
+#include "flow/settle.h"
+
+#include "base/log.h"
+#include "flow/lanes.h"
+
+#define AGAIN_MS 1000
+
+static void count(struct gw_flight *flight)
+{
+    struct gw_shard *shard = flight->shard;
+    if (flight->settle.attempt)
+        gw_shard_count(shard, GW_COUNT_OUTCOME + flight->record.outcome);
+    switch (flight->next.state) {
+    case GW_DELIVERY_DELIVERED: gw_shard_count(shard, GW_COUNT_DELIVERED); break;
+    case GW_DELIVERY_DEAD: gw_shard_count(shard, GW_COUNT_DEAD); break;
+    case GW_DELIVERY_CANCELLED: gw_shard_count(shard, GW_COUNT_CANCELLED); break;
+    case GW_DELIVERY_PENDING: break;
+    }
+}
+
+static void start(struct gw_flight *flight)
+{
+    struct gw_ledger *ledger = flight->shard->flow->ledger;
+    flight->stage = GW_FLIGHT_SETTLE;
+    ledger->ops->settle(ledger, &flight->settle);
+}
+
+static void on_again(struct gw_timer *timer)
+{
+    struct gw_flight *flight = gw_container_of(timer, struct gw_flight, again);
+    gw_schedule_resume(flight->shard->schedule);
+    start(flight);
+}
+
+static void try_again(struct gw_flight *flight, const struct gw_op *op)
+{
+    gw_shard_count(flight->shard, GW_COUNT_SETTLE_AGAIN);
+    gw_schedule_stall(flight->shard->schedule);
+    flight->again.fire = on_again;
+    gw_env_timer_set(flight->shard->env, &flight->again,
+                     op->again_ms > 0 ? op->again_ms : AGAIN_MS);
+}
+
+static void on_settled(struct gw_op *op)
+{
+    struct gw_settle *settle = gw_container_of(op, struct gw_settle, op);
+    struct gw_flight *flight = gw_container_of(settle, struct gw_flight, settle);
+    struct gw_pending *pending = flight->pending;
+    if (gw_err_class(op->err) == GW_CLASS_AGAIN || gw_err_class(op->err) == GW_CLASS_FATAL) {
+        try_again(flight, op);
+        return;
+    }
+    if (op->err != GW_OK) {
+        char id[GW_ID_TEXT_MAX];
+        gw_log(GW_LOG_WARN, "settle_refused",
+               GW_SL("delivery", gw_id_text(GW_ID_DELIVERY, &pending->delivery.id, id)),
+               GW_S("error", gw_err_name(op->err)));
+        gw_attempt_free(flight);
+        gw_schedule_forget(pending);
+        return;
+    }
+    count(flight);
+    struct gw_delivery next = flight->next;
+    gw_attempt_free(flight);
+    gw_schedule_landed(pending, &next);
+}
+
+static void settle(struct gw_flight *flight, const struct gw_attempt *attempt)
+{
+    flight->settle.op = (struct gw_op){.env = flight->shard->env, .done = on_settled};
+    flight->settle.attempt = attempt;
+    flight->settle.next = flight->next;
+    start(flight);
+}
+
+void gw_settle_attempt(struct gw_flight *flight, enum gw_outcome outcome, int status)
+{
+    struct gw_env *env = flight->shard->env;
+    uint32_t random;
+    gw_env_random(env, &random, sizeof(random));
+    flight->next = gw_delivery_after_attempt(&flight->pending->delivery, outcome, status,
+                                             flight->retry_after_ms, &flight->config->retry,
+                                             gw_env_wall_ms(env), random);
+    settle(flight, &flight->record);
+}
+
+void gw_settle_end(struct gw_flight *flight, enum gw_end_reason reason)
+{
+    flight->next =
+        gw_delivery_end(&flight->pending->delivery, reason, gw_env_wall_ms(flight->shard->env));
+    settle(flight, NULL);
+}

@@ -1,0 +1,119 @@
+/* shard.c: owns a shard's life: start (what is open?), work, drain, cut, idle.
+ *
+ *   CREATED ─start: open_lanes─▶ WORKING ─drain─▶ DRAINING ─nothing under way─▶ idle
+ *                                                    └─cut: attempts are cut off ─┘
+ *
+ * Thread: the shard's own, but for the counters. Nothing here can fail after the start; a start
+ * that fails is told to `started` and the home decides. */
+#include "flow/shard.h"
+
+#include "base/check.h"
+#include "flow/schedule.h"
+#include "flow/snapshots.h"
+
+struct gw_shard *gw_shard_create(struct gw_flow *flow, struct gw_env *env, size_t index)
+{
+    struct gw_shard *shard = gw_zalloc(sizeof(*shard));
+    shard->flow = flow;
+    shard->env = env;
+    shard->index = index;
+    shard->snapshots = gw_snapshots_create(shard);
+    shard->schedule = gw_schedule_create(shard);
+    return shard;
+}
+
+void gw_shard_destroy(struct gw_shard *shard)
+{
+    gw_schedule_destroy(shard->schedule);
+    gw_snapshots_destroy(shard->snapshots);
+    gw_arena_deinit(&shard->lanes_arena);
+    gw_free(shard);
+}
+
+static void on_open_lanes(struct gw_op *op)
+{
+    struct gw_open_lanes *lanes = gw_container_of(op, struct gw_open_lanes, op);
+    struct gw_shard *shard = gw_container_of(lanes, struct gw_shard, lanes_op);
+    if (op->err == GW_OK)
+        gw_schedule_open(shard->schedule, lanes->lanes, lanes->count);
+    gw_arena_deinit(&shard->lanes_arena);
+    gw_shard_end(shard);
+    shard->started(shard->started_ctx, op->err);
+}
+
+void gw_shard_start(struct gw_shard *shard, void (*started)(void *ctx, enum gw_err err), void *ctx)
+{
+    shard->started = started;
+    shard->started_ctx = ctx;
+    shard->lanes_op = (struct gw_open_lanes){
+        .op = {.env = shard->env, .done = on_open_lanes},
+        .arena = &shard->lanes_arena,
+    };
+    gw_shard_begin(shard);
+    shard->flow->ledger->ops->open_lanes(shard->flow->ledger, &shard->lanes_op);
+}
+
+static void check_idle(struct gw_shard *shard)
+{
+    if (!shard->idle || shard->under_way)
+        return;
+    void (*idle)(void *ctx) = shard->idle;
+    shard->idle = NULL;
+    idle(shard->idle_ctx);
+}
+
+void gw_shard_begin(struct gw_shard *shard)
+{
+    shard->under_way++;
+}
+
+void gw_shard_end(struct gw_shard *shard)
+{
+    gw_check(shard->under_way > 0);
+    shard->under_way--;
+    check_idle(shard);
+}
+
+void gw_shard_drain(struct gw_shard *shard, void (*idle)(void *ctx), void *ctx)
+{
+    shard->draining = true;
+    shard->idle = idle;
+    shard->idle_ctx = ctx;
+    check_idle(shard);
+}
+
+void gw_shard_cut(struct gw_shard *shard)
+{
+    gw_schedule_cut(shard->schedule);
+}
+
+/* FNV-1a: the same for ever, for an app must keep its shard while the process lives; nobody gains
+ * by aiming at a shard that he could not gain by sending more. */
+struct gw_shard *gw_flow_owner(struct gw_flow *flow, struct gw_slice app_id)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < app_id.len; i++)
+        hash = (hash ^ (unsigned char)app_id.ptr[i]) * 1099511628211u;
+    return flow->shards[(hash ^ hash >> 32) % flow->shard_count];
+}
+
+uint64_t gw_flow_count(const struct gw_flow *flow, size_t what)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < flow->shard_count; i++)
+        sum += atomic_load_explicit(&flow->shards[i]->counts[what], memory_order_relaxed);
+    return sum;
+}
+
+int64_t gw_flow_gauge(const struct gw_flow *flow, enum gw_gauge what)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < flow->shard_count; i++) {
+        int64_t value = atomic_load_explicit(&flow->shards[i]->gauges[what], memory_order_relaxed);
+        if (what != GW_GAUGE_OLDEST_DUE_MS)
+            sum += value;
+        else if (value && (!sum || value < sum))
+            sum = value;
+    }
+    return sum;
+}
