@@ -13,11 +13,11 @@
 struct gw_sqlite;
 
 struct gw_sqlite_options {
-    const char *dir;           /* made when missing (mode 0700) */
-    size_t queue_max;          /* accepts waiting for a commit; more are GW_ERR_BUSY */
-    size_t group_max;          /* operations in one commit */
+    const char *dir;            /* made when missing (mode 0700) */
+    size_t queue_max;           /* accepts waiting for a commit; more are GW_ERR_BUSY */
+    size_t group_max;           /* operations in one commit */
     int64_t disk_reserve_bytes; /* below it: GW_ERR_FULL for accepts */
-    size_t cache_bytes;        /* SQLite's, of the writer */
+    size_t cache_bytes;         /* SQLite's, of the writer */
 };
 
 /* GW_ERR_LOCKED, GW_ERR_SCHEMA (written by a newer version), GW_ERR_IO, GW_ERR_CORRUPT: `error`

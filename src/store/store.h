@@ -43,9 +43,9 @@ struct gw_op {
  * the backend after the commit, in the order of completions, and the owner's from then on. When
  * nothing is to be delivered (an error, a skip, a duplicate) it stays with the caller. */
 struct gw_offer {
-    struct gw_msg msg;     /* msg.run set by the caller */
-    struct gw_env *env;    /* the owner's */
-    void *owner;           /* the caller's, untouched */
+    struct gw_msg msg;          /* msg.run set by the caller */
+    struct gw_env *env;         /* the owner's */
+    void *owner;                /* the caller's, untouched */
     struct gw_message *message; /* a reference of its own; the body may ride along or be dropped */
     size_t count;
     struct gw_delivery deliveries[]; /* filled by the backend; room for all lanes */
@@ -58,7 +58,7 @@ struct gw_accept {
     struct gw_message *message; /* its id is set on success when it is new */
     const uint64_t *lanes;      /* none when message->skip says why */
     size_t lane_count;
-    int64_t dedupe_ms;      /* a routed event with this (appId, eventId) accepted within it: existing */
+    int64_t dedupe_ms; /* a routed event with this (appId, eventId) accepted within it: existing */
     struct gw_offer *offer; /* may be NULL when lane_count is 0 */
     /* out */
     bool existing; /* nothing was stored: this is the first one's */
@@ -108,7 +108,7 @@ struct gw_retry_op {
     struct gw_op op;
     struct gw_id delivery_id;
     int64_t now_ms;
-    struct gw_offer *offer; /* room for one */
+    struct gw_offer *offer;      /* room for one */
     struct gw_delivery delivery; /* out: as it is now; with CONFLICT, as it stands */
     bool offered;
 };
@@ -154,7 +154,7 @@ struct gw_load {
 struct gw_row {
     struct gw_delivery delivery;
     const struct gw_message *message; /* in the arena, without body; no reference */
-    struct gw_slice log; /* packed attempts */
+    struct gw_slice log;              /* packed attempts */
 };
 
 struct gw_event_row {
@@ -174,7 +174,7 @@ struct gw_find {
     struct gw_slice app_id; /* len 0 = any app */
     struct gw_slice text;   /* EVENT_ID, TRANSACTION_ID */
     bool with_body;
-    size_t max; /* events, <= 100 */
+    size_t max;                  /* events, <= 100 */
     struct gw_event_row *events; /* out, in the arena; none found: count 0, GW_OK */
     size_t count;
 };
@@ -187,7 +187,7 @@ struct gw_list_op {
     struct gw_op op;
     struct gw_arena *arena;
     struct gw_slice app_id, event_type, event_id, transaction_id;
-    int state; /* enum gw_delivery_state, or -1 */
+    int state;              /* enum gw_delivery_state, or -1 */
     int64_t from_ms, to_ms; /* of the event's accept: from <= t < to; 0 = open */
     struct gw_slice cursor; /* of an earlier page; len 0 = the first */
     size_t max;
@@ -198,13 +198,13 @@ struct gw_list_op {
 
 /* Totals for metrics and readiness. */
 struct gw_ledger_state {
-    bool accepting;       /* false: no events are taken; `why` says it */
-    const char *why;      /* literal */
-    uint64_t open;        /* deliveries pending in the ledger */
-    uint64_t commits;     /* groups */
-    uint64_t commit_us;   /* spent in them */
-    uint64_t operations;  /* in them */
-    uint64_t queued;      /* waiting for the next group */
+    bool accepting;      /* false: no events are taken; `why` says it */
+    const char *why;     /* literal */
+    uint64_t open;       /* deliveries pending in the ledger */
+    uint64_t commits;    /* groups */
+    uint64_t commit_us;  /* spent in them */
+    uint64_t operations; /* in them */
+    uint64_t queued;     /* waiting for the next group */
 };
 
 /* ── Ledger: health of targets ─────────────────────────────────────────────────────────────── */
@@ -222,7 +222,7 @@ struct gw_health_save {
 struct gw_health_load {
     struct gw_op op;
     struct gw_arena *arena;
-    struct gw_slice app_id; /* len 0 = all */
+    struct gw_slice app_id;  /* len 0 = all */
     struct gw_health *items; /* out, in the arena */
     size_t count;
 };
@@ -264,9 +264,9 @@ struct gw_config_load {
  * numbers. GW_ERR_EXISTS (create: it is there), GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
 struct gw_config_put {
     struct gw_op op;
-    struct gw_config *config; /* lanes of 0 are filled in before anybody else sees it */
-    uint64_t expected_version; /* 0 = must not exist */
-    struct gw_slice actor;     /* who: for the history */
+    struct gw_config *config;     /* lanes of 0 are filled in before anybody else sees it */
+    uint64_t expected_version;    /* 0 = must not exist */
+    struct gw_slice actor;        /* who: for the history */
     struct gw_snapshot *snapshot; /* out: of the app, with the change; the caller's reference */
 };
 
@@ -283,7 +283,7 @@ struct gw_config_remove {
 struct gw_config_list {
     struct gw_op op;
     struct gw_arena *arena;
-    struct gw_slice app_id; /* len 0 = all */
+    struct gw_slice app_id;                         /* len 0 = all */
     struct gw_slice after_app_id, after_event_type; /* of the page before; len 0 = first page */
     size_t max;
     struct gw_config **configs; /* out, in the arena: references of the caller's */
