@@ -14,8 +14,8 @@ void gw_sys_init(void);
 
 enum gw_err gw_loop_create(const struct gw_loop_options *options, struct gw_env **env,
                            struct gw_error *error);
-void gw_loop_run(struct gw_env *env);  /* until gw_loop_stop() */
-void gw_loop_stop(struct gw_env *env); /* any thread */
+void gw_loop_run(struct gw_env *env);     /* until gw_loop_stop() */
+void gw_loop_stop(struct gw_env *env);    /* any thread */
 void gw_loop_destroy(struct gw_env *env); /* after run has returned; calls still open are dropped */
 
 /* On the loop's thread; also for SIGINT and SIGTERM. */
