@@ -43,7 +43,7 @@ struct gw_slice gw_url_shown(struct gw_slice url)
 /* For an error text: without what may hold a token or a password, and short. */
 static struct gw_slice harmless(struct gw_slice text)
 {
-    if (text.len == 0 || memchr(text.ptr, '@', text.len))
+    if (text.len > 0 && memchr(text.ptr, '@', text.len))
         return GW_SLICE("…");
     text = gw_url_shown(text);
     if (text.len > SHOWN_BYTES_MAX)
@@ -294,11 +294,11 @@ static bool port_allowed(const struct gw_guard *guard, uint16_t port)
 static enum gw_err port_refused(const struct gw_guard *guard, const char *field, uint16_t port,
                                 struct gw_error *error)
 {
-    char text[64 * 6 + 16];
+    char text[64 * 7 + 16];
     int len = snprintf(text, sizeof(text), "443%s", guard->allow_http ? ", 80" : "");
 
     for (size_t i = 0; i < guard->port_count; i++)
-        len += snprintf(text + len, sizeof(text) - (size_t)len, ",%u", guard->ports[i]);
+        len += snprintf(text + len, sizeof(text) - (size_t)len, ", %u", guard->ports[i]);
     return gw_error_set(error, GW_ERR_INVALID,
                         "%s: port %u is not allowed; the operator adds ports with --allow-ports, "
                         "allowed: %s",
