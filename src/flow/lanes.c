@@ -45,7 +45,7 @@ struct gw_lane *gw_lanes_get(struct gw_schedule *schedule, struct gw_slice app_i
     lane->complete = complete;
     lane->mark_due_ms = INT64_MIN;
     gw_list_init(&lane->flights);
-    lane->app = gw_schedule_app(schedule, app_id);
+    lane->app = gw_apps_get(schedule, app_id);
     gw_list_push(&lane->app->lanes, &lane->link);
     gw_map_put(&schedule->lanes, gw_map_key(&lane->number), lane);
     gw_schedule_attach(lane);
@@ -66,7 +66,7 @@ void gw_lanes_destroy(struct gw_lane *lane)
     gw_heap_deinit(&lane->waiting);
     gw_map_del(&schedule->lanes, gw_map_key(&lane->number));
     gw_list_remove(&lane->link);
-    gw_schedule_app_release(lane->app);
+    gw_apps_release(lane->app);
     gw_free((char *)lane->event_type.ptr);
     gw_free(lane->refill.deliveries);
     gw_free(lane);

@@ -1,5 +1,5 @@
-/* lanes.h: what the two halves of the schedule share: schedule.c (targets, turns) and lanes.c
- * (what memory holds of each lane). Nobody else includes it. */
+/* lanes.h: what the parts of the schedule share: schedule.c (targets, turns), lanes.c (what
+ * memory holds of each lane), apps.c (snapshots) and offers.c (what comes in). Nobody else includes it. */
 #pragma once
 
 #include "base/map.h"
@@ -89,5 +89,9 @@ void gw_lanes_settle_down(struct gw_lane *lane);
 void gw_schedule_lane_changed(struct gw_lane *lane); /* its first due is another */
 void gw_schedule_attach(struct gw_lane *lane);       /* find where it leads now */
 void gw_schedule_detach(struct gw_lane *lane);
-void gw_schedule_app_release(struct gw_app *app); /* frees it when it has no lane */
-struct gw_app *gw_schedule_app(struct gw_schedule *schedule, struct gw_slice app_id);
+
+/* ── apps.c ────────────────────────────────────────────────────────────────────────────────── */
+
+struct gw_app *gw_apps_get(struct gw_schedule *schedule, struct gw_slice app_id); /* or made */
+void gw_apps_release(struct gw_app *app); /* frees it when it has no lane and no pin */
+void gw_apps_free(struct gw_app *app);

@@ -20,12 +20,9 @@
 #define STARTS_PER_TURN 128
 #define ENDING_MAX      64
 #define GAUGE_EVERY_US  1000000
-#define APP_AGAIN_MS    1000
 #define KEEP_BODY_MS    10000 /* what is due sooner keeps its body in memory */
 
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
-
-static void app_free(struct gw_app *app);
 
 static void on_wake(struct gw_timer *timer)
 {
@@ -67,7 +64,7 @@ void gw_schedule_destroy(struct gw_schedule *schedule)
     }
     struct gw_app *app;
     for (at = 0; (app = gw_map_next(&schedule->apps, &at)); at = 0)
-        app_free(app); /* those still waiting for their snapshot */
+        gw_apps_free(app); /* those still waiting for their snapshot */
     gw_check(schedule->targets.count == 0);
     gw_map_deinit(&schedule->apps);
     gw_map_deinit(&schedule->lanes);
@@ -214,197 +211,6 @@ bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot
         return false;
     }
     return (*config)->is_active;
-}
-
-/* ── Apps ──────────────────────────────────────────────────────────────────────────────────── */
-
-static void app_load(struct gw_app *app);
-
-static void app_free(struct gw_app *app)
-{
-    gw_map_del(&app->schedule->apps, app->app_id);
-    if (app->snapshot)
-        gw_snapshot_unref(app->snapshot);
-    gw_free(app);
-}
-
-void gw_schedule_app_release(struct gw_app *app)
-{
-    if (gw_list_empty(&app->lanes) && !app->pins)
-        app_free(app);
-}
-
-static void app_set_snapshot(struct gw_app *app, struct gw_snapshot *snapshot)
-{
-    if (app->snapshot && app->snapshot->revision >= snapshot->revision)
-        return;
-    gw_snapshot_ref(snapshot);
-    if (app->snapshot)
-        gw_snapshot_unref(app->snapshot);
-    app->snapshot = snapshot;
-    app->pins++; /* its lanes may go one by one below */
-    gw_list_each_safe (link, &app->lanes) {
-        struct gw_lane *lane = gw_container_of(link, struct gw_lane, link);
-        gw_schedule_attach(lane);
-        gw_lanes_settle_down(lane);
-    }
-    app->pins--;
-    gw_schedule_app_release(app);
-}
-
-static void on_app_again(struct gw_timer *timer)
-{
-    struct gw_app *app = gw_container_of(timer, struct gw_app, again);
-    app->pins--;
-    if (app->snapshot || gw_list_empty(&app->lanes))
-        gw_schedule_app_release(app);
-    else
-        app_load(app);
-}
-
-static void on_app_snapshot(struct gw_snapshot_wait *wait, struct gw_snapshot *snapshot,
-                            enum gw_err err)
-{
-    struct gw_app *app = gw_container_of(wait, struct gw_app, wait);
-    struct gw_schedule *schedule = app->schedule;
-    if (snapshot) {
-        app_set_snapshot(app, snapshot);
-        app->pins--;
-        gw_schedule_app_release(app);
-        gw_schedule_run(schedule);
-        return;
-    }
-    gw_log(GW_LOG_WARN, "configs_unreadable", GW_SL("app", app->app_id),
-           GW_S("error", gw_err_name(err)));
-    gw_env_timer_set(schedule->shard->env, &app->again, APP_AGAIN_MS);
-}
-
-/* Pinned until it has its snapshot. */
-static void app_load(struct gw_app *app)
-{
-    struct gw_shard *shard = app->schedule->shard;
-    app->pins++;
-    app->wait.ready = on_app_snapshot;
-    app->again.fire = on_app_again;
-    gw_snapshots_load(shard, app->app_id, &app->wait);
-}
-
-struct gw_app *gw_schedule_app(struct gw_schedule *schedule, struct gw_slice app_id)
-{
-    struct gw_app *app = gw_map_get(&schedule->apps, app_id);
-    if (app)
-        return app;
-    app = gw_zalloc(sizeof(*app) + app_id.len);
-    memcpy(app + 1, app_id.ptr, app_id.len);
-    app->app_id = (struct gw_slice){(const char *)(app + 1), app_id.len};
-    app->schedule = schedule;
-    gw_list_init(&app->lanes);
-    gw_map_put(&schedule->apps, app->app_id, app);
-    struct gw_snapshot *snapshot = gw_snapshots_peek(schedule->shard, app_id);
-    if (snapshot)
-        app->snapshot = gw_snapshot_ref(snapshot);
-    else
-        app_load(app);
-    return app;
-}
-
-void gw_schedule_on_snapshot(struct gw_schedule *schedule, struct gw_snapshot *snapshot)
-{
-    struct gw_app *app = gw_map_get(&schedule->apps, gw_slice_from(snapshot->app_id));
-    if (!app)
-        return;
-    app_set_snapshot(app, snapshot);
-    gw_schedule_run(schedule);
-}
-
-/* ── Deliveries coming in ──────────────────────────────────────────────────────────────────── */
-
-void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *lanes, size_t count)
-{
-    struct gw_shard *shard = schedule->shard;
-    for (size_t i = 0; i < count; i++) {
-        if (gw_flow_owner(shard->flow, lanes[i].app_id) != shard)
-            continue;
-        struct gw_lane *lane = gw_lanes_get(schedule, lanes[i].app_id, lanes[i].lane, false);
-        gw_lanes_settle_down(lane);
-    }
-}
-
-struct offer_head {
-    struct gw_shard *owner;
-    struct gw_slice app_id; /* in the message, or own memory for a retry */
-    struct gw_offer offer;  /* last: its deliveries follow */
-};
-
-static struct offer_head *offer_head(struct gw_offer *offer)
-{
-    return gw_container_of(offer, struct offer_head, offer);
-}
-
-static void on_offer(struct gw_msg *msg)
-{
-    struct gw_offer *offer = gw_container_of(msg, struct gw_offer, msg);
-    struct gw_schedule *schedule = offer_head(offer)->owner->schedule;
-    for (size_t i = 0; i < offer->count; i++) {
-        struct gw_delivery *delivery = &offer->deliveries[i];
-        struct gw_lane *lane =
-            gw_lanes_get(schedule, offer_head(offer)->app_id, delivery->lane, true);
-        gw_lanes_admit(lane, delivery, offer->message);
-    }
-    gw_schedule_offer_destroy(offer);
-    gw_schedule_run(schedule);
-}
-
-/* The delivery may be in memory (moved), in flight (what is under way is the retry) or neither. */
-static void on_retry(struct gw_msg *msg)
-{
-    struct gw_offer *offer = gw_container_of(msg, struct gw_offer, msg);
-    struct gw_schedule *schedule = offer_head(offer)->owner->schedule;
-    struct gw_delivery *delivery = &offer->deliveries[0];
-    struct gw_lane *lane = gw_lanes_get(schedule, offer_head(offer)->app_id, delivery->lane, true);
-    bool in_flight;
-    struct gw_pending *pending = gw_lanes_find(lane, &delivery->id, &in_flight);
-    if (pending && !in_flight)
-        gw_lanes_move(pending, delivery);
-    else if (!pending)
-        gw_lanes_admit(lane, delivery, NULL);
-    gw_schedule_offer_destroy(offer);
-    gw_schedule_run(schedule);
-}
-
-static struct gw_offer *offer_create(struct gw_shard *owner, struct gw_slice app_id, size_t room)
-{
-    size_t head = sizeof(struct offer_head) + room * sizeof(struct gw_delivery);
-    struct offer_head *created = gw_alloc(head + app_id.len);
-    memset(created, 0, sizeof(*created));
-    created->owner = owner;
-    char *copy = (char *)created + head;
-    memcpy(copy, app_id.ptr, app_id.len);
-    created->app_id = (struct gw_slice){copy, app_id.len};
-    created->offer.env = owner->env;
-    return &created->offer;
-}
-
-struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_message *message,
-                                          size_t room)
-{
-    struct gw_offer *offer = offer_create(owner, message->app_id, room);
-    offer->message = gw_message_ref(message);
-    offer->msg.run = on_offer;
-    return offer;
-}
-
-struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slice app_id)
-{
-    struct gw_offer *offer = offer_create(owner, app_id, 1);
-    offer->msg.run = on_retry;
-    return offer;
-}
-
-void gw_schedule_offer_destroy(struct gw_offer *offer)
-{
-    gw_message_unref(offer->message);
-    gw_free(offer_head(offer));
 }
 
 /* ── Turns ─────────────────────────────────────────────────────────────────────────────────── */

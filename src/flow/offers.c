@@ -1,0 +1,93 @@
+/* offers.c: owns what brings deliveries into the schedule: the start, offers, manual retries.
+ *
+ * An offer is made on the shard that took the event, posted by the ledger after its commit, and
+ * taken in by the owner of the app. Ledger and owner see the same order. */
+#include "flow/lanes.h"
+
+void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *lanes, size_t count)
+{
+    struct gw_shard *shard = schedule->shard;
+    for (size_t i = 0; i < count; i++) {
+        if (gw_flow_owner(shard->flow, lanes[i].app_id) != shard)
+            continue;
+        struct gw_lane *lane = gw_lanes_get(schedule, lanes[i].app_id, lanes[i].lane, false);
+        gw_lanes_settle_down(lane);
+    }
+}
+
+struct offer_head {
+    struct gw_shard *owner;
+    struct gw_slice app_id; /* in the message, or own memory for a retry */
+    struct gw_offer offer;  /* last: its deliveries follow */
+};
+
+static struct offer_head *offer_head(struct gw_offer *offer)
+{
+    return gw_container_of(offer, struct offer_head, offer);
+}
+
+static void on_offer(struct gw_msg *msg)
+{
+    struct gw_offer *offer = gw_container_of(msg, struct gw_offer, msg);
+    struct gw_schedule *schedule = offer_head(offer)->owner->schedule;
+    for (size_t i = 0; i < offer->count; i++) {
+        struct gw_delivery *delivery = &offer->deliveries[i];
+        struct gw_lane *lane =
+            gw_lanes_get(schedule, offer_head(offer)->app_id, delivery->lane, true);
+        gw_lanes_admit(lane, delivery, offer->message);
+    }
+    gw_schedule_offer_destroy(offer);
+    gw_schedule_run(schedule);
+}
+
+/* The delivery may be in memory (moved), in flight (what is under way is the retry) or neither. */
+static void on_retry(struct gw_msg *msg)
+{
+    struct gw_offer *offer = gw_container_of(msg, struct gw_offer, msg);
+    struct gw_schedule *schedule = offer_head(offer)->owner->schedule;
+    struct gw_delivery *delivery = &offer->deliveries[0];
+    struct gw_lane *lane = gw_lanes_get(schedule, offer_head(offer)->app_id, delivery->lane, true);
+    bool in_flight;
+    struct gw_pending *pending = gw_lanes_find(lane, &delivery->id, &in_flight);
+    if (pending && !in_flight)
+        gw_lanes_move(pending, delivery);
+    else if (!pending)
+        gw_lanes_admit(lane, delivery, NULL);
+    gw_schedule_offer_destroy(offer);
+    gw_schedule_run(schedule);
+}
+
+static struct gw_offer *offer_create(struct gw_shard *owner, struct gw_slice app_id, size_t room)
+{
+    size_t head = sizeof(struct offer_head) + room * sizeof(struct gw_delivery);
+    struct offer_head *created = gw_alloc(head + app_id.len);
+    memset(created, 0, sizeof(*created));
+    created->owner = owner;
+    char *copy = (char *)created + head;
+    memcpy(copy, app_id.ptr, app_id.len);
+    created->app_id = (struct gw_slice){copy, app_id.len};
+    created->offer.env = owner->env;
+    return &created->offer;
+}
+
+struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_message *message,
+                                          size_t room)
+{
+    struct gw_offer *offer = offer_create(owner, message->app_id, room);
+    offer->message = gw_message_ref(message);
+    offer->msg.run = on_offer;
+    return offer;
+}
+
+struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slice app_id)
+{
+    struct gw_offer *offer = offer_create(owner, app_id, 1);
+    offer->msg.run = on_retry;
+    return offer;
+}
+
+void gw_schedule_offer_destroy(struct gw_offer *offer)
+{
+    gw_message_unref(offer->message);
+    gw_free(offer_head(offer));
+}
