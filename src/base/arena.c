@@ -12,15 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAVE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN 1
-#endif
-#endif
-
-#ifdef HAVE_ASAN
+#ifdef __SANITIZE_ADDRESS__ /* gcc's; clang says it in another way, and Debian lacks its header */
 #include <sanitizer/asan_interface.h>
 #define GAP                16
 #define POISON(ptr, len)   __asan_poison_memory_region((ptr), (len))

@@ -4,6 +4,10 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 static size_t block_count(const struct gw_arena *arena)
 {
     size_t count = 0;
@@ -133,6 +137,25 @@ static void reuses_one_block(void **state)
     gw_arena_deinit(&arena);
 }
 
+/* Where AddressSanitizer watches, it watches pieces of an arena too. */
+static void hides_what_is_not_given_out(void **state)
+{
+    (void)state;
+#ifndef __SANITIZE_ADDRESS__
+    skip();
+#else
+    struct gw_arena arena = {0};
+    char *piece = gw_arena_alloc(&arena, 32);
+    char *next = gw_arena_alloc(&arena, 5);
+    assert_true(__asan_address_is_poisoned(piece + 32));
+    assert_false(__asan_address_is_poisoned(next + 4));
+    assert_true(__asan_address_is_poisoned(next + 5));
+    gw_arena_reset(&arena);
+    assert_true(__asan_address_is_poisoned(piece));
+    gw_arena_deinit(&arena);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +165,7 @@ int main(void)
         cmocka_unit_test(copies),
         cmocka_unit_test(keeps_the_rest_of_a_block_when_a_big_piece_comes),
         cmocka_unit_test(reuses_one_block),
+        cmocka_unit_test(hides_what_is_not_given_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

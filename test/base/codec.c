@@ -80,26 +80,12 @@ static void base64_known(void **state)
 static void base64_strict(void **state)
 {
     static const struct gw_slice neither[] = {
-        GW_SLICE("Z"),
-        GW_SLICE("Zm9vY"),
-        GW_SLICE("Zh"), /* stray bits */
-        GW_SLICE("Zm9"),
-        GW_SLICE("Zh=="),
-        GW_SLICE("Zm9="),
-        GW_SLICE("===="),
-        GW_SLICE("="),
-        GW_SLICE("Z==="),
-        GW_SLICE("Zg=="
-                 "Zg=="),
-        GW_SLICE("Zm9v===="),
-        GW_SLICE("Zm9v="),
-        GW_SLICE("Zg="),
-        GW_SLICE("Z=g="),
-        GW_SLICE("Zm9v\n"),
-        GW_SLICE("Zm 9v"),
-        GW_SLICE(" Zm9v"),
-        GW_SLICE("Zm9v\0\0\0\0"),
-        GW_SLICE("Zm9\xFF"),
+        GW_SLICE("Z"),     GW_SLICE("A"),     GW_SLICE("Zm9vA"),        GW_SLICE("A==="),
+        GW_SLICE("Zm9vY"), GW_SLICE("Zh"), /* stray bits */
+        GW_SLICE("Zm9"),   GW_SLICE("Zh=="),  GW_SLICE("Zm9="),         GW_SLICE("===="),
+        GW_SLICE("="),     GW_SLICE("Z==="),  GW_SLICE("Zg==Zg=="),     GW_SLICE("Zm9v===="),
+        GW_SLICE("Zm9v="), GW_SLICE("Zg="),   GW_SLICE("Z=g="),         GW_SLICE("Zm9v\n"),
+        GW_SLICE("Zm 9v"), GW_SLICE(" Zm9v"), GW_SLICE("Zm9v\0\0\0\0"), GW_SLICE("Zm9\xFF"),
     };
 
     (void)state;

@@ -39,9 +39,9 @@ static void agrees_with_an_array(void **state)
     size_t count = 0;
 
     (void)state;
-    for (int step = 0; step < 20000; step++) {
+    for (int step = 0; step < 21000; step++) {
         struct gw_heap_node *node = &nodes[draw(&random) % COUNT];
-        bool fills = step / 2000 % 2 == 0; /* phases that grow it, phases that empty it */
+        bool fills = step / 2000 % 2 == 0; /* phases that grow it (the last) and that empty it */
         if (!gw_heap_linked(node) && (fills || draw(&random) % 4 == 0)) {
             node->key = (int64_t)(draw(&random) % 50) - 25; /* many ties, some below zero */
             node->tie = (uint64_t)(node - nodes);

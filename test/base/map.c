@@ -56,6 +56,7 @@ static void agrees_with_an_array(void **state)
     (void)state;
     name_items();
     expect_same(&map, 0);
+    assert_null(gw_map_del(&map, key_of(&items[0])));
     for (int step = 0; step < 60000; step++) {
         struct item *item = &items[draw(&random) % COUNT];
         bool fills = step / 6000 % 2 == 0;
@@ -81,7 +82,23 @@ static void agrees_with_an_array(void **state)
     assert_null(map.slots);
 }
 
-/* One slot less than full all the time: runs of entries wrap around the end and are closed. */
+/* A search for what is not there ends at every filling. */
+static void has_room_for_the_end_of_a_search(void **state)
+{
+    struct gw_map map = {0};
+
+    (void)state;
+    name_items();
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_null(gw_map_get(&map, GW_SLICE("absent")));
+        assert_null(gw_map_del(&map, GW_SLICE("absent")));
+        gw_map_put(&map, key_of(&items[i]), &items[i]);
+        assert_true(map.count < map.cap);
+    }
+    gw_map_deinit(&map);
+}
+
+/* As full as a map gets, all the time: runs of entries wrap around the end and are closed. */
 static void deletes_where_it_is_dense(void **state)
 {
     struct gw_map map = {0};
@@ -177,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_an_array),
+        cmocka_unit_test(has_room_for_the_end_of_a_search),
         cmocka_unit_test(deletes_where_it_is_dense),
         cmocka_unit_test(replaces_key_and_value),
         cmocka_unit_test(takes_any_bytes),
