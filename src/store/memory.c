@@ -51,11 +51,14 @@ void memory_complete(struct gw_op *op, enum gw_err err)
     gw_env_post(op->env, &op->msg);
 }
 
+static bool is_late(const struct gw_op *op)
+{
+    return op->deadline_us != 0 && gw_env_mono_us(op->env) > op->deadline_us;
+}
+
 static void do_now(struct gw_memory *memory, struct gw_op *op)
 {
-    bool late = op->deadline_us != 0 && gw_env_mono_us(op->env) > op->deadline_us;
-
-    memory_complete(op, late ? GW_ERR_TIMEOUT : does[op->kind](memory, op));
+    memory_complete(op, is_late(op) ? GW_ERR_TIMEOUT : does[op->kind](memory, op));
 }
 
 /* ── The queue ─────────────────────────────────────────────────────────────────────────────── */
@@ -170,7 +173,7 @@ static void start_claim(struct gw_ledger *ledger, struct gw_claim *op)
 {
     (void)ledger;
     op->write_id = (uint64_t)op->delivery.attempts + 1;
-    memory_complete(&op->op, GW_OK);
+    memory_complete(&op->op, is_late(&op->op) ? GW_ERR_TIMEOUT : GW_OK);
 }
 
 static void start_settle(struct gw_ledger *ledger, struct gw_settle *op)

@@ -29,7 +29,6 @@ struct memory_row {
     struct gw_list link; /* in its lane's list while it is open */
     struct memory_event *event;
     struct gw_delivery delivery;
-    uint64_t settled;        /* the write id of its last settle; 0 = none */
     struct gw_slice add_key; /* ours; absent when accept made it */
     struct gw_buf log;
 };

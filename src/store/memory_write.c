@@ -3,8 +3,8 @@
  *  - An event is routed when it was not skipped. A routed event blocks a repeat of its (appId,
  *    eventId) for the dedupe window; a skipped one does not.
  *  - A delivery is open while PENDING: then, and only then, it stands in its lane's list.
- *  - The write id of an attempt is attempts + 1. A settle with the write id of the last settle has
- *    been done already; with any other than the next one it is stale. */
+ *  - The write id of an attempt is attempts + 1. So a settle is known again by the attempts that are
+ *    recorded, and one that ended the delivery without an attempt by how it ended. */
 #include "store/memory_state.h"
 
 #include "base/check.h"
@@ -244,6 +244,16 @@ static void log_append(struct memory_row *row, const struct gw_attempt *attempt)
     row->log = kept;
 }
 
+/* It has been done before; nothing is left to do. */
+static bool is_repeated(const struct gw_settle *op, const struct gw_delivery *d)
+{
+    if (op->write_id == d->attempts)
+        return op->write_id != 0;
+    return d->state != GW_DELIVERY_PENDING && op->attempt == NULL &&
+           op->write_id == (uint64_t)d->attempts + 1 && d->state == op->next.state &&
+           d->reason == op->next.reason;
+}
+
 enum gw_err memory_settle(struct gw_memory *memory, struct gw_op *base)
 {
     struct gw_settle *op = gw_container_of(base, struct gw_settle, op);
@@ -251,8 +261,8 @@ enum gw_err memory_settle(struct gw_memory *memory, struct gw_op *base)
 
     if (row == NULL)
         return GW_ERR_NOT_FOUND;
-    if (row->settled == op->write_id)
-        return GW_OK; /* it was this one */
+    if (is_repeated(op, &row->delivery))
+        return GW_OK;
     if (row->delivery.state != GW_DELIVERY_PENDING)
         return GW_ERR_NOT_FOUND;
     if (op->write_id != (uint64_t)row->delivery.attempts + 1)
@@ -266,8 +276,8 @@ enum gw_err memory_settle(struct gw_memory *memory, struct gw_op *base)
     next.lane = row->delivery.lane;
     next.order = row->delivery.order;
     next.created_ms = row->delivery.created_ms;
+    next.attempts = row->delivery.attempts + (op->attempt != NULL);
     row_set(memory, row, &next);
-    row->settled = op->write_id;
     return GW_OK;
 }
 
@@ -285,10 +295,6 @@ enum gw_err memory_retry(struct gw_memory *memory, struct gw_op *base)
     op->delivery = next;
     if (!is_possible)
         return GW_ERR_CONFLICT;
-
-    /* Ended without an attempt: the write id it ended with is the next attempt's too. */
-    if (row->delivery.state != GW_DELIVERY_PENDING && row->settled > next.attempts)
-        row->settled = 0;
     row_set(memory, row, &next);
     if (op->offer) {
         offer_post(op->offer, &next, 1);
