@@ -57,7 +57,7 @@ struct gw_config {
     struct gw_workflow *workflows;
     size_t workflow_count;
     struct gw_retry retry;
-    bool retry_is_default;
+    bool retry_is_default; /* says what gw_retry_default says; the store then keeps none */
     uint32_t max_in_flight;
     struct gw_secret secrets[2]; /* newest first; the second signs until its until_ms */
     size_t secret_count;
@@ -85,7 +85,7 @@ enum gw_err gw_config_key_parse(struct gw_slice json, struct gw_arena *arena,
                                 struct gw_error *error);
 
 /* A new config out of a create request: version 1, defaults for what is missing or null, a new
- * secret. All lanes are 0. refs = 1. */
+ * secret. All lanes are 0. refs = 1. GW_ERR_INVALID or GW_ERR_TOO_LARGE: *config is NULL. */
 enum gw_err gw_config_create(struct gw_config **config, const struct gw_config_change *change,
                              struct gw_error *error);
 
@@ -146,5 +146,5 @@ struct gw_config *gw_snapshot_config(const struct gw_snapshot *snapshot,
 bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane, struct gw_config **config,
                       const struct gw_route **route);
 
-/* The smallest maxInFlight of the app's configs that lead to that URL. */
+/* The smallest maxInFlight of the app's configs that lead to that URL; without any, the default. */
 uint32_t gw_snapshot_in_flight(const struct gw_snapshot *snapshot, struct gw_slice url);

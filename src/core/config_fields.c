@@ -16,7 +16,8 @@
 
 /* ── Error texts ───────────────────────────────────────────────────────────────────────────── */
 
-static const char *describe(yyjson_val *value, char *text, size_t size)
+/* What a string says is shown only where it can be no secret, else that it is one. */
+static const char *describe(yyjson_val *value, bool is_harmless, char *text, size_t size)
 {
     struct gw_slice string = gw_config_cut(gw_config_str(value));
 
@@ -25,7 +26,11 @@ static const char *describe(yyjson_val *value, char *text, size_t size)
     case YYJSON_TYPE_BOOL: return yyjson_get_bool(value) ? "true" : "false";
     case YYJSON_TYPE_ARR: return "an array";
     case YYJSON_TYPE_OBJ: return "an object";
-    case YYJSON_TYPE_STR: snprintf(text, size, "\"%.*s\"", GW_SLICE_ARG(string)); return text;
+    case YYJSON_TYPE_STR:
+        if (!is_harmless)
+            return "a string";
+        snprintf(text, size, "\"%.*s\"", GW_SLICE_ARG(string));
+        return text;
     case YYJSON_TYPE_NUM: break;
     default: return "nothing";
     }
@@ -44,7 +49,16 @@ enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, c
     char text[GW_CONFIG_CUT_BYTES + 8];
 
     return gw_error_set(parse->error, GW_ERR_INVALID, "%s: must be %s, was %s", field, what,
-                        describe(value, text, sizeof(text)));
+                        describe(value, false, text, sizeof(text)));
+}
+
+static enum gw_err refuse_scalar(struct gw_config_parse *parse, const char *field, const char *what,
+                                 yyjson_val *value)
+{
+    char text[GW_CONFIG_CUT_BYTES + 8];
+
+    return gw_error_set(parse->error, GW_ERR_INVALID, "%s: must be %s, was %s", field, what,
+                        describe(value, true, text, sizeof(text)));
 }
 
 /* ── Scalars ───────────────────────────────────────────────────────────────────────────────── */
@@ -53,7 +67,7 @@ static enum gw_err parse_bool(struct gw_config_parse *parse, const char *field, 
                               bool *out)
 {
     if (!yyjson_is_bool(value))
-        return gw_config_refuse(parse, field, "true or false", value);
+        return refuse_scalar(parse, field, "true or false", value);
     *out = yyjson_get_bool(value);
     return GW_OK;
 }
@@ -68,7 +82,7 @@ static enum gw_err parse_uint(struct gw_config_parse *parse, const char *field, 
         return GW_OK;
     }
     snprintf(what, sizeof(what), "an integer from %u to %u", min, max);
-    return gw_config_refuse(parse, field, what, value);
+    return refuse_scalar(parse, field, what, value);
 }
 
 static enum gw_err parse_name(struct gw_config_parse *parse, const char *field, yyjson_val *value,

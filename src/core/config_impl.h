@@ -53,7 +53,7 @@ enum gw_err gw_config_field_unknown(struct gw_slice name, struct gw_error *error
 enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field, yyjson_val *value,
                                 struct gw_url *url);
 
-/* "field: must be WHAT, was VALUE". Only for values that are no secret. */
+/* "field: must be WHAT, was VALUE"; of a string only that it is one, for it may be a secret. */
 enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, const char *what,
                              yyjson_val *value);
 
@@ -81,7 +81,7 @@ void gw_config_headers_align(const struct gw_config *current, yyjson_mut_val *do
 enum gw_err gw_config_json_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
                                 struct gw_error *error);
 
-/* RFC 7396, section 2. */
+/* RFC 7396, section 2: changes `target` and returns it, or what takes its place. `patch` stays. */
 yyjson_mut_val *gw_config_merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_mut_val *patch);
 
 /* A config with defaults, and nothing else; refs = 1. */

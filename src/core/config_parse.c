@@ -14,6 +14,9 @@
 #include "core/config_impl.h"
 #include "core/event.h"
 
+/* Far more than any object here can have, and few enough to search one by one. */
+#define MEMBERS_MAX 1000
+
 /* ── Strict JSON ───────────────────────────────────────────────────────────────────────────── */
 
 static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error);
@@ -25,6 +28,10 @@ static enum gw_err check_object(yyjson_val *object, size_t depth, struct gw_erro
     yyjson_val *key, *value;
     size_t at, max;
 
+    if (yyjson_obj_size(object) > MEMBERS_MAX)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "must have at most %d members in an object, has one with %zu",
+                            MEMBERS_MAX, yyjson_obj_size(object));
     yyjson_obj_foreach(object, at, max, key, value)
     {
         struct gw_slice name = gw_config_str(key);
@@ -120,12 +127,32 @@ enum gw_err gw_config_key_parse(struct gw_slice json, struct gw_arena *arena,
 
 /* ── Request and document ──────────────────────────────────────────────────────────────────── */
 
+/* yyjson has a merge too, but it moves what changes to the end; here all keeps its place. */
 yyjson_mut_val *gw_config_merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_mut_val *patch)
 {
-    yyjson_mut_val *merged = yyjson_mut_merge_patch(doc, target, patch);
+    yyjson_mut_val *key, *value;
+    size_t at, max;
 
-    gw_check(merged != NULL);
-    return merged;
+    if (!yyjson_mut_is_obj(patch))
+        return yyjson_mut_val_mut_copy(doc, patch);
+    if (!yyjson_mut_is_obj(target))
+        target = yyjson_mut_obj(doc);
+    yyjson_mut_obj_foreach(patch, at, max, key, value)
+    {
+        const char *name = yyjson_mut_get_str(key);
+        size_t len = yyjson_mut_get_len(key);
+        yyjson_mut_val *old = yyjson_mut_obj_getn(target, name, len);
+        if (yyjson_mut_is_null(value)) {
+            yyjson_mut_obj_remove_keyn(target, name, len);
+            continue;
+        }
+        yyjson_mut_val *merged = gw_config_merge(doc, old, value);
+        if (old == NULL)
+            yyjson_mut_obj_add(target, yyjson_mut_strn(doc, name, len), merged);
+        else if (merged != old)
+            yyjson_mut_obj_replace(target, key, merged);
+    }
+    return target;
 }
 
 static enum gw_err check_member(const struct gw_config_field *field, struct gw_slice name,

@@ -7,7 +7,7 @@
 #define GW_LANES_MAX GW_CONFIG_WORKFLOW_URLS_MAX
 
 struct gw_routing {
-    enum gw_skip skip; /* not NONE: count is 0 */
+    enum gw_skip skip;        /* not NONE: count is 0 */
     struct gw_config *config; /* not referenced; the snapshot's. NULL with no_config */
     const struct gw_route *routes[GW_LANES_MAX];
     size_t count;

@@ -13,8 +13,8 @@ struct gw_url {
     bool https;
     struct gw_slice host; /* lower case, no brackets */
     bool host_is_addr;
-    struct gw_addr addr; /* when host_is_addr */
-    uint16_t port;       /* default filled in */
+    struct gw_addr addr;   /* when host_is_addr */
+    uint16_t port;         /* default filled in */
     struct gw_slice path;  /* "/" when empty */
     struct gw_slice query; /* behind '?'; ptr NULL = none */
 };
