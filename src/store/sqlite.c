@@ -1,0 +1,331 @@
+/* sqlite.c: the embedded store as a whole: its directory, its files and threads, its two ports.
+ *
+ * Threads: open and close belong to whoever starts the process; ports may be called from any thread
+ * and only hand the operation to the writer or to a reader. What they read of gw_sqlite is set
+ * before the threads start, or atomic.
+ *
+ * Failure: an open that fails leaves nothing running. Later failures: see sqlite_writer.c. */
+#include "store/sqlite_internal.h"
+
+#include "base/crypto.h"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define DISK_LOOK_EVERY_US 1000000
+
+/* ── Totals and health ─────────────────────────────────────────────────────────────────────── */
+
+void sqlite_stop(struct gw_sqlite *sqlite, const struct sqlite_conn *conn, int rc)
+{
+    bool is_corrupt = sqlite_conn_err(conn, rc) == GW_ERR_CORRUPT;
+    const char *none = NULL;
+    const char *why = is_corrupt ? "a file of the store is damaged"
+                                 : "writing to the store failed; restart when its disk is well";
+
+    if (atomic_compare_exchange_strong(&sqlite->stopped, &none, why))
+        gw_log(GW_LOG_ERROR, "store_stopped", GW_S("why", why), GW_S("file", conn->path),
+               GW_S("error", sqlite3_errstr(rc)), GW_I("code", rc),
+               GW_I("errno", sqlite3_system_errno(conn->db)));
+}
+
+bool sqlite_disk_low(struct gw_sqlite *sqlite)
+{
+    int_fast64_t looked_us = atomic_load(&sqlite->disk_checked_us);
+    int64_t now_us = gw_env_mono_us(sqlite->env);
+    struct statvfs fs;
+
+    if (now_us - looked_us >= DISK_LOOK_EVERY_US &&
+        atomic_compare_exchange_strong(&sqlite->disk_checked_us, &looked_us, now_us) &&
+        statvfs(sqlite->options.dir, &fs) == 0) {
+        uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+        atomic_store(&sqlite->disk_low, left < (uint64_t)sqlite->options.disk_reserve_bytes);
+    }
+    return atomic_load(&sqlite->disk_low);
+}
+
+static struct gw_ledger_state get_state(struct gw_ledger *ledger)
+{
+    struct gw_sqlite *sqlite = gw_container_of(ledger, struct gw_sqlite, ledger);
+    const char *why = atomic_load(&sqlite->stopped);
+
+    if (why == NULL && sqlite_disk_low(sqlite))
+        why = "the disk is below its reserve";
+    return (struct gw_ledger_state){
+        .accepting = why == NULL,
+        .why = why ? why : "",
+        .open = atomic_load(&sqlite->open),
+        .commits = atomic_load(&sqlite->commits),
+        .commit_us = atomic_load(&sqlite->commit_us),
+        .operations = atomic_load(&sqlite->operations),
+        .queued = atomic_load(&sqlite->queued),
+    };
+}
+
+/* ── The ledger port ───────────────────────────────────────────────────────────────────────── */
+
+static struct gw_sqlite *of_ledger(struct gw_ledger *ledger)
+{
+    return gw_container_of(ledger, struct gw_sqlite, ledger);
+}
+
+static void offer_clear(struct gw_offer *offer)
+{
+    if (offer)
+        offer->count = 0;
+}
+
+static void read_submit(struct sqlite_reader *r, struct gw_op *op, int kind)
+{
+    op->kind = kind;
+    gw_worker_post(r->worker, &op->msg);
+}
+
+static void look_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+{
+    unsigned turn = atomic_fetch_add(&sqlite->next_looker, 1);
+
+    read_submit(&sqlite->readers[SQLITE_LOADERS + turn % SQLITE_LOOKERS], op, kind);
+}
+
+static void load_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+{
+    unsigned turn = atomic_fetch_add(&sqlite->next_loader, 1);
+
+    read_submit(&sqlite->readers[turn % SQLITE_LOADERS], op, kind);
+}
+
+static void start_accept(struct gw_ledger *ledger, struct gw_accept *op)
+{
+    struct gw_sqlite *sqlite = of_ledger(ledger);
+
+    op->existing = op->payload_differs = op->offered = false;
+    op->message_id = (struct gw_id){0};
+    op->delivery_count = 0;
+    offer_clear(op->offer);
+    if (atomic_fetch_add(&sqlite->accepts, 1) < sqlite->options.queue_max) {
+        sqlite_writer_submit(sqlite, &op->op, OP_ACCEPT);
+    } else {
+        atomic_fetch_sub(&sqlite->accepts, 1);
+        sqlite_complete(&op->op, GW_ERR_BUSY);
+    }
+}
+
+static void start_add(struct gw_ledger *ledger, struct gw_add *op)
+{
+    op->offered = false;
+    op->delivery_count = 0;
+    offer_clear(op->offer);
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_ADD);
+}
+
+/* One process, one owner for each delivery: the next attempt's number will do, and no lease. */
+static void start_claim(struct gw_ledger *ledger, struct gw_claim *op)
+{
+    (void)ledger;
+    op->write_id = (uint64_t)op->delivery.attempts + 1;
+    sqlite_complete(&op->op, sqlite_op_late(&op->op) ? GW_ERR_TIMEOUT : GW_OK);
+}
+
+static void start_settle(struct gw_ledger *ledger, struct gw_settle *op)
+{
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_SETTLE);
+}
+
+static void start_retry(struct gw_ledger *ledger, struct gw_retry_op *op)
+{
+    op->offered = false;
+    op->delivery = (struct gw_delivery){0};
+    offer_clear(op->offer);
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_RETRY);
+}
+
+static void start_open_lanes(struct gw_ledger *ledger, struct gw_open_lanes *op)
+{
+    op->lanes = NULL;
+    op->count = 0;
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_OPEN_LANES);
+}
+
+static void start_refill(struct gw_ledger *ledger, struct gw_refill *op)
+{
+    op->count = 0;
+    op->complete = false;
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_REFILL);
+}
+
+static void start_load(struct gw_ledger *ledger, struct gw_load *op)
+{
+    op->message = NULL;
+    load_submit(of_ledger(ledger), &op->op, OP_LOAD);
+}
+
+static void start_find(struct gw_ledger *ledger, struct gw_find *op)
+{
+    op->events = NULL;
+    op->count = 0;
+    look_submit(of_ledger(ledger), &op->op, OP_FIND);
+}
+
+static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
+{
+    op->rows = NULL;
+    op->count = 0;
+    op->next = (struct gw_slice){0};
+    look_submit(of_ledger(ledger), &op->op, OP_LIST);
+}
+
+static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
+{
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_HEALTH_SAVE);
+}
+
+static void start_health_load(struct gw_ledger *ledger, struct gw_health_load *op)
+{
+    op->items = NULL;
+    op->count = 0;
+    look_submit(of_ledger(ledger), &op->op, OP_HEALTH_LOAD);
+}
+
+static const struct gw_ledger_ops ledger_ops = {
+    .accept = start_accept,
+    .add = start_add,
+    .claim = start_claim,
+    .settle = start_settle,
+    .retry = start_retry,
+    .open_lanes = start_open_lanes,
+    .refill = start_refill,
+    .load = start_load,
+    .find = start_find,
+    .list = start_list,
+    .health_save = start_health_save,
+    .health_load = start_health_load,
+    .state = get_state,
+};
+
+/* ── The configs port ──────────────────────────────────────────────────────────────────────── */
+
+static struct gw_sqlite *of_configs(struct gw_configs *configs)
+{
+    return gw_container_of(configs, struct gw_sqlite, configs);
+}
+
+static void start_config_load(struct gw_configs *configs, struct gw_config_load *op)
+{
+    op->snapshot = NULL;
+    load_submit(of_configs(configs), &op->op, OP_CONFIG_LOAD);
+}
+
+static void start_config_put(struct gw_configs *configs, struct gw_config_put *op)
+{
+    op->snapshot = NULL;
+    sqlite_writer_submit(of_configs(configs), &op->op, OP_CONFIG_PUT);
+}
+
+static void start_config_remove(struct gw_configs *configs, struct gw_config_remove *op)
+{
+    op->snapshot = NULL;
+    sqlite_writer_submit(of_configs(configs), &op->op, OP_CONFIG_REMOVE);
+}
+
+static void start_config_list(struct gw_configs *configs, struct gw_config_list *op)
+{
+    op->configs = NULL;
+    op->count = 0;
+    op->more = false;
+    look_submit(of_configs(configs), &op->op, OP_CONFIG_LIST);
+}
+
+static const struct gw_configs_ops configs_ops = {
+    .load = start_config_load,
+    .put = start_config_put,
+    .remove = start_config_remove,
+    .list = start_config_list,
+};
+
+/* ── Open and close ────────────────────────────────────────────────────────────────────────── */
+
+/* SQLite's own counting of memory takes a lock at every allocation, and nobody looks at it. Later
+ * calls are refused, which is as good. */
+static void library_init(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static enum gw_err threads_start(struct gw_sqlite *sqlite, struct gw_error *error)
+{
+    sqlite->checkpointer = gw_worker_start(sqlite->env, "gwh-merge", sqlite_wal_worker, sqlite);
+    for (size_t i = 0; i < SQLITE_READERS; i++) {
+        const char *name = i < SQLITE_LOADERS ? "gwh-load" : "gwh-look";
+        enum gw_err err = sqlite_reader_start(&sqlite->readers[i], sqlite, name, error);
+        if (err != GW_OK)
+            return err;
+    }
+    sqlite_writer_start(sqlite);
+    return GW_OK;
+}
+
+enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_env *env,
+                           struct gw_sqlite **sqlite, struct gw_error *error)
+{
+    struct gw_sqlite *s = gw_zalloc(sizeof(*s));
+
+    library_init();
+    s->ledger.ops = &ledger_ops;
+    s->configs.ops = &configs_ops;
+    s->env = env;
+    s->options = *options;
+    s->options.dir = NULL;
+    s->lock_fd = -1;
+    atomic_init(&s->disk_checked_us, INT64_MIN / 2);
+    gw_check(options->group_max > 0 && options->queue_max > 0);
+
+    enum gw_err err = sqlite_dir_open(s, options->dir, error);
+    if (err == GW_OK)
+        err = threads_start(s, error);
+    if (err != GW_OK) {
+        gw_sqlite_close(s);
+        return err;
+    }
+    *sqlite = s;
+    return GW_OK;
+}
+
+struct gw_ledger *gw_sqlite_ledger(struct gw_sqlite *sqlite)
+{
+    return &sqlite->ledger;
+}
+
+struct gw_configs *gw_sqlite_configs(struct gw_sqlite *sqlite)
+{
+    return &sqlite->configs;
+}
+
+/* What was opened only in part is left as it was found. */
+static void file_close(struct gw_sqlite *sqlite, struct sqlite_file *file, bool was_open)
+{
+    if (was_open)
+        sqlite_wal_finish(sqlite, file);
+    sqlite_wal_deinit(file);
+    sqlite_conn_close(&file->conn);
+}
+
+void gw_sqlite_close(struct gw_sqlite *sqlite)
+{
+    if (sqlite == NULL)
+        return;
+    bool was_open = sqlite->writer.worker != NULL;
+    sqlite_writer_stop(sqlite);
+    for (size_t i = 0; i < SQLITE_READERS; i++)
+        sqlite_reader_stop(&sqlite->readers[i]);
+    if (sqlite->checkpointer)
+        gw_worker_stop(sqlite->checkpointer);
+    file_close(sqlite, &sqlite->segment.file, was_open);
+    file_close(sqlite, &sqlite->main, was_open);
+    sqlite_names_forget(&sqlite->segment);
+    if (sqlite->lock_fd >= 0)
+        close(sqlite->lock_fd);
+    gw_wipe(&sqlite->keys, sizeof(sqlite->keys));
+    gw_free((char *)sqlite->options.dir);
+    gw_free(sqlite);
+}

@@ -1,0 +1,254 @@
+/* sqlite_conn.c: one connection to one file. Owns its handle and its prepared statements, which live
+ * as long as it does.
+ *
+ * A connection is used by one thread at a time. Failures are collected in conn->rc, so that a whole
+ * operation can be written down before anybody asks whether it worked. Running out of memory ends
+ * the process, as everywhere. */
+#include "store/sqlite_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define WRITER_WAIT_MS 100 /* only strangers can be in its way, and readers when the log restarts */
+#define READER_WAIT_MS 1000 /* nothing but recovery */
+
+/* ── Errors ────────────────────────────────────────────────────────────────────────────────── */
+
+enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc)
+{
+    int why = rc & 0xff;
+
+    gw_check(why != SQLITE_NOMEM && rc != SQLITE_IOERR_NOMEM);
+    switch (why) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE: return GW_OK;
+    case SQLITE_FULL: return GW_ERR_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return GW_ERR_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return GW_ERR_CORRUPT;
+    case SQLITE_IOERR: break;
+    default: return GW_ERR_IO;
+    }
+    /* No space, not seen as such by SQLite. After a failed fsync it does not matter why: what was
+     * written before may be lost. */
+    int system = conn->db ? sqlite3_system_errno(conn->db) : 0;
+    bool is_sync = rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
+    return !is_sync && (system == ENOSPC || system == EDQUOT) ? GW_ERR_FULL : GW_ERR_IO;
+}
+
+enum gw_err sqlite_conn_error(const struct sqlite_conn *conn, int rc, const char *doing,
+                              struct gw_error *error)
+{
+    return gw_error_set(error, sqlite_conn_err(conn, rc), "%s: cannot %s: %s", conn->path, doing,
+                        conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc));
+}
+
+static void note(struct sqlite_conn *conn, int rc)
+{
+    if (conn->rc == SQLITE_OK)
+        conn->rc = rc;
+}
+
+/* ── Statements ────────────────────────────────────────────────────────────────────────────── */
+
+bool sqlite_row(struct sqlite_conn *conn, sqlite3_stmt *st)
+{
+    int rc = sqlite3_step(st);
+
+    if (rc == SQLITE_ROW)
+        return true;
+    if (rc != SQLITE_DONE)
+        note(conn, rc);
+    sqlite3_reset(st);
+    return false;
+}
+
+void sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *st)
+{
+    int rc = sqlite3_step(st);
+
+    if (rc != SQLITE_DONE)
+        note(conn, rc);
+    sqlite3_reset(st);
+}
+
+void sqlite_bind_text(sqlite3_stmt *st, int at, struct gw_slice s)
+{
+    gw_check(s.len <= INT32_MAX);
+    if (s.ptr == NULL)
+        sqlite3_bind_null(st, at);
+    else
+        sqlite3_bind_text(st, at, s.ptr, (int)s.len, SQLITE_STATIC);
+}
+
+void sqlite_bind_blob(sqlite3_stmt *st, int at, struct gw_slice s)
+{
+    gw_check(s.len <= INT32_MAX);
+    sqlite3_bind_blob(st, at, s.len ? s.ptr : "", (int)s.len, SQLITE_STATIC);
+}
+
+struct gw_slice sqlite_text(sqlite3_stmt *st, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(st, column);
+
+    return (struct gw_slice){text, text ? (size_t)sqlite3_column_bytes(st, column) : 0};
+}
+
+struct gw_slice sqlite_blob(sqlite3_stmt *st, int column)
+{
+    if (sqlite3_column_type(st, column) == SQLITE_NULL)
+        return (struct gw_slice){0};
+    const char *blob = sqlite3_column_blob(st, column);
+    return (struct gw_slice){blob ? blob : "", (size_t)sqlite3_column_bytes(st, column)};
+}
+
+/* ── Opening ───────────────────────────────────────────────────────────────────────────────── */
+
+static bool reads_only(const char *sql)
+{
+    return strncmp(sql, "SELECT", 6) == 0 || strcmp(sql, "BEGIN") == 0 ||
+           strcmp(sql, "COMMIT") == 0;
+}
+
+static int prepare(struct sqlite_conn *conn, enum sqlite_role role)
+{
+    const struct sqlite_kind *kind = conn->kind;
+    int rc = SQLITE_OK;
+
+    conn->st = gw_zalloc(kind->sql_count * sizeof(*conn->st));
+    for (size_t i = 0; i < kind->sql_count && rc == SQLITE_OK; i++) {
+        if (role == SQLITE_ROLE_READER && !reads_only(kind->sql[i]))
+            continue;
+        rc = sqlite3_prepare_v3(conn->db, kind->sql[i], -1, SQLITE_PREPARE_PERSISTENT, &conn->st[i],
+                                NULL);
+    }
+    return rc;
+}
+
+/* The one number that a query answers. */
+static int ask(struct sqlite_conn *conn, const char *sql, int64_t *value)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &st, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+        if (rc == SQLITE_ROW)
+            *value = sqlite3_column_int64(st, 0);
+        rc = rc == SQLITE_ROW ? SQLITE_OK : rc;
+    }
+    sqlite3_finalize(st);
+    return rc;
+}
+
+/* Looks only, so that a file of another program or of a newer version stays as it is. */
+static enum gw_err check_version(struct sqlite_conn *conn, bool *is_new, struct gw_error *error)
+{
+    const struct sqlite_kind *kind = conn->kind;
+    int64_t application = 0, version = 0, tables = 0;
+    int rc = ask(conn, "PRAGMA application_id", &application);
+
+    if (rc == SQLITE_OK)
+        rc = ask(conn, "PRAGMA user_version", &version);
+    if (rc == SQLITE_OK)
+        rc = ask(conn, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (rc != SQLITE_OK)
+        return sqlite_conn_error(conn, rc, "read it", error);
+    *is_new = application == 0 && version == 0 && tables == 0;
+    if (*is_new)
+        return GW_OK;
+    if (application != kind->application_id)
+        return gw_error_set(error, GW_ERR_SCHEMA, "%s: this is no %s of gwh", conn->path,
+                            kind->what);
+    if (version > kind->version)
+        return gw_error_set(error, GW_ERR_SCHEMA,
+                            "%s: written by a newer version (its schema is %lld, this one knows "
+                            "up to %d)",
+                            conn->path, (long long)version, kind->version);
+    return GW_OK;
+}
+
+static int set_pragmas(struct sqlite_conn *conn, enum sqlite_role role, size_t cache_bytes)
+{
+    char cache[64];
+    int rc = sqlite3_exec(conn->db,
+                          "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                          "PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
+                          "PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=FAST",
+                          NULL, NULL, NULL);
+
+    snprintf(cache, sizeof(cache), "PRAGMA cache_size=-%zu", cache_bytes / 1024 + 64);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(conn->db, cache, NULL, NULL, NULL);
+    sqlite3_busy_timeout(conn->db, role == SQLITE_ROLE_READER ? READER_WAIT_MS : WRITER_WAIT_MS);
+    /* Who closes last must not checkpoint by itself: after a failure the files stay as they are. */
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+    return rc;
+}
+
+static int create_schema(struct sqlite_conn *conn)
+{
+    const struct sqlite_kind *kind = conn->kind;
+    struct gw_buf sql = {0};
+
+    gw_buf_addf(&sql,
+                "BEGIN IMMEDIATE; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+                kind->schema, kind->application_id, kind->version);
+    int rc = sqlite3_exec(conn->db, gw_buf_text(&sql), NULL, NULL, NULL);
+    gw_buf_deinit(&sql);
+    return rc;
+}
+
+static enum gw_err set_up(struct sqlite_conn *conn, enum sqlite_role role, size_t cache_bytes,
+                          struct gw_error *error)
+{
+    bool is_new = false;
+    int rc = set_pragmas(conn, role, cache_bytes);
+
+    if (rc != SQLITE_OK)
+        return sqlite_conn_error(conn, rc, "open it", error);
+    enum gw_err err = check_version(conn, &is_new, error);
+    if (err != GW_OK)
+        return err;
+    if (role == SQLITE_ROLE_WRITER) {
+        rc = sqlite3_exec(conn->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+        if (rc == SQLITE_OK && is_new)
+            rc = create_schema(conn);
+        if (rc != SQLITE_OK)
+            return sqlite_conn_error(conn, rc, "set it up", error);
+    }
+    if (role != SQLITE_ROLE_CHECKPOINTER)
+        rc = prepare(conn, role);
+    return rc == SQLITE_OK ? GW_OK : sqlite_conn_error(conn, rc, "read its schema", error);
+}
+
+enum gw_err sqlite_conn_open(struct sqlite_conn *conn, const char *path,
+                             const struct sqlite_kind *kind, enum sqlite_role role,
+                             size_t cache_bytes, struct gw_error *error)
+{
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+
+    flags |= role == SQLITE_ROLE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    conn->kind = kind;
+    conn->path = gw_strdup(path);
+    int rc = sqlite3_open_v2(path, &conn->db, flags, NULL);
+    if (rc != SQLITE_OK)
+        return sqlite_conn_error(conn, rc, "open it", error);
+    return set_up(conn, role, cache_bytes, error);
+}
+
+void sqlite_conn_close(struct sqlite_conn *conn)
+{
+    for (size_t i = 0; conn->st && i < conn->kind->sql_count; i++)
+        sqlite3_finalize(conn->st[i]);
+    gw_free(conn->st);
+    if (conn->db)
+        gw_check(sqlite3_close(conn->db) == SQLITE_OK);
+    gw_free(conn->path);
+    *conn = (struct sqlite_conn){0};
+}

@@ -1,0 +1,399 @@
+/* sqlite_internal.h: what sqlite*.c share. Not for others.
+ *
+ *   sqlite.c         open, close, the two ports, totals, the disk's reserve
+ *   sqlite_dir.c     the directory, its lock and its files
+ *   sqlite_conn.c    one connection: opening, schema version, statements, errors
+ *   sqlite_schema.c  the tables and every statement, of both kinds of file
+ *   sqlite_key.c     ids, hashes of keys, page cursors
+ *   sqlite_name.c    appIds and eventTypes as numbers
+ *   sqlite_outbox.c  completions on their way
+ *   sqlite_writer.c  the writer thread: groups, commits, completions
+ *   sqlite_ledger.c  what a group does to events and deliveries
+ *   sqlite_wait.c    what is open, read by the writer between writes
+ *   sqlite_configs.c configs and health
+ *   sqlite_reader.c  the reader threads
+ *   sqlite_look.c    load and find
+ *   sqlite_list.c    pages of deliveries
+ *   sqlite_wal.c     checkpoints
+ *
+ * Who may touch what: a connection belongs to one thread at a time (SQLite is told so). The writer
+ * owns gw_sqlite.writer, .main and .segment; each reader its own struct. What several threads read
+ * is set before they start, or atomic. */
+#pragma once
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "store/sqlite.h"
+
+#include <sqlite3.h>
+
+/* ── Connections ───────────────────────────────────────────────────────────────────────────── */
+
+/* A kind of file: its schema and the statements that are prepared on every connection to it. */
+struct sqlite_kind {
+    const char *what; /* for error texts */
+    int application_id;
+    int version; /* of the schema: PRAGMA user_version */
+    const char *schema;
+    const char *const *sql;
+    size_t sql_count;
+};
+
+extern const struct sqlite_kind sqlite_main_kind;
+extern const struct sqlite_kind sqlite_segment_kind;
+
+enum sqlite_role { SQLITE_ROLE_WRITER, SQLITE_ROLE_READER, SQLITE_ROLE_CHECKPOINTER };
+
+struct sqlite_conn {
+    sqlite3 *db;
+    const struct sqlite_kind *kind;
+    char *path;
+    sqlite3_stmt **st; /* readers: those that read; checkpointers: none */
+    int rc;            /* the first failure since this was last cleared */
+};
+
+/* A writer makes the schema in an empty file. `path` is absolute and the file is there. */
+enum gw_err sqlite_conn_open(struct sqlite_conn *conn, const char *path,
+                             const struct sqlite_kind *kind, enum sqlite_role role,
+                             size_t cache_bytes, struct gw_error *error);
+void sqlite_conn_close(struct sqlite_conn *conn); /* also of one that never opened */
+
+/* The code for a failure of this connection, and the same with its text. */
+enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc);
+enum gw_err sqlite_conn_error(const struct sqlite_conn *conn, int rc, const char *doing,
+                              struct gw_error *error);
+
+/* Steps to the next row. False at the end and on a failure, which is kept in conn->rc; the
+ * statement is then reset. A statement left in the middle must be reset by the caller. */
+bool sqlite_row(struct sqlite_conn *conn, sqlite3_stmt *st);
+void sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *st); /* one that returns no rows */
+
+void sqlite_bind_text(sqlite3_stmt *st, int at, struct gw_slice s); /* absent: NULL; not copied */
+void sqlite_bind_blob(sqlite3_stmt *st, int at, struct gw_slice s);
+struct gw_slice sqlite_text(sqlite3_stmt *st, int column); /* until the next step; NULL: absent */
+struct gw_slice sqlite_blob(sqlite3_stmt *st, int column);
+
+/* ── Files ─────────────────────────────────────────────────────────────────────────────────── */
+
+enum sqlite_checkpoint {
+    SQLITE_WAL_QUIET,     /* the writer's turn */
+    SQLITE_WAL_RUNNING,   /* the checkpointer's */
+    SQLITE_WAL_CAUGHT_UP, /* the writer's: the rest is small */
+    SQLITE_WAL_LEFT,      /* the writer's: it was not to be done now */
+};
+
+/* A file as the writer sees it: its connection and its write-ahead log. */
+struct sqlite_file {
+    struct sqlite_conn conn;
+    bool in_group;       /* a transaction is open */
+    enum gw_err outcome; /* of the last group's transaction, for its operations */
+    int wal_pages;       /* in the log since it last began anew */
+    int wal_trigger;     /* at which the checkpointer is called */
+
+    struct sqlite_conn checkpointer; /* that thread's */
+    struct gw_msg checkpoint_msg;
+    atomic_int checkpoint; /* enum sqlite_checkpoint: whose turn it is */
+};
+
+/* Events and their deliveries. One for now; later ones go on with the sequence, so that a
+ * delivery's number, seq << 16 | n, is its place in time across all of them. */
+struct sqlite_segment {
+    uint32_t number;
+    struct sqlite_file file;
+    uint64_t next_seq;   /* may run ahead of what is stored: numbers of a failed group are lost */
+    struct gw_map names; /* interned: struct name in sqlite_ledger.c */
+};
+
+/* ── Keys ──────────────────────────────────────────────────────────────────────────────────── */
+
+#define SQLITE_SEQ_MAX   (((uint64_t)1 << 47) - 1)
+#define SQLITE_N_EVENT   0xffff /* in the place of a delivery's number: the event itself */
+#define SQLITE_KEY_BYTES 32
+
+struct sqlite_keys {
+    uint8_t id[32];
+    uint8_t hash[16];
+};
+
+/* What an id says. */
+struct sqlite_ref {
+    uint32_t segment;
+    uint64_t seq; /* 1 … SQLITE_SEQ_MAX */
+    uint16_t n;   /* of the delivery in its event, or SQLITE_N_EVENT */
+};
+
+static inline int64_t sqlite_row_id(uint64_t seq, uint16_t n)
+{
+    return (int64_t)(seq << 16 | n);
+}
+
+struct gw_id sqlite_id(const struct sqlite_keys *keys, struct sqlite_ref ref);
+/* False: it was not made here, or is of the other kind. */
+bool sqlite_id_event(const struct sqlite_keys *keys, const struct gw_id *id,
+                     struct sqlite_ref *ref);
+bool sqlite_id_delivery(const struct sqlite_keys *keys, const struct gw_id *id,
+                        struct sqlite_ref *ref);
+
+/* The place behind which a page goes on, as opaque text, and back. */
+struct gw_slice sqlite_cursor(const struct sqlite_keys *keys, struct sqlite_ref ref,
+                              struct gw_arena *arena);
+bool sqlite_cursor_read(const struct sqlite_keys *keys, struct gw_slice text,
+                        struct sqlite_ref *ref);
+
+int64_t sqlite_key_hash(const struct sqlite_keys *keys, struct gw_slice app_id,
+                        struct gw_slice key);
+int64_t sqlite_body_hash(const struct sqlite_keys *keys, struct gw_slice body);
+
+/* ── Statements ────────────────────────────────────────────────────────────────────────────── */
+
+enum sqlite_segment_sql {
+    SEG_BEGIN,
+    SEG_COMMIT,
+    SEG_ROLLBACK,
+    SEG_READ,
+    SEG_LAST_SEQ,
+    SEG_NAME_ID,
+    SEG_NAME_ADD,
+    SEG_NAMES,
+    SEG_EVENT_ADD,
+    SEG_EVENT_OLD,
+    SEG_EVENT,
+    SEG_EVENT_APP,
+    SEG_EVENT_BODY,
+    SEG_EVENTS_DOWN,
+    SEG_KEY_DOWN,
+    SEG_TX_DOWN,
+    SEG_OPEN_ADD,
+    SEG_OPEN_GET,
+    SEG_OPEN_SET,
+    SEG_OPEN_DELETE,
+    SEG_OPEN_OF,
+    SEG_OPEN_DOWN,
+    SEG_OPEN_COUNT,
+    SEG_OPEN_LAST_OF,
+    SEG_LANE_AFTER,
+    SEG_LANE_ANY,
+    SEG_LANE_SAME_DUE,
+    SEG_LANE_LATER,
+    SEG_DONE_ADD,
+    SEG_DONE_GET,
+    SEG_DONE_DELETE,
+    SEG_DONE_OF,
+    SEG_DONE_DOWN,
+    SEG_DONE_LAST_OF,
+    SEG_EXTRA_GET,
+    SEG_EXTRA_FIRST,
+    SEG_EXTRA_ADD,
+    SEG_SQL_COUNT
+};
+
+enum sqlite_main_sql {
+    MAIN_BEGIN,
+    MAIN_COMMIT,
+    MAIN_ROLLBACK,
+    MAIN_READ,
+    MAIN_META_GET,
+    MAIN_META_SET,
+    MAIN_SEGMENTS,
+    MAIN_SEGMENT_ADD,
+    MAIN_CONFIG_VERSION,
+    MAIN_CONFIG_SET,
+    MAIN_CONFIG_DELETE,
+    MAIN_CONFIGS_OF,
+    MAIN_CONFIGS_AFTER,
+    MAIN_CONFIGS_OF_AFTER,
+    MAIN_APP_GET,
+    MAIN_APP_SET,
+    MAIN_LANE_ADD,
+    MAIN_HEALTH_SET,
+    MAIN_HEALTH_DELETE,
+    MAIN_HEALTH_ALL,
+    MAIN_HEALTH_OF,
+    MAIN_SQL_COUNT
+};
+
+enum sqlite_name_kind { SQLITE_NAME_APP = 0, SQLITE_NAME_TYPE = 1 }; /* stored */
+
+/* ── Completions ───────────────────────────────────────────────────────────────────────────── */
+
+/* What is to be posted, gathered for each env, so that each is woken once. */
+struct sqlite_outbox {
+    struct sqlite_box **boxes; /* kept from one use to the next */
+    size_t count, cap;
+};
+
+void sqlite_outbox_add(struct sqlite_outbox *outbox, struct gw_env *env, struct gw_msg *msg);
+void sqlite_outbox_done(struct sqlite_outbox *outbox, struct gw_op *op, enum gw_err err);
+void sqlite_outbox_send(struct sqlite_outbox *outbox);
+void sqlite_outbox_deinit(struct sqlite_outbox *outbox);
+
+bool sqlite_op_late(const struct gw_op *op);
+void sqlite_complete(struct gw_op *op, enum gw_err err); /* at once, through a post */
+
+/* ── Operations ────────────────────────────────────────────────────────────────────────────── */
+
+enum sqlite_op_kind {
+    OP_ACCEPT,
+    OP_ADD,
+    OP_SETTLE,
+    OP_RETRY,
+    OP_OPEN_LANES,
+    OP_REFILL,
+    OP_HEALTH_SAVE,
+    OP_CONFIG_PUT,
+    OP_CONFIG_REMOVE,
+    OP_WRITER_COUNT,
+    OP_LOAD = OP_WRITER_COUNT,
+    OP_FIND,
+    OP_LIST,
+    OP_HEALTH_LOAD,
+    OP_CONFIG_LOAD,
+    OP_CONFIG_LIST,
+};
+
+struct sqlite_member {
+    struct gw_op *op;
+    bool is_done; /* in the transaction, whose outcome is also its own */
+};
+
+struct sqlite_writer {
+    struct gw_sqlite *sqlite;
+    struct gw_worker *worker;
+    struct sqlite_member *group; /* group_max of them */
+    size_t count;
+    int64_t open_change; /* by this group */
+    struct gw_buf log, trimmed;
+    struct gw_buf lanes_given; /* uint64_t * into configs: taken back when the group fails */
+    struct sqlite_outbox outbox;
+};
+
+/* Does it inside the group's transaction; a failure of SQLite is left in the file's conn.rc. */
+typedef enum gw_err sqlite_write_fn(struct sqlite_writer *w, struct gw_op *op);
+sqlite_write_fn sqlite_accept, sqlite_add, sqlite_settle, sqlite_retry;      /* _ledger.c */
+sqlite_write_fn sqlite_open_lanes, sqlite_refill;                            /* _wait.c */
+sqlite_write_fn sqlite_health_save, sqlite_config_put, sqlite_config_remove; /* _configs.c */
+
+/* After the commit, or after its failure: op->err says which. What the operation leads to besides
+ * its completion is posted here. */
+typedef void sqlite_finish_fn(struct sqlite_writer *w, struct gw_op *op);
+sqlite_finish_fn sqlite_accept_finish, sqlite_add_finish, sqlite_retry_finish;
+sqlite_finish_fn sqlite_open_lanes_finish, sqlite_refill_finish;
+sqlite_finish_fn sqlite_config_put_finish, sqlite_config_remove_finish;
+
+/* The number of a name, given now if need be; 0 with conn->rc. */
+int64_t sqlite_name_id(struct sqlite_segment *segment, int kind, struct gw_slice text);
+void sqlite_names_forget(struct sqlite_segment *segment);
+
+/* Deliveries of one event in the order of their numbers, as they stand. */
+struct sqlite_delivery {
+    struct gw_delivery delivery;
+    struct gw_slice log; /* in the arena; absent without one */
+};
+
+/* Those from `first` on, in that state (-1: in any), into `out`, at most `max`; returns how many. */
+size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *keys,
+                         struct sqlite_ref first, int state, struct gw_arena *arena,
+                         struct sqlite_delivery *out, size_t max);
+/* Columns id, lane, due, attempts, step, resume, created of a row of `open`. */
+struct gw_delivery sqlite_open_delivery(sqlite3_stmt *st, const struct sqlite_keys *keys,
+                                        uint32_t segment);
+/* Columns id, lane, state, reason, attempts, step, created, ended of a row of `done`. */
+struct gw_delivery sqlite_done_delivery(sqlite3_stmt *st, const struct sqlite_keys *keys,
+                                        uint32_t segment);
+
+/* ── Readers ───────────────────────────────────────────────────────────────────────────────── */
+
+/* Loads are short and on the way of an attempt, looking is long: each has threads of its own. */
+#define SQLITE_LOADERS 4
+#define SQLITE_LOOKERS 2
+#define SQLITE_READERS (SQLITE_LOADERS + SQLITE_LOOKERS)
+
+struct sqlite_reader {
+    struct gw_sqlite *sqlite;
+    struct gw_worker *worker;
+    struct sqlite_conn main, segment;
+    struct sqlite_outbox outbox;
+};
+
+typedef enum gw_err sqlite_read_fn(struct sqlite_reader *r, struct gw_op *op);
+sqlite_read_fn sqlite_load, sqlite_find;                                   /* _look.c */
+sqlite_read_fn sqlite_list;                                                /* _list.c */
+sqlite_read_fn sqlite_health_load, sqlite_config_load, sqlite_config_list; /* _configs.c */
+
+enum gw_err sqlite_reader_start(struct sqlite_reader *r, struct gw_sqlite *sqlite, const char *name,
+                                struct gw_error *error);
+void sqlite_reader_stop(struct sqlite_reader *r); /* works off what was posted */
+
+/* An event without its body, in slices that are valid until the statement is reset, which is for
+ * the caller to do. NULL: there is none, or conn->rc. */
+sqlite3_stmt *sqlite_event_get(struct sqlite_reader *r, struct sqlite_ref ref,
+                               struct gw_message *m);
+struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_arena *arena);
+
+struct sqlite_key {
+    struct gw_slice app_id; /* len 0 = of any app */
+    struct gw_slice text;
+    bool is_event_id; /* else a transaction's */
+};
+
+/* Where a key leads, newest first; rows are still to be compared with it. */
+struct sqlite_keyed {
+    struct gw_buf seqs; /* uint64_t; the caller's to free */
+    size_t count;
+    uint64_t known_from; /* 0: that is all. Else there may be more below */
+};
+
+void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
+                  struct sqlite_keyed *keyed);
+
+static inline uint64_t sqlite_keyed_at(const struct sqlite_keyed *keyed, size_t at)
+{
+    uint64_t seq;
+
+    memcpy(&seq, keyed->seqs.ptr + at * sizeof(seq), sizeof(seq));
+    return seq;
+}
+
+/* ── Checkpoints ───────────────────────────────────────────────────────────────────────────── */
+
+enum gw_err sqlite_wal_init(struct sqlite_file *file, struct gw_error *error);
+void sqlite_wal_deinit(struct sqlite_file *file);
+void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file);   /* between groups */
+void sqlite_wal_worker(void *ctx, struct gw_list *batch);                   /* gw_worker_fn */
+void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file); /* before closing */
+
+/* ── The backend ───────────────────────────────────────────────────────────────────────────── */
+
+struct gw_sqlite {
+    struct gw_ledger ledger;
+    struct gw_configs configs;
+    struct gw_env *env;
+    struct gw_sqlite_options options; /* dir: our copy, absolute */
+    int lock_fd;
+    struct sqlite_keys keys;
+
+    struct sqlite_writer writer;
+    struct sqlite_file main;
+    struct sqlite_segment segment;
+    struct gw_worker *checkpointer;
+    struct sqlite_reader readers[SQLITE_READERS];
+    atomic_uint next_loader, next_looker;
+
+    atomic_size_t accepts; /* from the port to their completion */
+    atomic_uint_fast64_t open, commits, commit_us, operations, queued;
+    _Atomic(const char *) stopped; /* why no group is committed any more; NULL: they are */
+    atomic_bool disk_low;
+    atomic_int_fast64_t disk_checked_us;
+};
+
+/* Makes or opens everything in the directory: options.dir, lock_fd, keys, main, segment. */
+enum gw_err sqlite_dir_open(struct gw_sqlite *sqlite, const char *dir, struct gw_error *error);
+
+/* The files stay as they are until a restart: nobody knows what a failed write left behind. */
+void sqlite_stop(struct gw_sqlite *sqlite, const struct sqlite_conn *conn, int rc);
+bool sqlite_disk_low(struct gw_sqlite *sqlite); /* looks at most once a second */
+
+void sqlite_writer_start(struct gw_sqlite *sqlite);
+void sqlite_writer_stop(struct gw_sqlite *sqlite); /* commits what is queued */
+void sqlite_writer_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind);

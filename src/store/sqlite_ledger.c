@@ -1,0 +1,475 @@
+/* sqlite_ledger.c: what a group does to events and deliveries: accept, add, settle, retry. Runs on
+ * the writer's thread, inside its transaction.
+ *
+ * Rules. A delivery is one row, in `open` while it is pending and in `done` once it has ended. The
+ * write id of an attempt is attempts + 1, so a settle shown again is known by the attempts that are
+ * recorded. Whatever a rule forbids is found out before the first write, so that the group goes on.
+ * Results are filled in at once, and taken back by the finishing functions when the group fails. */
+#include "store/sqlite_internal.h"
+
+#define ADD_KEY_MAX   64
+#define ATTEMPTS_KEPT 25 /* gw_attempt_trim() has nothing to do before */
+
+static struct sqlite_conn *conn_of(struct sqlite_writer *w)
+{
+    return &w->sqlite->segment.file.conn;
+}
+
+/* ── Rows of `open` and `done` ─────────────────────────────────────────────────────────────── */
+
+static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
+{
+    sqlite3_stmt *st = conn->st[SEG_OPEN_ADD];
+
+    sqlite3_bind_int64(st, 1, (int64_t)d->order);
+    sqlite3_bind_int64(st, 2, (int64_t)d->lane);
+    sqlite3_bind_int64(st, 3, d->due_ms);
+    sqlite3_bind_int64(st, 4, d->attempts);
+    sqlite3_bind_int64(st, 5, d->step);
+    sqlite3_bind_int64(st, 6, d->resume_ms);
+    sqlite3_bind_int64(st, 7, d->created_ms);
+    sqlite_bind_blob(st, 8, log);
+    sqlite_run(conn, st);
+}
+
+static void open_set(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
+{
+    sqlite3_stmt *st = conn->st[SEG_OPEN_SET];
+
+    sqlite3_bind_int64(st, 1, (int64_t)d->order);
+    sqlite3_bind_int64(st, 2, d->due_ms);
+    sqlite3_bind_int64(st, 3, d->attempts);
+    sqlite3_bind_int64(st, 4, d->step);
+    sqlite3_bind_int64(st, 5, d->resume_ms);
+    sqlite_bind_blob(st, 6, log);
+    sqlite_run(conn, st);
+}
+
+static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
+{
+    sqlite3_stmt *st = conn->st[SEG_DONE_ADD];
+
+    sqlite3_bind_int64(st, 1, (int64_t)d->order);
+    sqlite3_bind_int64(st, 2, (int64_t)d->lane);
+    sqlite3_bind_int64(st, 3, d->state);
+    sqlite3_bind_int64(st, 4, d->reason);
+    sqlite3_bind_int64(st, 5, d->attempts);
+    sqlite3_bind_int64(st, 6, d->step);
+    sqlite3_bind_int64(st, 7, d->created_ms);
+    sqlite3_bind_int64(st, 8, d->ended_ms);
+    sqlite_bind_blob(st, 9, log);
+    sqlite_run(conn, st);
+}
+
+static void row_delete(struct sqlite_conn *conn, enum sqlite_segment_sql sql, uint64_t row_id)
+{
+    sqlite3_bind_int64(conn->st[sql], 1, (int64_t)row_id);
+    sqlite_run(conn, conn->st[sql]);
+}
+
+/* The row with its log, which goes to w->log. False: there is none, or conn->rc. */
+static bool open_get(struct sqlite_writer *w, uint32_t segment, int64_t row_id,
+                     struct gw_delivery *d)
+{
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_OPEN_GET];
+
+    sqlite3_bind_int64(st, 1, row_id);
+    if (!sqlite_row(conn, st))
+        return false;
+    *d = sqlite_open_delivery(st, &w->sqlite->keys, segment);
+    gw_buf_clear(&w->log);
+    if (d->attempts > 0)
+        gw_buf_adds(&w->log, sqlite_blob(st, 7));
+    sqlite3_reset(st);
+    return true;
+}
+
+static bool done_get(struct sqlite_writer *w, uint32_t segment, int64_t row_id,
+                     struct gw_delivery *d)
+{
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_DONE_GET];
+
+    sqlite3_bind_int64(st, 1, row_id);
+    if (!sqlite_row(conn, st))
+        return false;
+    *d = sqlite_done_delivery(st, &w->sqlite->keys, segment);
+    gw_buf_clear(&w->log);
+    gw_buf_adds(&w->log, sqlite_blob(st, 8));
+    sqlite3_reset(st);
+    return true;
+}
+
+static struct gw_delivery new_delivery(struct sqlite_writer *w, struct sqlite_ref ref,
+                                       const struct gw_id *message_id, uint64_t lane,
+                                       int64_t now_ms)
+{
+    return (struct gw_delivery){
+        .id = sqlite_id(&w->sqlite->keys, ref),
+        .message_id = *message_id,
+        .lane = lane,
+        .order = (uint64_t)sqlite_row_id(ref.seq, ref.n),
+        .state = GW_DELIVERY_PENDING,
+        .due_ms = now_ms,
+        .created_ms = now_ms,
+    };
+}
+
+/* ── Offers ────────────────────────────────────────────────────────────────────────────────── */
+
+static void offer_add(struct gw_offer *offer, const struct gw_delivery *d)
+{
+    if (offer)
+        offer->deliveries[offer->count++] = *d;
+}
+
+/* True: it was posted, and is the owner's. */
+static bool offer_finish(struct sqlite_writer *w, struct gw_offer *offer, enum gw_err err)
+{
+    if (offer == NULL)
+        return false;
+    if (err != GW_OK)
+        offer->count = 0;
+    if (offer->count == 0)
+        return false;
+    sqlite_outbox_add(&w->outbox, offer->env, &offer->msg);
+    return true;
+}
+
+/* ── Accept ────────────────────────────────────────────────────────────────────────────────── */
+
+/* The newest routed event with this key, if it is young enough to make the new one a duplicate. */
+static bool find_repeated(struct sqlite_writer *w, const struct gw_accept *op, int64_t key_hash,
+                          struct sqlite_ref *first, bool *differs)
+{
+    const struct gw_message *m = op->message;
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_EVENT_OLD];
+    int64_t app = 0;
+
+    sqlite3_bind_int64(st, 1, key_hash);
+    while (sqlite_row(conn, st)) {
+        if (app == 0)
+            app = sqlite_name_id(&w->sqlite->segment, SQLITE_NAME_APP, m->app_id);
+        if (sqlite3_column_int64(st, 2) != app || !gw_slice_eq(sqlite_text(st, 4), m->event_id))
+            continue; /* another key with the same hash */
+        bool is_young = m->accepted_ms - sqlite3_column_int64(st, 1) < op->dedupe_ms;
+        first->segment = w->sqlite->segment.number;
+        first->seq = (uint64_t)sqlite3_column_int64(st, 0);
+        first->n = SQLITE_N_EVENT;
+        *differs = sqlite3_column_int64(st, 3) != sqlite_body_hash(&w->sqlite->keys, m->body);
+        sqlite3_reset(st);
+        return is_young;
+    }
+    return false;
+}
+
+/* Those that accept made: a job's come behind them. */
+static void answer_existing(struct sqlite_writer *w, struct gw_accept *op, struct sqlite_ref first)
+{
+    struct sqlite_delivery found[gw_count(op->deliveries)];
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_EXTRA_FIRST];
+    struct sqlite_ref from = {first.segment, first.seq, 0};
+    size_t count =
+        sqlite_deliveries(conn, &w->sqlite->keys, from, -1, NULL, found, gw_count(found));
+    uint64_t extra = UINT64_MAX;
+
+    sqlite3_bind_int64(st, 1, (int64_t)first.seq);
+    if (sqlite_row(conn, st)) {
+        if (sqlite3_column_type(st, 0) != SQLITE_NULL)
+            extra = (uint64_t)sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+    }
+    op->existing = true;
+    op->message_id = sqlite_id(&w->sqlite->keys, first);
+    for (size_t i = 0; i < count && found[i].delivery.order < extra; i++)
+        op->deliveries[op->delivery_count++] = found[i].delivery;
+}
+
+static void event_add(struct sqlite_writer *w, const struct gw_message *m, uint64_t seq,
+                      int64_t key_hash)
+{
+    const struct sqlite_keys *keys = &w->sqlite->keys;
+    struct sqlite_segment *segment = &w->sqlite->segment;
+    int64_t app = sqlite_name_id(segment, SQLITE_NAME_APP, m->app_id);
+    int64_t type = sqlite_name_id(segment, SQLITE_NAME_TYPE, m->event_type);
+    sqlite3_stmt *st = conn_of(w)->st[SEG_EVENT_ADD];
+
+    sqlite3_bind_int64(st, 1, (int64_t)seq);
+    sqlite3_bind_int64(st, 2, m->accepted_ms);
+    sqlite3_bind_int64(st, 3, app);
+    sqlite3_bind_int64(st, 4, type);
+    sqlite3_bind_int(st, 5, (int)m->skip);
+    sqlite3_bind_int64(st, 6, (int64_t)m->config_version);
+    if (m->event_id.ptr)
+        sqlite3_bind_int64(st, 7, key_hash);
+    else
+        sqlite3_bind_null(st, 7);
+    if (m->transaction_id.ptr)
+        sqlite3_bind_int64(st, 8, sqlite_key_hash(keys, m->app_id, m->transaction_id));
+    else
+        sqlite3_bind_null(st, 8);
+    sqlite3_bind_int64(st, 9, sqlite_body_hash(keys, m->body));
+    sqlite_bind_text(st, 10, m->event_id);
+    sqlite_bind_text(st, 11, m->transaction_id);
+    sqlite_bind_text(st, 12, m->workflow_id);
+    sqlite_bind_text(st, 13, m->event_time);
+    sqlite_bind_blob(st, 14, m->body);
+    sqlite_run(conn_of(w), st);
+}
+
+enum gw_err sqlite_accept(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_accept *op = gw_container_of(base, struct gw_accept, op);
+    const struct gw_message *m = op->message;
+    struct sqlite_segment *segment = &w->sqlite->segment;
+    struct sqlite_ref ref = {segment->number, 0, SQLITE_N_EVENT};
+    int64_t key_hash = 0;
+
+    if (op->lane_count > gw_count(op->deliveries))
+        return GW_ERR_INVALID;
+    if (m->event_id.ptr) {
+        key_hash = sqlite_key_hash(&w->sqlite->keys, m->app_id, m->event_id);
+        if (find_repeated(w, op, key_hash, &ref, &op->payload_differs)) {
+            answer_existing(w, op, ref);
+            return GW_OK;
+        }
+        op->payload_differs = false;
+    }
+    ref = (struct sqlite_ref){segment->number, segment->next_seq, SQLITE_N_EVENT};
+    if (ref.seq > SQLITE_SEQ_MAX)
+        return GW_ERR_TOO_LARGE;
+    segment->next_seq++;
+    event_add(w, m, ref.seq, key_hash);
+    op->message_id = sqlite_id(&w->sqlite->keys, ref);
+    for (size_t i = 0; i < op->lane_count; i++) {
+        struct gw_delivery *d = &op->deliveries[op->delivery_count++];
+        ref.n = (uint16_t)i;
+        *d = new_delivery(w, ref, &op->message_id, op->lanes[i], m->accepted_ms);
+        open_add(conn_of(w), d, (struct gw_slice){0});
+        offer_add(op->offer, d);
+    }
+    w->open_change += (int64_t)op->lane_count;
+    return GW_OK;
+}
+
+void sqlite_accept_finish(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_accept *op = gw_container_of(base, struct gw_accept, op);
+
+    if (base->err != GW_OK) {
+        op->existing = op->payload_differs = false;
+        op->message_id = (struct gw_id){0};
+        op->delivery_count = 0;
+    } else if (!op->existing) {
+        op->message->id = op->message_id;
+    }
+    op->offered = offer_finish(w, op->offer, base->err);
+}
+
+/* ── Add ───────────────────────────────────────────────────────────────────────────────────── */
+
+static uint64_t last_row_id(struct sqlite_conn *conn, enum sqlite_segment_sql sql, uint64_t seq)
+{
+    sqlite3_stmt *st = conn->st[sql];
+    uint64_t last = 0;
+
+    sqlite3_bind_int64(st, 1, sqlite_row_id(seq, 0));
+    sqlite3_bind_int64(st, 2, sqlite_row_id(seq, SQLITE_N_EVENT));
+    if (sqlite_row(conn, st)) {
+        last = (uint64_t)sqlite3_column_int64(st, 0); /* NULL reads as 0 */
+        sqlite3_reset(st);
+    }
+    return last;
+}
+
+/* The number after the last that the event's deliveries have. */
+static uint32_t next_n(struct sqlite_conn *conn, uint64_t seq)
+{
+    uint64_t open = last_row_id(conn, SEG_OPEN_LAST_OF, seq);
+    uint64_t done = last_row_id(conn, SEG_DONE_LAST_OF, seq);
+    uint64_t last = open > done ? open : done;
+
+    return last ? (uint32_t)(last & 0xffff) + 1 : 0;
+}
+
+/* What this job has added before. False: nothing, or conn->rc. */
+static bool extra_get(struct sqlite_writer *w, const struct gw_add *op, struct sqlite_ref event,
+                      uint64_t lane, struct gw_delivery *d)
+{
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_EXTRA_GET];
+
+    sqlite3_bind_int64(st, 1, (int64_t)event.seq);
+    sqlite_bind_blob(st, 2, op->key);
+    sqlite3_bind_int64(st, 3, (int64_t)lane);
+    if (!sqlite_row(conn, st))
+        return false;
+    int64_t row_id = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return open_get(w, event.segment, row_id, d) || done_get(w, event.segment, row_id, d);
+}
+
+static void extra_add(struct sqlite_writer *w, const struct gw_add *op, uint64_t seq,
+                      const struct gw_delivery *d)
+{
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_EXTRA_ADD];
+
+    open_add(conn, d, (struct gw_slice){0});
+    sqlite3_bind_int64(st, 1, (int64_t)seq);
+    sqlite_bind_blob(st, 2, op->key);
+    sqlite3_bind_int64(st, 3, (int64_t)d->lane);
+    sqlite3_bind_int64(st, 4, (int64_t)d->order);
+    sqlite_run(conn, st);
+    w->open_change++;
+}
+
+static bool event_exists(struct sqlite_writer *w, const struct gw_id *id, struct sqlite_ref *ref)
+{
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[SEG_EVENT_APP];
+
+    if (!sqlite_id_event(&w->sqlite->keys, id, ref) || ref->segment != w->sqlite->segment.number)
+        return false;
+    sqlite3_bind_int64(st, 1, (int64_t)ref->seq);
+    bool exists = sqlite_row(conn, st);
+    sqlite3_reset(st);
+    return exists;
+}
+
+enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_add *op = gw_container_of(base, struct gw_add, op);
+    struct sqlite_conn *conn = conn_of(w);
+    struct sqlite_ref event;
+
+    if (op->lane_count > gw_count(op->deliveries) || op->key.len == 0 || op->key.len > ADD_KEY_MAX)
+        return GW_ERR_INVALID;
+    if (!event_exists(w, &op->message_id, &event))
+        return GW_ERR_NOT_FOUND;
+    uint32_t n = next_n(conn, event.seq);
+    if (n + op->lane_count > SQLITE_N_EVENT)
+        return GW_ERR_TOO_LARGE;
+    for (size_t i = 0; i < op->lane_count && conn->rc == SQLITE_OK; i++) {
+        struct gw_delivery *d = &op->deliveries[op->delivery_count++];
+        if (extra_get(w, op, event, op->lanes[i], d))
+            continue;
+        struct sqlite_ref ref = {event.segment, event.seq, (uint16_t)n++};
+        *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->now_ms);
+        extra_add(w, op, event.seq, d);
+        offer_add(op->offer, d);
+    }
+    return GW_OK;
+}
+
+void sqlite_add_finish(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_add *op = gw_container_of(base, struct gw_add, op);
+
+    if (base->err != GW_OK)
+        op->delivery_count = 0;
+    op->offered = offer_finish(w, op->offer, base->err);
+}
+
+/* ── Settle ────────────────────────────────────────────────────────────────────────────────── */
+
+/* The attempts up to now with this one, in the ceiling they have. */
+static struct gw_slice log_with(struct sqlite_writer *w, const struct gw_settle *op,
+                                uint32_t attempts)
+{
+    if (op->attempt)
+        gw_attempt_pack(&w->log, op->attempt);
+    if (attempts <= ATTEMPTS_KEPT)
+        return gw_buf_slice(&w->log);
+    gw_buf_clear(&w->trimmed);
+    gw_attempt_trim(&w->trimmed, gw_buf_slice(&w->log));
+    return gw_buf_slice(&w->trimmed);
+}
+
+/* It is not open: was it this settle that ended it? */
+static enum gw_err settled_before(struct sqlite_writer *w, const struct gw_settle *op,
+                                  struct sqlite_ref ref)
+{
+    struct gw_delivery ended;
+
+    if (!done_get(w, ref.segment, sqlite_row_id(ref.seq, ref.n), &ended))
+        return GW_ERR_NOT_FOUND;
+    if (ended.attempts == op->write_id)
+        return GW_OK;
+    bool is_same_end = op->attempt == NULL && (uint64_t)ended.attempts + 1 == op->write_id &&
+                       ended.state == op->next.state && ended.reason == op->next.reason;
+    return is_same_end ? GW_OK : GW_ERR_NOT_FOUND;
+}
+
+enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_settle *op = gw_container_of(base, struct gw_settle, op);
+    struct sqlite_conn *conn = conn_of(w);
+    struct sqlite_ref ref;
+    struct gw_delivery open;
+
+    if (!sqlite_id_delivery(&w->sqlite->keys, &op->next.id, &ref) ||
+        ref.segment != w->sqlite->segment.number)
+        return GW_ERR_NOT_FOUND;
+    if (!open_get(w, ref.segment, sqlite_row_id(ref.seq, ref.n), &open))
+        return settled_before(w, op, ref);
+    if ((uint64_t)open.attempts + 1 != op->write_id)
+        return open.attempts == op->write_id ? GW_OK : GW_ERR_STALE;
+
+    /* What it is does not change, whatever the caller's copy says. */
+    struct gw_delivery next = op->next;
+    next.lane = open.lane;
+    next.order = open.order;
+    next.created_ms = open.created_ms;
+    next.attempts = open.attempts + (op->attempt != NULL);
+    struct gw_slice log = log_with(w, op, next.attempts);
+    if (next.state == GW_DELIVERY_PENDING) {
+        open_set(conn, &next, log);
+    } else {
+        row_delete(conn, SEG_OPEN_DELETE, next.order);
+        done_add(conn, &next, log);
+        w->open_change--;
+    }
+    return GW_OK;
+}
+
+/* ── Manual retry ──────────────────────────────────────────────────────────────────────────── */
+
+enum gw_err sqlite_retry(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_retry_op *op = gw_container_of(base, struct gw_retry_op, op);
+    struct sqlite_conn *conn = conn_of(w);
+    struct gw_delivery *d = &op->delivery;
+    struct sqlite_ref ref;
+
+    if (!sqlite_id_delivery(&w->sqlite->keys, &op->delivery_id, &ref) ||
+        ref.segment != w->sqlite->segment.number)
+        return GW_ERR_NOT_FOUND;
+    int64_t row_id = sqlite_row_id(ref.seq, ref.n);
+    bool is_open = open_get(w, ref.segment, row_id, d);
+    if (!is_open && !done_get(w, ref.segment, row_id, d))
+        return GW_ERR_NOT_FOUND;
+    if (!gw_delivery_retry(d))
+        return GW_ERR_CONFLICT;
+    if (is_open) {
+        open_set(conn, d, gw_buf_slice(&w->log));
+    } else {
+        row_delete(conn, SEG_DONE_DELETE, d->order);
+        open_add(conn, d, gw_buf_slice(&w->log));
+        w->open_change++;
+    }
+    offer_add(op->offer, d);
+    return GW_OK;
+}
+
+void sqlite_retry_finish(struct sqlite_writer *w, struct gw_op *base)
+{
+    struct gw_retry_op *op = gw_container_of(base, struct gw_retry_op, op);
+
+    if (base->err != GW_OK && base->err != GW_ERR_CONFLICT)
+        op->delivery = (struct gw_delivery){0};
+    op->offered = offer_finish(w, op->offer, base->err);
+}

@@ -1,0 +1,370 @@
+/* sqlite_look.c: load and find. Runs on a reader, inside its read transaction.
+ *
+ * Hashes of keys only lead to rows; what counts is what stands in the row. Order: newest event
+ * first, by its sequence; the deliveries of an event by their numbers.
+ *
+ * Failure: what SQLite says is left in conn->rc; results are then meaningless and not looked at. */
+#include "store/sqlite_internal.h"
+
+#include <stdlib.h>
+
+#define FIND_MAX   100
+#define EVENT_ROWS 64     /* of one event, at once */
+#define APPS_MAX   100000 /* that a key without an app is tried with */
+#define PROBE_MAX  1000   /* events that one probe yields */
+#define KEYS_MAX   ((size_t)64 * 1024)
+
+/* ── One event ─────────────────────────────────────────────────────────────────────────────── */
+
+sqlite3_stmt *sqlite_event_get(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_message *m)
+{
+    sqlite3_stmt *st = r->segment.st[SEG_EVENT];
+
+    sqlite3_bind_int64(st, 1, (int64_t)ref.seq);
+    if (!sqlite_row(&r->segment, st))
+        return NULL;
+    ref.n = SQLITE_N_EVENT;
+    *m = (struct gw_message){
+        .id = sqlite_id(&r->sqlite->keys, ref),
+        .accepted_ms = sqlite3_column_int64(st, 0),
+        .skip = (enum gw_skip)sqlite3_column_int(st, 1),
+        .config_version = (uint64_t)sqlite3_column_int64(st, 2),
+        .app_id = sqlite_text(st, 3),
+        .event_type = sqlite_text(st, 4),
+        .event_id = sqlite_text(st, 5),
+        .transaction_id = sqlite_text(st, 6),
+        .workflow_id = sqlite_text(st, 7),
+        .event_time = sqlite_text(st, 8),
+    };
+    return st;
+}
+
+struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_arena *arena)
+{
+    struct gw_message *m = gw_arena_zalloc(arena, sizeof(*m));
+
+    atomic_init(&m->refs, 1);
+    m->id = from->id;
+    m->accepted_ms = from->accepted_ms;
+    m->skip = from->skip;
+    m->config_version = from->config_version;
+    m->app_id = gw_arena_dup(arena, from->app_id);
+    m->event_type = gw_arena_dup(arena, from->event_type);
+    m->event_id = gw_arena_dup(arena, from->event_id);
+    m->transaction_id = gw_arena_dup(arena, from->transaction_id);
+    m->workflow_id = gw_arena_dup(arena, from->workflow_id);
+    m->event_time = gw_arena_dup(arena, from->event_time);
+    return m;
+}
+
+/* The body's row; *body is valid until `st` is reset. GW_ERR_GONE: it was taken out. */
+static enum gw_err body_read(struct sqlite_reader *r, struct sqlite_ref ref, sqlite3_stmt **st,
+                             struct gw_slice *body)
+{
+    *st = r->segment.st[SEG_EVENT_BODY];
+    sqlite3_bind_int64(*st, 1, (int64_t)ref.seq);
+    if (!sqlite_row(&r->segment, *st))
+        return GW_ERR_NOT_FOUND;
+    *body = sqlite_blob(*st, 0);
+    if (body->ptr == NULL)
+        return GW_ERR_GONE;
+    if (sqlite3_column_int64(*st, 1) != sqlite_body_hash(&r->sqlite->keys, *body))
+        return GW_ERR_CORRUPT;
+    return GW_OK;
+}
+
+enum gw_err sqlite_load(struct sqlite_reader *r, struct gw_op *base)
+{
+    struct gw_load *op = gw_container_of(base, struct gw_load, op);
+    struct gw_message columns;
+    sqlite3_stmt *st, *body_st = NULL;
+    struct gw_slice body = {0};
+    struct sqlite_ref ref;
+
+    if (!sqlite_id_event(&r->sqlite->keys, &op->message_id, &ref) ||
+        ref.segment != r->sqlite->segment.number)
+        return GW_ERR_NOT_FOUND;
+    st = sqlite_event_get(r, ref, &columns);
+    if (st == NULL)
+        return GW_ERR_NOT_FOUND;
+    enum gw_err err = body_read(r, ref, &body_st, &body);
+    if (err == GW_OK) {
+        struct gw_event event = {
+            .body = body,
+            .app_id = columns.app_id,
+            .event_type = columns.event_type,
+            .event_id = columns.event_id,
+            .transaction_id = columns.transaction_id,
+            .workflow_id = columns.workflow_id,
+            .event_time = columns.event_time,
+        };
+        op->message = gw_message_create(&event, columns.accepted_ms);
+        op->message->id = op->message_id;
+        op->message->skip = columns.skip;
+        op->message->config_version = columns.config_version;
+    }
+    sqlite3_reset(body_st);
+    sqlite3_reset(st);
+    return err;
+}
+
+/* ── Deliveries of an event ────────────────────────────────────────────────────────────────── */
+
+struct gw_delivery sqlite_done_delivery(sqlite3_stmt *st, const struct sqlite_keys *keys,
+                                        uint32_t segment)
+{
+    uint64_t row_id = (uint64_t)sqlite3_column_int64(st, 0);
+    struct sqlite_ref ref = {segment, row_id >> 16, (uint16_t)(row_id & 0xffff)};
+    struct sqlite_ref event = {segment, row_id >> 16, SQLITE_N_EVENT};
+
+    return (struct gw_delivery){
+        .id = sqlite_id(keys, ref),
+        .message_id = sqlite_id(keys, event),
+        .lane = (uint64_t)sqlite3_column_int64(st, 1),
+        .order = row_id,
+        .state = (enum gw_delivery_state)sqlite3_column_int(st, 2),
+        .reason = (enum gw_end_reason)sqlite3_column_int(st, 3),
+        .attempts = (uint32_t)sqlite3_column_int64(st, 4),
+        .step = (uint32_t)sqlite3_column_int64(st, 5),
+        .created_ms = sqlite3_column_int64(st, 6),
+        .ended_ms = sqlite3_column_int64(st, 7),
+    };
+}
+
+static bool step_range(struct sqlite_conn *conn, sqlite3_stmt *st, struct sqlite_ref first)
+{
+    sqlite3_bind_int64(st, 1, sqlite_row_id(first.seq, first.n));
+    sqlite3_bind_int64(st, 2, sqlite_row_id(first.seq, SQLITE_N_EVENT));
+    return sqlite_row(conn, st);
+}
+
+size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *keys,
+                         struct sqlite_ref first, int state, struct gw_arena *arena,
+                         struct sqlite_delivery *out, size_t max)
+{
+    sqlite3_stmt *open = conn->st[SEG_OPEN_OF], *done = conn->st[SEG_DONE_OF];
+    bool in_open = step_range(conn, open, first), in_done = step_range(conn, done, first);
+    size_t count = 0;
+
+    while ((in_open || in_done) && count < max) {
+        struct sqlite_delivery *d = &out[count];
+        bool is_open =
+            in_open && (!in_done || sqlite3_column_int64(open, 0) < sqlite3_column_int64(done, 0));
+        sqlite3_stmt *st = is_open ? open : done;
+        d->delivery = is_open ? sqlite_open_delivery(st, keys, first.segment)
+                              : sqlite_done_delivery(st, keys, first.segment);
+        d->log = (struct gw_slice){0};
+        if (state < 0 || d->delivery.state == (enum gw_delivery_state)state) {
+            if (arena)
+                d->log = gw_arena_dup(arena, sqlite_blob(st, sqlite3_column_count(st) - 1));
+            count++;
+        }
+        if (is_open)
+            in_open = sqlite_row(conn, open);
+        else
+            in_done = sqlite_row(conn, done);
+    }
+    sqlite3_reset(open);
+    sqlite3_reset(done);
+    return count;
+}
+
+/* ── Events of a key ───────────────────────────────────────────────────────────────────────── */
+
+/* No more are known for sure below the last of a probe that was cut short. */
+static void take_probe(struct sqlite_reader *r, sqlite3_stmt *st, struct sqlite_keyed *keyed)
+{
+    uint64_t seq = 0;
+    size_t count = 0;
+
+    for (; sqlite_row(&r->segment, st); count++) {
+        seq = (uint64_t)sqlite3_column_int64(st, 0);
+        gw_buf_add(&keyed->seqs, &seq, sizeof(seq));
+    }
+    if (count == PROBE_MAX && seq > keyed->known_from)
+        keyed->known_from = seq;
+}
+
+static void probe(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
+                  struct sqlite_keyed *keyed)
+{
+    int64_t hash = sqlite_key_hash(&r->sqlite->keys, key.app_id, key.text);
+    sqlite3_stmt *st = r->segment.st[key.is_event_id ? SEG_KEY_DOWN : SEG_TX_DOWN];
+
+    sqlite3_bind_int64(st, 1, hash);
+    if (!key.is_event_id) {
+        sqlite3_bind_int64(st, 2, (int64_t)top);
+        sqlite3_bind_int64(st, 3, PROBE_MAX);
+        take_probe(r, st, keyed);
+        return;
+    }
+    for (int skip = GW_SKIP_NONE; skip <= GW_SKIP_FILTERED; skip++) {
+        sqlite3_bind_int(st, 2, skip);
+        sqlite3_bind_int64(st, 3, (int64_t)top);
+        sqlite3_bind_int64(st, 4, PROBE_MAX);
+        take_probe(r, st, keyed);
+    }
+}
+
+static int compare_down(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* Newest first, without what is not known for sure, at most `max`. */
+static void sort(struct sqlite_keyed *keyed, size_t max)
+{
+    uint64_t *seqs = (uint64_t *)(void *)keyed->seqs.ptr;
+    size_t count = keyed->seqs.len / sizeof(*seqs);
+
+    if (count > 0)
+        qsort(seqs, count, sizeof(*seqs), compare_down);
+    if (count > max) {
+        count = max;
+        if (seqs[count - 1] > keyed->known_from)
+            keyed->known_from = seqs[count - 1];
+    }
+    while (count > 0 && seqs[count - 1] < keyed->known_from)
+        count--;
+    keyed->seqs.len = count * sizeof(*seqs);
+    keyed->count = count;
+}
+
+void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
+                  struct sqlite_keyed *keyed)
+{
+    sqlite3_stmt *names = r->segment.st[SEG_NAMES];
+    size_t apps = 0;
+
+    *keyed = (struct sqlite_keyed){0};
+    if (key.app_id.len > 0) {
+        probe(r, key, top, keyed);
+    } else {
+        sqlite3_bind_int(names, 1, SQLITE_NAME_APP);
+        while (apps++ < APPS_MAX && sqlite_row(&r->segment, names)) {
+            key.app_id = sqlite_text(names, 0);
+            probe(r, key, top, keyed);
+            if (keyed->seqs.len >= KEYS_MAX * sizeof(uint64_t))
+                sort(keyed, PROBE_MAX);
+        }
+        sqlite3_reset(names);
+    }
+    sort(keyed, KEYS_MAX);
+}
+
+/* ── Find ──────────────────────────────────────────────────────────────────────────────────── */
+
+static void rows_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_arena *arena,
+                      struct gw_event_row *event)
+{
+    struct sqlite_delivery found[EVENT_ROWS];
+    struct gw_buf rows = {0};
+    size_t count;
+
+    ref.n = 0;
+    do {
+        count = sqlite_deliveries(&r->segment, &r->sqlite->keys, ref, -1, arena, found,
+                                  gw_count(found));
+        for (size_t i = 0; i < count; i++) {
+            struct gw_row row = {found[i].delivery, event->message, found[i].log};
+            gw_buf_add(&rows, &row, sizeof(row));
+            ref.n = (uint16_t)((row.delivery.order & 0xffff) + 1);
+        }
+    } while (count == gw_count(found));
+    event->count = rows.len / sizeof(*event->rows);
+    event->rows = gw_arena_alloc(arena, rows.len + 1);
+    if (rows.len > 0)
+        memcpy(event->rows, rows.ptr, rows.len);
+    gw_buf_deinit(&rows);
+}
+
+static bool has_text(const struct gw_find *op, const struct gw_message *m)
+{
+    switch (op->key) {
+    case GW_FIND_EVENT_ID: return m->event_id.ptr && gw_slice_eq(m->event_id, op->text);
+    case GW_FIND_TRANSACTION_ID:
+        return m->transaction_id.ptr && gw_slice_eq(m->transaction_id, op->text);
+    case GW_FIND_MESSAGE:
+    case GW_FIND_DELIVERY: return true;
+    }
+    gw_never("an unknown key to find by");
+}
+
+/* Adds the event if it is what was asked for. A body that was taken out is absent. */
+static enum gw_err find_add(struct sqlite_reader *r, struct gw_find *op, struct sqlite_ref ref)
+{
+    struct gw_event_row *event = &op->events[op->count];
+    struct gw_message columns, *m = NULL;
+    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns), *body_st = NULL;
+    struct gw_slice body = {0};
+    enum gw_err err = GW_OK;
+
+    if (st && has_text(op, &columns) &&
+        (op->app_id.len == 0 || gw_slice_eq(op->app_id, columns.app_id)))
+        m = sqlite_message_dup(&columns, op->arena);
+    sqlite3_reset(st);
+    if (m == NULL)
+        return GW_OK;
+    if (op->with_body) {
+        err = body_read(r, ref, &body_st, &body);
+        m->body = gw_arena_dup(op->arena, body);
+        sqlite3_reset(body_st);
+    }
+    if (err != GW_OK && err != GW_ERR_GONE)
+        return err;
+    event->message = m;
+    rows_read(r, ref, op->arena, event);
+    op->count++;
+    return GW_OK;
+}
+
+static bool delivery_exists(struct sqlite_reader *r, struct sqlite_ref ref)
+{
+    struct sqlite_delivery first;
+
+    return sqlite_deliveries(&r->segment, &r->sqlite->keys, ref, -1, NULL, &first, 1) == 1 &&
+           first.delivery.order == (uint64_t)sqlite_row_id(ref.seq, ref.n);
+}
+
+static enum gw_err find_keyed(struct sqlite_reader *r, struct gw_find *op, size_t max)
+{
+    struct sqlite_key key = {op->app_id, op->text, op->key == GW_FIND_EVENT_ID};
+    struct sqlite_keyed keyed;
+    enum gw_err err = GW_OK;
+
+    sqlite_keyed(r, key, SQLITE_SEQ_MAX, &keyed);
+    for (size_t i = 0; i < keyed.count && op->count < max && err == GW_OK; i++) {
+        struct sqlite_ref ref = {r->sqlite->segment.number, sqlite_keyed_at(&keyed, i), 0};
+        err = find_add(r, op, ref);
+    }
+    gw_buf_deinit(&keyed.seqs);
+    return err;
+}
+
+enum gw_err sqlite_find(struct sqlite_reader *r, struct gw_op *base)
+{
+    struct gw_find *op = gw_container_of(base, struct gw_find, op);
+    size_t max = op->max < FIND_MAX ? op->max : FIND_MAX;
+    const struct sqlite_keys *keys = &r->sqlite->keys;
+    struct sqlite_ref ref;
+
+    op->events = gw_arena_alloc(op->arena, (max + 1) * sizeof(*op->events));
+    if (max == 0)
+        return GW_OK;
+    switch (op->key) {
+    case GW_FIND_MESSAGE:
+        if (!sqlite_id_event(keys, &op->id, &ref) || ref.segment != r->sqlite->segment.number)
+            return GW_OK;
+        return find_add(r, op, ref);
+    case GW_FIND_DELIVERY:
+        if (!sqlite_id_delivery(keys, &op->id, &ref) || ref.segment != r->sqlite->segment.number ||
+            !delivery_exists(r, ref))
+            return GW_OK;
+        return find_add(r, op, ref);
+    case GW_FIND_EVENT_ID:
+    case GW_FIND_TRANSACTION_ID: return find_keyed(r, op, max);
+    }
+    gw_never("an unknown key to find by");
+}

@@ -1,0 +1,156 @@
+/* sqlite_schema.c: the tables and every statement, of both kinds of file. Nothing else holds SQL but
+ * sqlite_conn.c, which opens. Numbers and columns are for ever: a change is a new schema version.
+ *
+ * No RETURNING and no IN (SELECT …): they build transient tables, and the heap then grows and
+ * shrinks with every statement. */
+#include "store/sqlite_internal.h"
+
+/* ── Segments ──────────────────────────────────────────────────────────────────────────────── */
+
+/* `name`: kind 0 = appId, 1 = eventType. `event`: what is looked at stands before the body, so that
+ * a walk never reads bodies that overflow their page. `open` and `done`: id = seq << 16 | n; a row
+ * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
+ * touched by every delivery. `extra`: what a job has added, so that it may ask twice. */
+static const char segment_schema[] =
+    "CREATE TABLE name(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL,"
+    "  UNIQUE(kind, text)) STRICT;"
+    "CREATE TABLE event(seq INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, app INTEGER NOT NULL,"
+    "  type INTEGER NOT NULL, skip INTEGER NOT NULL, config_version INTEGER NOT NULL,"
+    "  key_hash INTEGER, tx_hash INTEGER, body_hash INTEGER NOT NULL, event_id TEXT,"
+    "  transaction_id TEXT, workflow_id TEXT, event_time TEXT, body BLOB) STRICT;"
+    "CREATE INDEX event_key ON event(key_hash, skip) WHERE key_hash IS NOT NULL;"
+    "CREATE INDEX event_tx ON event(tx_hash) WHERE tx_hash IS NOT NULL;"
+    "CREATE TABLE open(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due INTEGER NOT NULL,"
+    "  attempts INTEGER NOT NULL, step INTEGER NOT NULL, resume INTEGER NOT NULL,"
+    "  created INTEGER NOT NULL, log BLOB NOT NULL) STRICT;"
+    "CREATE INDEX open_due ON open(lane, due);"
+    "CREATE TABLE done(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, state INTEGER NOT NULL,"
+    "  reason INTEGER NOT NULL, attempts INTEGER NOT NULL, step INTEGER NOT NULL,"
+    "  created INTEGER NOT NULL, ended INTEGER NOT NULL, log BLOB NOT NULL) STRICT;"
+    "CREATE INDEX done_other ON done(state) WHERE state <> 1;"
+    "CREATE TABLE extra(seq INTEGER NOT NULL, key BLOB NOT NULL, lane INTEGER NOT NULL,"
+    "  id INTEGER NOT NULL, PRIMARY KEY(seq, key, lane)) STRICT, WITHOUT ROWID;";
+
+#define OPEN_COLUMNS "id, lane, due, attempts, step, resume, created"
+#define DONE_COLUMNS "id, lane, state, reason, attempts, step, created, ended"
+
+static const char *const segment_sql[] = {
+    [SEG_BEGIN] = "BEGIN IMMEDIATE",
+    [SEG_COMMIT] = "COMMIT",
+    [SEG_ROLLBACK] = "ROLLBACK",
+    [SEG_READ] = "BEGIN",
+    [SEG_LAST_SEQ] = "SELECT max(seq) FROM event",
+    [SEG_NAME_ID] = "SELECT id FROM name WHERE kind = ?1 AND text = ?2",
+    [SEG_NAME_ADD] = "INSERT INTO name(kind, text) VALUES(?1, ?2)",
+    [SEG_NAMES] = "SELECT text FROM name WHERE kind = ?1",
+    [SEG_EVENT_ADD] = "INSERT INTO event VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+    /* The routed event that may make another a duplicate, newest first. */
+    [SEG_EVENT_OLD] = "SELECT seq, accepted, app, body_hash, event_id FROM event"
+                      " WHERE key_hash = ?1 AND skip = 0 ORDER BY seq DESC",
+    [SEG_EVENT] = "SELECT e.accepted, e.skip, e.config_version, a.text, t.text, e.event_id,"
+                  " e.transaction_id, e.workflow_id, e.event_time FROM event e"
+                  " JOIN name a ON a.id = e.app JOIN name t ON t.id = e.type WHERE e.seq = ?1",
+    [SEG_EVENT_APP] = "SELECT a.text FROM event e JOIN name a ON a.id = e.app WHERE e.seq = ?1",
+    [SEG_EVENT_BODY] = "SELECT body, body_hash FROM event WHERE seq = ?1",
+    [SEG_EVENTS_DOWN] = "SELECT seq, accepted, app, type FROM event WHERE seq <= ?1"
+                        " ORDER BY seq DESC",
+    [SEG_KEY_DOWN] = "SELECT seq FROM event WHERE key_hash = ?1 AND skip = ?2 AND seq <= ?3"
+                     " ORDER BY seq DESC LIMIT ?4",
+    [SEG_TX_DOWN] = "SELECT seq FROM event WHERE tx_hash = ?1 AND seq <= ?2"
+                    " ORDER BY seq DESC LIMIT ?3",
+    [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", log FROM open WHERE id = ?1",
+    [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5, log = ?6"
+                     " WHERE id = ?1",
+    [SEG_OPEN_DELETE] = "DELETE FROM open WHERE id = ?1",
+    [SEG_OPEN_OF] = "SELECT " OPEN_COLUMNS ", log FROM open WHERE id BETWEEN ?1 AND ?2"
+                    " ORDER BY id",
+    [SEG_OPEN_DOWN] = "SELECT id FROM open WHERE id <= ?1 ORDER BY id DESC",
+    [SEG_OPEN_COUNT] = "SELECT count(*) FROM open",
+    [SEG_OPEN_LAST_OF] = "SELECT max(id) FROM open WHERE id BETWEEN ?1 AND ?2",
+    [SEG_LANE_AFTER] = "SELECT min(lane) FROM open WHERE lane > ?1",
+    [SEG_LANE_ANY] = "SELECT id FROM open WHERE lane = ?1 LIMIT 1",
+    /* Two halves of (due, id) > (?2, ?3): as one condition it would walk all that share ?2. */
+    [SEG_LANE_SAME_DUE] = "SELECT " OPEN_COLUMNS " FROM open WHERE lane = ?1 AND due = ?2"
+                          " AND id > ?3 ORDER BY id LIMIT ?4",
+    [SEG_LANE_LATER] = "SELECT " OPEN_COLUMNS " FROM open WHERE lane = ?1 AND due > ?2"
+                       " ORDER BY due, id LIMIT ?3",
+    [SEG_DONE_ADD] = "INSERT INTO done VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    [SEG_DONE_GET] = "SELECT " DONE_COLUMNS ", log FROM done WHERE id = ?1",
+    [SEG_DONE_DELETE] = "DELETE FROM done WHERE id = ?1",
+    [SEG_DONE_OF] = "SELECT " DONE_COLUMNS ", log FROM done WHERE id BETWEEN ?1 AND ?2"
+                    " ORDER BY id",
+    /* `state <> 1` stands there so that the partial index is seen to apply. */
+    [SEG_DONE_DOWN] = "SELECT id FROM done WHERE state = ?1 AND state <> 1 AND id <= ?2"
+                      " ORDER BY id DESC",
+    [SEG_DONE_LAST_OF] = "SELECT max(id) FROM done WHERE id BETWEEN ?1 AND ?2",
+    [SEG_EXTRA_GET] = "SELECT id FROM extra WHERE seq = ?1 AND key = ?2 AND lane = ?3",
+    [SEG_EXTRA_FIRST] = "SELECT min(id) FROM extra WHERE seq = ?1",
+    [SEG_EXTRA_ADD] = "INSERT INTO extra VALUES(?1, ?2, ?3, ?4)",
+};
+
+const struct sqlite_kind sqlite_segment_kind = {
+    .what = "segment",
+    .application_id = 0x67776873, /* "gwhs" */
+    .version = 1,
+    .schema = segment_schema,
+    .sql = segment_sql,
+    .sql_count = SEG_SQL_COUNT,
+};
+
+/* ── The main file ─────────────────────────────────────────────────────────────────────────── */
+
+/* `lane` keeps numbers whose config is gone: they are never given again. */
+static const char main_schema[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY) STRICT;"
+    "CREATE TABLE config(app_id TEXT NOT NULL, event_type TEXT NOT NULL,"
+    "  version INTEGER NOT NULL, doc BLOB NOT NULL, PRIMARY KEY(app_id, event_type)) STRICT;"
+    "CREATE TABLE app(app_id TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE lane(number INTEGER PRIMARY KEY, app_id TEXT NOT NULL,"
+    "  event_type TEXT NOT NULL) STRICT;"
+    "CREATE TABLE health(app_id TEXT NOT NULL, url TEXT NOT NULL, json TEXT NOT NULL,"
+    "  PRIMARY KEY(app_id, url)) STRICT, WITHOUT ROWID;";
+
+static const char *const main_sql[] = {
+    [MAIN_BEGIN] = "BEGIN IMMEDIATE",
+    [MAIN_COMMIT] = "COMMIT",
+    [MAIN_ROLLBACK] = "ROLLBACK",
+    [MAIN_READ] = "BEGIN",
+    [MAIN_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+    [MAIN_META_SET] = "INSERT INTO meta VALUES(?1, ?2)"
+                      " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [MAIN_SEGMENTS] = "SELECT number FROM segment ORDER BY number",
+    [MAIN_SEGMENT_ADD] = "INSERT INTO segment VALUES(?1)",
+    [MAIN_CONFIG_VERSION] = "SELECT version FROM config WHERE app_id = ?1 AND event_type = ?2",
+    [MAIN_CONFIG_SET] = "INSERT INTO config VALUES(?1, ?2, ?3, ?4)"
+                        " ON CONFLICT(app_id, event_type) DO UPDATE"
+                        " SET version = excluded.version, doc = excluded.doc",
+    [MAIN_CONFIG_DELETE] = "DELETE FROM config WHERE app_id = ?1 AND event_type = ?2",
+    [MAIN_CONFIGS_OF] = "SELECT event_type, doc FROM config WHERE app_id = ?1 ORDER BY event_type",
+    [MAIN_CONFIGS_AFTER] = "SELECT doc FROM config WHERE (app_id, event_type) > (?1, ?2)"
+                           " ORDER BY app_id, event_type LIMIT ?3",
+    [MAIN_CONFIGS_OF_AFTER] = "SELECT doc FROM config WHERE app_id = ?1 AND event_type > ?2"
+                              " ORDER BY event_type LIMIT ?3",
+    [MAIN_APP_GET] = "SELECT revision FROM app WHERE app_id = ?1",
+    [MAIN_APP_SET] = "INSERT INTO app VALUES(?1, ?2)"
+                     " ON CONFLICT(app_id) DO UPDATE SET revision = excluded.revision",
+    [MAIN_LANE_ADD] = "INSERT INTO lane VALUES(?1, ?2, ?3)",
+    [MAIN_HEALTH_SET] = "INSERT INTO health VALUES(?1, ?2, ?3)"
+                        " ON CONFLICT(app_id, url) DO UPDATE SET json = excluded.json",
+    [MAIN_HEALTH_DELETE] = "DELETE FROM health WHERE app_id = ?1 AND url = ?2",
+    [MAIN_HEALTH_ALL] = "SELECT app_id, url, json FROM health",
+    [MAIN_HEALTH_OF] = "SELECT app_id, url, json FROM health WHERE app_id = ?1",
+};
+
+const struct sqlite_kind sqlite_main_kind = {
+    .what = "main file",
+    .application_id = 0x6777686d, /* "gwhm" */
+    .version = 1,
+    .schema = main_schema,
+    .sql = main_sql,
+    .sql_count = MAIN_SQL_COUNT,
+};
+
+_Static_assert(gw_count(segment_sql) == SEG_SQL_COUNT, "a statement is missing");
+_Static_assert(gw_count(main_sql) == MAIN_SQL_COUNT, "a statement is missing");

@@ -1,0 +1,160 @@
+/* sqlite_wal.c: keeps the write-ahead logs short without holding a commit up.
+ *
+ * While a log is short nobody does anything. Beyond WAL_BIG_BYTES the writer calls the checkpointer,
+ * a thread with connections of its own, which copies pages into the file while the writer goes on
+ * appending, and syncs what it copied. Once it is nearly level with the writer it hands the file
+ * back (SQLITE_WAL_CAUGHT_UP), and the writer copies the small rest between two groups and lets the
+ * log begin anew. Readers that are still in the old log are waited for a moment; are there too many,
+ * it is tried again a little later. Beyond WAL_HUGE_BYTES the writer does not wait for its turn.
+ *
+ * The file's `checkpoint` says whose turn it is; only that thread changes it.
+ *
+ * Failure: a disk that is full leaves the log as it is, and it grows. A write or sync that fails
+ * stops the writer, for it is no longer known what the file holds; the log is then kept. */
+#include "store/sqlite_internal.h"
+
+#define PAGE_BYTES     4096 /* of the log's frames: SQLite's default, and nothing sets another */
+#define WAL_BIG_BYTES  ((size_t)16 * 1024 * 1024)
+#define WAL_MORE_BYTES ((size_t)4 * 1024 * 1024)
+#define WAL_HUGE_BYTES ((size_t)48 * 1024 * 1024)
+#define LEVEL_PAGES    256 /* so close the checkpointer has to come */
+#define PASSES_MAX     8
+
+static int pages(size_t bytes)
+{
+    return (int)(bytes / PAGE_BYTES);
+}
+
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int in_log)
+{
+    struct sqlite_file *file = ctx;
+
+    (void)db;
+    (void)name;
+    file->wal_pages = in_log;
+    return SQLITE_OK;
+}
+
+enum gw_err sqlite_wal_init(struct sqlite_file *file, struct gw_error *error)
+{
+    file->wal_trigger = pages(WAL_BIG_BYTES);
+    atomic_init(&file->checkpoint, SQLITE_WAL_QUIET);
+    sqlite3_wal_hook(file->conn.db, on_commit, file);
+    return sqlite_conn_open(&file->checkpointer, file->conn.path, file->conn.kind,
+                            SQLITE_ROLE_CHECKPOINTER, 0, error);
+}
+
+void sqlite_wal_deinit(struct sqlite_file *file)
+{
+    sqlite_conn_close(&file->checkpointer);
+}
+
+/* True: that was a failure that nothing is known after. */
+static bool is_fatal(const struct sqlite_conn *conn, int rc)
+{
+    return gw_err_class(sqlite_conn_err(conn, rc)) == GW_CLASS_FATAL;
+}
+
+/* ── The checkpointer's part ───────────────────────────────────────────────────────────────── */
+
+/* What is copied is synced only by the checkpoint that reaches the end of the log. That is the
+ * writer's, and it is to find little to do. */
+static int sync_file(struct sqlite_conn *conn)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(conn->db, NULL, SQLITE_FCNTL_FILE_POINTER, &file);
+
+    if (rc == SQLITE_OK && file->pMethods)
+        rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return rc;
+}
+
+/* Copies until it is nearly level with the writer. */
+static bool catch_up(struct sqlite_conn *conn, int *rc)
+{
+    for (int pass = 0; pass < PASSES_MAX; pass++) {
+        int in_log = 0, copied = 0;
+
+        *rc =
+            sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
+        if (*rc == SQLITE_OK)
+            *rc = sync_file(conn);
+        if (*rc != SQLITE_OK)
+            return false;
+        if (in_log - copied <= LEVEL_PAGES)
+            return true;
+    }
+    return false;
+}
+
+static void checkpoint(struct gw_sqlite *sqlite, struct sqlite_file *file)
+{
+    int rc = SQLITE_OK;
+    bool is_level = !atomic_load(&sqlite->stopped) && catch_up(&file->checkpointer, &rc);
+
+    if (is_fatal(&file->checkpointer, rc))
+        sqlite_stop(sqlite, &file->checkpointer, rc);
+    atomic_store(&file->checkpoint, is_level ? SQLITE_WAL_CAUGHT_UP : SQLITE_WAL_LEFT);
+}
+
+void sqlite_wal_worker(void *ctx, struct gw_list *batch)
+{
+    struct gw_list *link;
+
+    while ((link = gw_list_pop(batch)) != NULL) {
+        struct gw_msg *msg = gw_container_of(link, struct gw_msg, link);
+        checkpoint(ctx, gw_container_of(msg, struct sqlite_file, checkpoint_msg));
+    }
+}
+
+/* ── The writer's part ─────────────────────────────────────────────────────────────────────── */
+
+static void restart_log(struct gw_sqlite *sqlite, struct sqlite_file *file)
+{
+    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+
+    if (rc == SQLITE_OK) {
+        file->wal_pages = 0;
+        file->wal_trigger = pages(WAL_BIG_BYTES);
+        return;
+    }
+    if (is_fatal(&file->conn, rc))
+        sqlite_stop(sqlite, &file->conn, rc);
+    file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES);
+}
+
+void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file)
+{
+    if (atomic_load(&sqlite->stopped))
+        return;
+    switch (atomic_load(&file->checkpoint)) {
+    case SQLITE_WAL_RUNNING: return;
+    case SQLITE_WAL_CAUGHT_UP:
+        restart_log(sqlite, file);
+        atomic_store(&file->checkpoint, SQLITE_WAL_QUIET);
+        return;
+    case SQLITE_WAL_LEFT:
+        file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES);
+        atomic_store(&file->checkpoint, SQLITE_WAL_QUIET);
+        break;
+    default: break;
+    }
+    if (file->wal_pages < file->wal_trigger)
+        return;
+    if (file->wal_pages >= pages(WAL_HUGE_BYTES)) {
+        restart_log(sqlite, file);
+        return;
+    }
+    atomic_store(&file->checkpoint, SQLITE_WAL_RUNNING);
+    gw_worker_post(sqlite->checkpointer, &file->checkpoint_msg);
+}
+
+void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file)
+{
+    if (atomic_load(&sqlite->stopped))
+        return;
+    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK)
+        gw_log(GW_LOG_WARN, "store_checkpoint_failed", GW_S("file", file->conn.path),
+               GW_S("error", sqlite3_errstr(rc)));
+}
