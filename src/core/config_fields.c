@@ -169,7 +169,7 @@ static yyjson_mut_val *render_max_in_flight(const struct gw_config *config,
     return yyjson_mut_uint(doc, config->max_in_flight);
 }
 
-/* ── webhookUrl ───────────────────────────────────────────────────────────────────────────────── */
+/* ── webhookUrl ────────────────────────────────────────────────────────────────────────────── */
 
 enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field, yyjson_val *value,
                                 struct gw_url *url)

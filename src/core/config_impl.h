@@ -1,4 +1,4 @@
-/* config_impl.h: what the files behind config.h share; for src/core/config*.c and their tests alone.
+/* config_impl.h: what the files behind config.h share; for them and their tests alone.
  *
  * The *document* of a config is the JSON object a client may set: what GET shows, without what only
  * the service sets. Create merges the request into an empty document, PATCH into the current one;

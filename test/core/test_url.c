@@ -1,4 +1,4 @@
-/* test_url.c: the grammar of a webhook URL, the guard over scheme and port, and what may be shown. */
+/* test_url.c: the grammar of a webhook URL, the guard over scheme and port, what may be shown. */
 #include "core/url.h"
 
 #include "support.h"
