@@ -1,0 +1,495 @@
+/* flow_world.c: makes the world, crashes it, and keeps the book. */
+#include "flow_world.h"
+
+#include "base/check.h"
+#include "core/sign.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+static const char *const host_names[WORLD_HOSTS] = {"one.example", "two.example", "three.example",
+                                                    "four.example"};
+
+void world_broken(struct world *world, const char *promise)
+{
+    if (!world->broken)
+        world->broken = promise;
+}
+
+/* ── Clients' servers ──────────────────────────────────────────────────────────────────────── */
+
+static struct receipt *receipt_of(struct world *world, const struct gw_http_call *call)
+{
+    struct gw_slice id = sim_call_header(call, "webhook-id");
+    char key[64];
+    const char *path = strrchr(call->url, '/');
+    snprintf(key, sizeof(key), "%.*s %s%s", GW_SLICE_ARG(id), call->host, path);
+    struct receipt *receipt = gw_map_get(&world->receipts, gw_slice_from(key));
+    if (receipt)
+        return receipt;
+    receipt = gw_zalloc(sizeof(*receipt));
+    memcpy(receipt->key, key, sizeof(key));
+    gw_map_put(&world->receipts, gw_slice_from(receipt->key), receipt);
+    return receipt;
+}
+
+static void check_signature(struct world *world, const struct gw_http_call *call)
+{
+    struct gw_secret secret;
+    gw_check(gw_secret_parse(&secret, GW_SLICE(SECRET), NULL) == GW_OK);
+    if (!gw_sign_verify(sim_call_header(call, "webhook-signature"), &secret,
+                        sim_call_header(call, "webhook-id"),
+                        sim_call_header(call, "webhook-timestamp"), call->body))
+        world_broken(world, "a signature is wrong");
+}
+
+static struct sim_reply reply_of(struct world *world, enum mood mood)
+{
+    static const char *const later[] = {"retry-after: 120", NULL};
+    int64_t delay_ms = (int64_t)sim_random(world->sim, 200);
+    switch (mood) {
+    case MOOD_WELL: return (struct sim_reply){GW_HTTP_ANSWERED, 200, delay_ms, NULL, "ok"};
+    case MOOD_FAILS: return (struct sim_reply){GW_HTTP_ANSWERED, 500, delay_ms, NULL, "no"};
+    case MOOD_BUSY: return (struct sim_reply){GW_HTTP_ANSWERED, 503, delay_ms, later, ""};
+    case MOOD_GONE: return (struct sim_reply){GW_HTTP_ANSWERED, 410, delay_ms, NULL, ""};
+    case MOOD_RESETS: return (struct sim_reply){.end = GW_HTTP_RESET, .delay_ms = delay_ms};
+    case MOOD_HANGS: return (struct sim_reply){.delay_ms = -1};
+    }
+    gw_never("mood");
+}
+
+static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
+{
+    struct host *host = ctx;
+    struct world *world = host->world;
+    struct receipt *receipt = receipt_of(world, call);
+    uint64_t attempt = 0;
+    if (!gw_slice_u64(sim_call_header(call, "webhook-attempt"), &attempt) || attempt == 0)
+        world_broken(world, "webhook-attempt is no number");
+    check_signature(world, call);
+    if (receipt->answered_ms && receipt->crashes == world->crashes)
+        world_broken(world, "posted again after a 2xx, without a crash");
+    if (receipt->answered_ms)
+        world->duplicates++;
+    /* Not one by one: a webhookUrl may change between two attempts. */
+    if (attempt <= receipt->attempt && receipt->seen_crashes == world->crashes)
+        world_broken(world, "attempt numbers do not grow");
+    receipt->attempt = (unsigned)attempt;
+    receipt->seen_crashes = world->crashes;
+    struct sim_reply reply = reply_of(world, host->mood);
+    if (reply.end == GW_HTTP_ANSWERED && reply.status == 200) {
+        receipt->answered_ms = sim_wall_ms(world->sim);
+        receipt->crashes = world->crashes;
+    }
+    return reply;
+}
+
+/* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
+
+static void on_started(void *ctx, enum gw_err err)
+{
+    struct world *world = ctx;
+    gw_check(err == GW_OK);
+    world->started++;
+}
+
+static bool all_started(void *ctx)
+{
+    return ((struct world *)ctx)->started == WORLD_SHARDS;
+}
+
+static void start(struct world *world)
+{
+    world->flow.ledger = gw_memory_ledger(world->memory);
+    world->flow.configs = gw_memory_configs(world->memory);
+    world->flow.shards = world->shards;
+    world->flow.shard_count = WORLD_SHARDS;
+    world->started = 0;
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        world->shards[i] = gw_shard_create(&world->flow, sim_env_create(world->sim), i);
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        gw_shard_start(world->shards[i], on_started, world);
+    gw_check(sim_run(world->sim, all_started, world, 60000));
+}
+
+void world_create(struct world *world, uint64_t seed)
+{
+    *world = (struct world){0};
+    world->sim = sim_create(&(struct sim_options){.seed = seed});
+    world->driver = sim_env_create(world->sim);
+    world->ledger_env = sim_env_create(world->sim);
+    world->memory = gw_memory_create(
+        world->ledger_env,
+        &(struct gw_memory_options){.commit_delay_ms = (int64_t)sim_random(world->sim, 5)});
+    world->flow.options = (struct gw_flow_options){
+        .user_agent = "generic-webhook/sim",
+        .dedupe_ms = 24 * 3600 * 1000,
+        .connect_timeout_ms = 5000,
+        .in_flight_max = 8 + sim_random(world->sim, 32),
+        .accepts_max = 64,
+        .memory_max = 80 + sim_random(world->sim, 400),
+        .body_bytes_max = sim_random(world->sim, 2) ? 2000 : 1 << 20,
+        .snapshots_max = 1 + sim_random(world->sim, WORLD_APPS),
+    };
+    for (size_t i = 0; i < WORLD_HOSTS; i++) {
+        world->hosts[i] = (struct host){host_names[i], world, MOOD_WELL};
+        char addr[32];
+        snprintf(addr, sizeof(addr), "1.2.3.%zu", i + 1);
+        sim_name(world->sim, host_names[i], addr, 3);
+        sim_receiver(world->sim, host_names[i], on_webhook, &world->hosts[i]);
+    }
+    start(world);
+}
+
+static void posted_free(struct posted *posted)
+{
+    gw_intake_deinit(&posted->intake);
+    gw_free(posted);
+}
+
+void world_destroy(struct world *world)
+{
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        gw_shard_destroy(world->shards[i]);
+    gw_memory_destroy(world->memory);
+    sim_destroy(world->sim);
+    for (size_t i = 0; i < world->posted_count; i++)
+        posted_free(world->posted[i]);
+    for (size_t i = 0; i < WORLD_APPS; i++)
+        if (world->configs[i])
+            gw_config_unref(world->configs[i]);
+    struct receipt *receipt;
+    size_t at = 0;
+    while ((receipt = gw_map_next(&world->receipts, &at)))
+        gw_free(receipt);
+    gw_map_deinit(&world->receipts);
+}
+
+void world_crash(struct world *world)
+{
+    for (size_t i = 0; i < WORLD_SHARDS; i++) {
+        sim_env_kill(world->shards[i]->env);
+        sim_bury(world->shards[i]);
+    }
+    world->crashes++;
+    sim_env_kill(world->ledger_env);
+    world->ledger_env = sim_env_create(world->sim);
+    gw_memory_crash(world->memory, world->ledger_env);
+    start(world);
+}
+
+static void on_idle(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+static bool all_stopped(void *ctx)
+{
+    struct world *world = ctx;
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        if (!world->stopped[i])
+            return false;
+    return true;
+}
+
+void world_restart(struct world *world)
+{
+    for (size_t i = 0; i < WORLD_SHARDS; i++) {
+        world->stopped[i] = false;
+        gw_shard_drain(world->shards[i], on_idle, &world->stopped[i]);
+    }
+    if (!sim_run(world->sim, all_stopped, world, 3000)) {
+        for (size_t i = 0; i < WORLD_SHARDS; i++)
+            gw_shard_cut(world->shards[i]);
+        /* What was cut off may have been answered: as after a crash, it may come again. */
+        world->crashes++;
+        if (!sim_run(world->sim, all_stopped, world, 60000))
+            world_broken(world, "cut off, a shard does not become idle");
+    }
+    for (size_t i = 0; i < WORLD_SHARDS; i++) {
+        sim_env_kill(world->shards[i]->env);
+        gw_shard_destroy(world->shards[i]);
+    }
+    start(world);
+}
+
+/* ── What happens in it ────────────────────────────────────────────────────────────────────── */
+
+static void on_intake(struct gw_intake *intake)
+{
+    struct posted *posted = gw_container_of(intake, struct posted, intake);
+    posted->acked = intake->err == GW_OK;
+    posted->failed = !posted->acked;
+    if (gw_err_class(intake->err) == GW_CLASS_REJECT)
+        world_broken(posted->world, "a good event was refused");
+}
+
+void world_post(struct world *world, int app, unsigned event_id)
+{
+    if (world->posted_count == WORLD_EVENTS)
+        return;
+    static const char *const workflows[] = {"", ",\"workflowId\":\"w\""};
+    struct posted *posted = gw_zalloc(sizeof(*posted));
+    posted->world = world;
+    posted->app = app;
+    snprintf(posted->body, sizeof(posted->body),
+             "{\"appId\":\"app-%d\",\"eventType\":\"T\",\"eventId\":\"e-%u\"%s}", app, event_id,
+             workflows[sim_random(world->sim, 2)]);
+    posted->intake.body = gw_slice_from(posted->body);
+    posted->intake.done = on_intake;
+    world->posted[world->posted_count++] = posted;
+    gw_intake_start(world->shards[sim_random(world->sim, WORLD_SHARDS)], &posted->intake);
+}
+
+struct waiting {
+    bool done;
+    enum gw_err err;
+};
+
+struct put_op {
+    struct gw_config_put put;
+    struct waiting waiting;
+};
+
+struct remove_op {
+    struct gw_config_remove remove;
+    struct waiting waiting;
+};
+
+struct retry_op {
+    struct gw_retry_op retry;
+    struct waiting waiting;
+};
+
+struct publish_op {
+    struct gw_publish publish;
+    bool done;
+};
+
+static void on_put(struct gw_op *op)
+{
+    gw_container_of(op, struct put_op, put.op)->waiting = (struct waiting){true, op->err};
+}
+
+static void on_remove(struct gw_op *op)
+{
+    gw_container_of(op, struct remove_op, remove.op)->waiting = (struct waiting){true, op->err};
+}
+
+static void on_retry(struct gw_op *op)
+{
+    gw_container_of(op, struct retry_op, retry.op)->waiting = (struct waiting){true, op->err};
+}
+
+static void on_published(struct gw_publish *publish)
+{
+    gw_container_of(publish, struct publish_op, publish)->done = true;
+}
+
+static bool is_true(void *ctx)
+{
+    return *(bool *)ctx;
+}
+
+static void wait_for(struct world *world, bool *flag)
+{
+    if (!sim_run(world->sim, is_true, flag, 60000))
+        world_broken(world, "an operation never completed");
+}
+
+static void publish(struct world *world, struct gw_snapshot *snapshot)
+{
+    struct publish_op op = {.publish.done = on_published};
+    gw_snapshots_publish(world->shards[0], snapshot, &op.publish);
+    gw_snapshot_unref(snapshot);
+    wait_for(world, &op.done);
+}
+
+/* Takes over the config. */
+static void put(struct world *world, int app, struct gw_config *config, uint64_t expected)
+{
+    struct put_op op = {.put = {.op = {.env = world->driver, .done = on_put},
+                                .config = config,
+                                .expected_version = expected,
+                                .actor = GW_SLICE("sim")}};
+    world->flow.configs->ops->put(world->flow.configs, &op.put);
+    wait_for(world, &op.waiting.done);
+    gw_check(op.waiting.err == GW_OK);
+    if (world->configs[app])
+        gw_config_unref(world->configs[app]);
+    world->configs[app] = config;
+    publish(world, op.put.snapshot);
+}
+
+static struct gw_config_change change_of(struct world *world, const char *json)
+{
+    return (struct gw_config_change){
+        .json = gw_slice_from(json),
+        .guard = &world->flow.options.guard,
+        .now_ms = sim_wall_ms(world->sim),
+    };
+}
+
+void world_config_create(struct world *world, int app)
+{
+    char json[1024];
+    snprintf(json, sizeof(json),
+             "{\"appId\":\"app-%d\",\"eventType\":\"*\",\"webhookUrl\":\"https://one.example/%d\","
+             "\"secret\":\"" SECRET "\",\"maxInFlight\":%d,"
+             "\"retry\":{\"schedule\":[2,30,600,7200],\"timeoutMs\":2000},"
+             "\"workflows\":{\"w\":[\"https://two.example/%d\",\"https://three.example/%d\"]}}",
+             app, app, 1 + (int)sim_random(world->sim, 8), app, app);
+    struct gw_config_change change = change_of(world, json);
+    struct gw_config *config;
+    struct gw_error error;
+    gw_check(gw_config_create(&config, &change, &error) == GW_OK);
+    put(world, app, config, 0);
+}
+
+void world_config_patch(struct world *world, int app, const char *members)
+{
+    struct gw_config *current = world->configs[app];
+    if (!current)
+        return;
+    char json[1024];
+    snprintf(json, sizeof(json), "{\"appId\":\"app-%d\",\"eventType\":\"*\",%s}", app, members);
+    struct gw_config_change change = change_of(world, json);
+    struct gw_config *config;
+    struct gw_error error;
+    bool made;
+    gw_check(gw_config_patch(&config, current, &change, &made, &error) == GW_OK);
+    put(world, app, config, current->version);
+}
+
+void world_config_delete(struct world *world, int app)
+{
+    if (!world->configs[app])
+        return;
+    char app_id[16];
+    snprintf(app_id, sizeof(app_id), "app-%d", app);
+    struct remove_op op = {.remove = {.op = {.env = world->driver, .done = on_remove},
+                                      .app_id = gw_slice_from(app_id),
+                                      .event_type = GW_SLICE("*"),
+                                      .actor = GW_SLICE("sim")}};
+    world->flow.configs->ops->remove(world->flow.configs, &op.remove);
+    wait_for(world, &op.waiting.done);
+    gw_check(op.waiting.err == GW_OK);
+    gw_config_unref(world->configs[app]);
+    world->configs[app] = NULL;
+    publish(world, op.remove.snapshot);
+}
+
+void world_retry(struct world *world, size_t index)
+{
+    struct posted *posted = world->posted[index];
+    if (!posted->acked || !posted->intake.delivery_count)
+        return;
+    char app_id[16];
+    snprintf(app_id, sizeof(app_id), "app-%d", posted->app);
+    struct gw_shard *owner = gw_flow_owner(&world->flow, gw_slice_from(app_id));
+    struct retry_op op = {
+        .retry = {.op = {.env = world->driver, .done = on_retry},
+                  .delivery_id = posted->intake.deliveries[0].id,
+                  .now_ms = sim_wall_ms(world->sim),
+                  .offer = gw_schedule_retry_create(owner, gw_slice_from(app_id))}};
+    world->flow.ledger->ops->retry(world->flow.ledger, &op.retry);
+    wait_for(world, &op.waiting.done);
+    if (!op.retry.offered)
+        gw_schedule_offer_destroy(op.retry.offer);
+    if (op.waiting.err != GW_OK && op.waiting.err != GW_ERR_CONFLICT)
+        world_broken(world, "a manual retry failed");
+}
+
+/* ── The end ───────────────────────────────────────────────────────────────────────────────── */
+
+static bool nothing_open(void *ctx)
+{
+    struct world *world = ctx;
+    for (size_t i = 0; i < world->posted_count; i++)
+        if (!world->posted[i]->acked && !world->posted[i]->failed)
+            return false;
+    return world->flow.ledger->ops->state(world->flow.ledger).open == 0;
+}
+
+bool world_finish(struct world *world)
+{
+    return sim_run(world->sim, nothing_open, world, 30LL * 24 * 3600 * 1000);
+}
+
+struct find_op {
+    struct gw_find find;
+    bool done;
+};
+
+static void on_found(struct gw_op *op)
+{
+    gw_container_of(op, struct find_op, find.op)->done = true;
+}
+
+/* Was a delivery of this message answered with 2xx at that URL? */
+static bool was_answered(struct world *world, const struct gw_row *row)
+{
+    char id_text[GW_ID_TEXT_MAX], key[64];
+    struct gw_slice id = gw_id_text(GW_ID_MESSAGE, &row->delivery.message_id, id_text);
+    struct gw_attempt last;
+    if (!gw_attempt_last(row->log, &last) || last.url.len < 9)
+        return false;
+    snprintf(key, sizeof(key), "%.*s %.*s", GW_SLICE_ARG(id), (int)(last.url.len - 8),
+             last.url.ptr + 8);
+    struct receipt *receipt = gw_map_get(&world->receipts, gw_slice_from(key));
+    return receipt && receipt->answered_ms;
+}
+
+static void check_row(struct world *world, const struct gw_row *row)
+{
+    switch (row->delivery.state) {
+    case GW_DELIVERY_PENDING: world_broken(world, "a delivery is still pending"); break;
+    case GW_DELIVERY_DELIVERED:
+        if (!was_answered(world, row))
+            world_broken(world, "delivered, but nobody answered 2xx");
+        break;
+    case GW_DELIVERY_DEAD:
+        if (!row->delivery.attempts)
+            world_broken(world, "dead without an attempt");
+        break;
+    case GW_DELIVERY_CANCELLED: break;
+    }
+}
+
+static void check_posted(struct world *world, struct posted *posted)
+{
+    struct gw_arena arena = {0};
+    struct find_op op = {.find = {.op = {.env = world->driver, .done = on_found},
+                                  .arena = &arena,
+                                  .key = GW_FIND_MESSAGE,
+                                  .id = posted->intake.id,
+                                  .with_body = true,
+                                  .max = 1}};
+    world->flow.ledger->ops->find(world->flow.ledger, &op.find);
+    wait_for(world, &op.done);
+    if (op.find.count != 1) {
+        world_broken(world, "an accepted event is not in the ledger");
+    } else {
+        const struct gw_event_row *event = &op.find.events[0];
+        if (!posted->intake.duplicate &&
+            !gw_slice_eq(event->message->body, gw_slice_from(posted->body)))
+            world_broken(world, "the ledger has another body");
+        if (!posted->intake.duplicate && event->count != posted->intake.delivery_count)
+            world_broken(world, "the ledger has other deliveries than were told");
+        for (size_t i = 0; i < event->count; i++)
+            check_row(world, &event->rows[i]);
+    }
+    gw_arena_deinit(&arena);
+}
+
+void world_check(struct world *world)
+{
+    for (size_t i = 0; i < world->posted_count; i++)
+        if (world->posted[i]->acked)
+            check_posted(world, world->posted[i]);
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        if (world->shards[i]->under_way)
+            world_broken(world, "something is under way, and nothing is open");
+}
