@@ -1,0 +1,224 @@
+/* api.c: owns the way of a request to its handler, and the one table of routes.
+ *
+ *   exchange ─▶ address ─▶ readable? ─▶ route ─▶ who is it? ─▶ which roles? ─▶ handler ─▶ reply
+ *                403        400, 413 …   404, 405   401          403
+ *
+ * Thread: the shard's. A request that comes while the shard stops is told to come again, for its
+ * handler may need the store; what only looks at counters is answered to the end. */
+#include "api/api.h"
+
+#include "api/auth.h"
+#include "api/reply.h"
+#include "base/check.h"
+#include "base/codec.h"
+#include "base/log.h"
+
+#include <stdio.h>
+
+#define ADMIN    GW_API_ROLE_ADMIN
+#define PRODUCER GW_API_ROLE_PRODUCER
+#define CLIENT   GW_API_ROLE_CLIENT
+#define VIEWER   GW_API_ROLE_VIEWER
+#define LOOKING  (ADMIN | CLIENT | VIEWER)
+
+const struct gw_api_route gw_api_routes[] = {
+    {GW_POST, "/v1/events", ADMIN | PRODUCER, gw_events_post},
+    {GW_GET, "/v1/events", LOOKING, gw_events_get},
+    {GW_GET, "/v1/events/{id}", LOOKING, gw_events_get_one},
+    {GW_POST, "/v1/config", ADMIN | CLIENT, gw_config_api_post},
+    {GW_GET, "/v1/config", LOOKING, gw_config_api_get},
+    {GW_PATCH, "/v1/config", ADMIN | CLIENT, gw_config_api_patch},
+    {GW_DELETE, "/v1/config", ADMIN | CLIENT, gw_config_api_delete},
+    {GW_GET, "/v1/deliveries", LOOKING, gw_deliveries_get},
+    {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one},
+    {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry},
+    {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get},
+    {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get},
+    {GW_GET, "/healthz", GW_API_OPEN, gw_healthz_get},
+    {GW_GET, "/readyz", GW_API_OPEN, gw_readyz_get},
+};
+const size_t gw_api_route_count = gw_count(gw_api_routes);
+
+/* ── Finding the route ─────────────────────────────────────────────────────────────────────── */
+
+static const char *method_name(enum gw_method method)
+{
+    switch (method) {
+    case GW_GET: return "GET";
+    case GW_HEAD: return "HEAD";
+    case GW_POST: return "POST";
+    case GW_PUT: return "PUT";
+    case GW_PATCH: return "PATCH";
+    case GW_DELETE: return "DELETE";
+    case GW_OPTIONS: return "OPTIONS";
+    case GW_METHOD_OTHER: break;
+    }
+    gw_never("a route of no method");
+}
+
+/* Segment by segment; "{id}" stands for one that is not empty. */
+static bool path_fits(const char *pattern, struct gw_slice path, struct gw_slice *id)
+{
+    struct gw_slice wanted = gw_slice_from(pattern), part, segment;
+    *id = (struct gw_slice){0};
+    while (gw_slice_split(&wanted, '/', &part)) {
+        if (!gw_slice_split(&path, '/', &segment))
+            return false;
+        if (gw_slice_is(part, "{id}")) {
+            if (segment.len == 0)
+                return false;
+            *id = segment;
+        } else if (!gw_slice_eq(part, segment)) {
+            return false;
+        }
+    }
+    return path.ptr == NULL;
+}
+
+const struct gw_api_route *gw_api_route_find(enum gw_method method, struct gw_slice path,
+                                             struct gw_slice *id, char allow[GW_API_ALLOW_MAX],
+                                             size_t *allow_len)
+{
+    enum gw_method wanted = method == GW_HEAD ? GW_GET : method;
+    *allow_len = 0;
+    for (size_t i = 0; i < gw_api_route_count; i++) {
+        const struct gw_api_route *route = &gw_api_routes[i];
+        if (!path_fits(route->path, path, id))
+            continue;
+        if (route->method == wanted)
+            return route;
+        int len = snprintf(allow + *allow_len, GW_API_ALLOW_MAX - *allow_len, "%s%s%s",
+                           *allow_len ? ", " : "", method_name(route->method),
+                           route->method == GW_GET ? ", HEAD" : "");
+        *allow_len += (size_t)len;
+        gw_check(*allow_len < GW_API_ALLOW_MAX);
+    }
+    return NULL;
+}
+
+static void no_route(struct gw_api_request *request, const char *allow, size_t allow_len)
+{
+    struct gw_arena *arena = gw_api_arena(request);
+    if (!allow_len) {
+        gw_reply_fail(request, 404, "there is nothing at this path");
+        return;
+    }
+    struct gw_slice list = gw_arena_dup(arena, (struct gw_slice){allow, allow_len});
+    gw_reply_header(request, "allow", list);
+    gw_reply_fail(request, 405, "this path has only %.*s", GW_SLICE_ARG(list));
+}
+
+/* ── From exchange to handler ──────────────────────────────────────────────────────────────── */
+
+struct pending {
+    struct gw_api_request request; /* first: handlers see only this */
+    const struct gw_api_route *route;
+};
+
+bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *what)
+{
+    if (request->caller.roles & roles)
+        return true;
+    gw_reply_fail(request, 403, "%s needs the role %s", what,
+                  gw_auth_role_names(gw_api_arena(request), roles));
+    return false;
+}
+
+static void on_caller(struct gw_api_request *request, const struct gw_auth_answer *answer)
+{
+    struct pending *pending = gw_container_of(request, struct pending, request);
+    if (answer->status) {
+        gw_reply_fail(request, answer->status, "%s", answer->why);
+        return;
+    }
+    if (gw_api_require(request, pending->route->roles, "this call"))
+        pending->route->handle(request);
+}
+
+static bool decode_id(struct gw_api_request *request, struct gw_slice raw)
+{
+    struct gw_buf text = {0};
+    bool ok = gw_percent_decode(&text, raw, false);
+    request->id = gw_arena_dup(gw_api_arena(request), gw_buf_slice(&text));
+    gw_buf_deinit(&text);
+    return ok && gw_slice_is_utf8(request->id);
+}
+
+static bool is_open(const struct gw_api_route *route)
+{
+    return route && route->roles & GW_API_OPEN;
+}
+
+static void dispatch(struct pending *pending, struct gw_slice raw_id)
+{
+    struct gw_api_request *request = &pending->request;
+    const struct gw_api_route *route = pending->route;
+    if (raw_id.ptr && !decode_id(request, raw_id)) {
+        gw_reply_fail(request, 400, "the id in the path must be percent-encoded UTF-8");
+        return;
+    }
+    if (route->roles & (GW_API_OPEN | GW_API_ADDRESS)) {
+        route->handle(request);
+        return;
+    }
+    if (request->api->shard->draining) {
+        gw_reply_later(request, 1000, "the server is stopping");
+        return;
+    }
+    gw_auth_caller(request, on_caller);
+}
+
+void gw_api_handle(void *ctx, struct gw_exchange *exchange)
+{
+    struct gw_api *api = ctx;
+    struct pending *pending = gw_arena_zalloc(exchange->arena, sizeof(*pending));
+    struct gw_api_request *request = &pending->request;
+    struct gw_slice id;
+    char allow[GW_API_ALLOW_MAX];
+    size_t allow_len;
+    request->api = api;
+    request->exchange = exchange;
+    gw_shard_begin(api->shard);
+    pending->route = gw_api_route_find(exchange->method, exchange->path, &id, allow, &allow_len);
+    if (!is_open(pending->route) && !gw_auth_address_allowed(&api->options, exchange))
+        gw_reply_fail(request, 403, "IP not whitelisted");
+    else if (exchange->refused_status)
+        gw_reply_fail(request, exchange->refused_status, "%s", exchange->refused_why);
+    else if (!pending->route)
+        no_route(request, allow, allow_len);
+    else
+        dispatch(pending, id);
+}
+
+void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
+                  struct gw_slice subject)
+{
+    struct gw_addr addr = gw_auth_address(&request->api->options, request->exchange);
+    struct gw_slice address = {0};
+    char text[GW_ADDR_TEXT_MAX];
+    if (addr.family)
+        address = gw_addr_text(&addr, text);
+    gw_log(GW_LOG_INFO, "audit", GW_SL("actor", request->caller.name), GW_SL("address", address),
+           GW_S("action", action), GW_SL("app", app_id), GW_SL("subject", subject));
+}
+
+/* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
+
+struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options *options)
+{
+    struct gw_api *api = gw_zalloc(sizeof(*api));
+    struct gw_slice rest = gw_slice_from(options->admin_key);
+    api->shard = shard;
+    api->options = *options;
+    gw_list_init(&api->event_pool);
+    gw_check(gw_slice_split(&rest, ':', &api->admin_name) && rest.len > 0);
+    api->admin_key = rest;
+    return api;
+}
+
+void gw_api_destroy(struct gw_api *api)
+{
+    gw_events_pool_destroy(api);
+    gw_buf_deinit(&api->scratch);
+    gw_free(api);
+}

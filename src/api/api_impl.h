@@ -1,0 +1,100 @@
+/* api_impl.h: the API from inside; for the files of api/ only.
+ *
+ * A request lives in its exchange's arena and is gone when it has been answered, which happens
+ * exactly once, in reply.c. Between gw_api_handle() and the answer the shard counts it as under
+ * way, so a shard that is told to stop waits for it. */
+#pragma once
+
+#include "api/api.h"
+#include "base/buf.h"
+
+struct gw_api_request;
+
+/* Who asks. JWTs, stored keys and the external service will fill in the same struct. */
+struct gw_caller {
+    unsigned roles;        /* GW_API_ROLE_… */
+    struct gw_slice scope; /* the one app it may speak for and see; ptr NULL = any */
+    struct gw_slice name;  /* for histories and the audit log */
+};
+
+struct gw_api_request {
+    struct gw_api *api;
+    struct gw_exchange *exchange;
+    struct gw_caller caller;
+    struct gw_slice id; /* what stands for {id} in the path, decoded */
+};
+
+struct gw_api {
+    struct gw_shard *shard;
+    struct gw_api_options options;
+    struct gw_slice admin_name, admin_key; /* of options.admin_key */
+    struct gw_buf scratch;                 /* the answer being written */
+    struct gw_list event_pool;             /* events.c */
+    size_t event_pool_count;
+};
+
+/* What a route asks for: one of these roles, or one of the two marks below. */
+#define GW_API_OPEN    0x8000u /* nothing */
+#define GW_API_ADDRESS 0x4000u /* the address only */
+
+struct gw_api_route {
+    enum gw_method method;
+    const char *path; /* "{id}" as the last segment or one inside stands for any one */
+    unsigned roles;
+    void (*handle)(struct gw_api_request *request);
+};
+
+extern const struct gw_api_route gw_api_routes[];
+extern const size_t gw_api_route_count;
+
+/* The route of a path and a method. NULL: no such path; or *allow_len > 0: the methods it has, as
+ * Allow lists them. *id is the raw segment that stands for {id}. */
+#define GW_API_ALLOW_MAX 64
+const struct gw_api_route *gw_api_route_find(enum gw_method method, struct gw_slice path,
+                                             struct gw_slice *id, char allow[GW_API_ALLOW_MAX],
+                                             size_t *allow_len);
+
+static inline struct gw_env *gw_api_env(const struct gw_api_request *request)
+{
+    return request->api->shard->env;
+}
+
+static inline struct gw_arena *gw_api_arena(const struct gw_api_request *request)
+{
+    return request->exchange->arena;
+}
+
+/* May the caller see this app? */
+static inline bool gw_api_may_see(const struct gw_api_request *request, struct gw_slice app_id)
+{
+    return !request->caller.scope.ptr || gw_slice_eq(request->caller.scope, app_id);
+}
+
+/* Has it one of these roles? Else it is told so, and the request is over. */
+bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *what);
+
+/* A line of the log for what was changed or shown: who, what, about which app. */
+void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
+                  struct gw_slice subject);
+
+/* ── Handlers ──────────────────────────────────────────────────────────────────────────────── */
+
+void gw_events_post(struct gw_api_request *request);
+void gw_events_get(struct gw_api_request *request);
+void gw_events_get_one(struct gw_api_request *request);
+void gw_events_pool_destroy(struct gw_api *api);
+
+void gw_config_api_post(struct gw_api_request *request);
+void gw_config_api_get(struct gw_api_request *request);
+void gw_config_api_patch(struct gw_api_request *request);
+void gw_config_api_delete(struct gw_api_request *request);
+
+void gw_deliveries_get(struct gw_api_request *request);
+void gw_deliveries_get_one(struct gw_api_request *request);
+void gw_deliveries_retry(struct gw_api_request *request);
+
+void gw_why_get(struct gw_api_request *request);
+
+void gw_metrics_get(struct gw_api_request *request);
+void gw_healthz_get(struct gw_api_request *request);
+void gw_readyz_get(struct gw_api_request *request);

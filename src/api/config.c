@@ -1,0 +1,510 @@
+/* config.c: the configuration API. Owns one change at a time of one request:
+ *
+ *   create:  read ─────────────▶ names ─▶ put (must not exist) ─▶ publish to all shards ─▶ 201
+ *   PATCH:   key ─▶ current ─▶ change ─▶ names ─▶ put (current's version) ─▶ publish ────▶ 200
+ *                    ▲                              │ somebody was faster, and no If-Match
+ *                    └──────────────────────────────┘ bounded
+ *   DELETE:  remove ─▶ publish ─▶ 200
+ *
+ * Two writers never lose a change, for a put names the version it was made from; and a change is
+ * answered when every shard works by it. What was stored but could not be answered (a crash in
+ * between) is in force after the restart. */
+#include "api/hosts.h"
+#include "api/query.h"
+#include "api/reply.h"
+#include "base/check.h"
+#include "base/codec.h"
+#include "base/crypto.h"
+#include "flow/snapshots.h"
+
+#define TRIES_MAX 16
+
+struct change {
+    struct gw_api_request *request;
+    struct gw_slice app_id, event_type;
+    uint64_t if_match; /* 0 = none */
+    size_t tries;
+    bool is_create;
+    bool secret_made;
+    uint64_t expected; /* the version it is made from; 0 = create */
+    struct gw_config *config;
+    struct gw_snapshot *current; /* while names are looked up */
+    struct gw_config_load load;
+    struct gw_hosts hosts;
+    struct gw_config_put put;
+    struct gw_config_remove remove;
+    struct gw_snapshot *snapshot; /* with the change */
+    struct gw_publish publish;
+};
+
+static struct gw_configs *configs_of(const struct gw_api_request *request)
+{
+    return request->api->shard->flow->configs;
+}
+
+static struct change *change_create(struct gw_api_request *request)
+{
+    struct change *change = gw_arena_zalloc(gw_api_arena(request), sizeof(*change));
+    change->request = request;
+    return change;
+}
+
+/* What the change holds; it is in the arena itself. */
+static void change_release(struct change *change)
+{
+    gw_config_unref(change->config);
+    gw_snapshot_unref(change->current);
+    gw_snapshot_unref(change->snapshot);
+    change->config = NULL;
+    change->current = change->snapshot = NULL;
+}
+
+static void fail(struct change *change, int status, const char *why)
+{
+    change_release(change);
+    gw_reply_fail(change->request, status, "%s", why);
+}
+
+static void fail_error(struct change *change, const struct gw_error *error)
+{
+    fail(change, error->code == GW_ERR_TOO_LARGE ? 413 : 400, error->text);
+}
+
+static void fail_store(struct change *change, const struct gw_op *op)
+{
+    change_release(change);
+    gw_reply_store_failed(change->request, op);
+}
+
+/* ── Showing ───────────────────────────────────────────────────────────────────────────────── */
+
+static void set_etag(struct gw_api_request *request, const struct gw_config *config)
+{
+    const char *tag =
+        gw_arena_printf(gw_api_arena(request), "\"%llu\"", (unsigned long long)config->version);
+    gw_reply_header(request, "etag", gw_slice_from(tag));
+}
+
+/* A member "warnings" joins the rendered object. */
+static void add_warnings(struct gw_buf *out, const struct gw_hosts *hosts)
+{
+    if (hosts->warning_count == 0)
+        return;
+    gw_check(out->ptr[out->len - 1] == '}');
+    out->len--;
+    gw_json_key(out, "warnings");
+    gw_buf_addc(out, '[');
+    for (size_t i = 0; i < hosts->warning_count; i++) {
+        gw_json_next(out);
+        gw_json_text(out, gw_slice_from(hosts->warnings[i]));
+    }
+    gw_buf_add(out, "]}", 2);
+}
+
+static const char *change_name(const struct change *change)
+{
+    if (change->is_create)
+        return "config_created";
+    return change->secret_made ? "config_secret_rotated" : "config_changed";
+}
+
+static void answer_change(struct change *change)
+{
+    struct gw_api_request *request = change->request;
+    const struct gw_config *config = change->config;
+    gw_api_audit(request, change_name(change), config->app_id, config->event_type);
+    set_etag(request, config);
+    struct gw_buf *out = gw_reply_begin(request, change->is_create ? 201 : 200);
+    gw_config_render(config, change->is_create || change->secret_made, out);
+    add_warnings(out, &change->hosts);
+    change_release(change);
+    gw_reply_end(request);
+}
+
+/* ── Storing and publishing ────────────────────────────────────────────────────────────────── */
+
+static void on_published(struct gw_publish *publish)
+{
+    answer_change(gw_container_of(publish, struct change, publish));
+}
+
+static void patch_start(struct change *change);
+
+static void on_conflict(struct change *change)
+{
+    struct gw_api_request *request = change->request;
+    change_release(change);
+    if (change->if_match)
+        gw_reply_fail(request, 412, "If-Match: the config has another version by now");
+    else if (++change->tries == TRIES_MAX)
+        gw_reply_later(request, 1000, "others change this config all the time");
+    else
+        patch_start(change);
+}
+
+static void on_put(struct gw_op *op)
+{
+    struct gw_config_put *put = gw_container_of(op, struct gw_config_put, op);
+    struct change *change = gw_container_of(put, struct change, put);
+    switch (op->err) {
+    case GW_OK: break;
+    case GW_ERR_EXISTS:
+        fail(change, 409, "there is a config for this appId and eventType; PATCH changes it");
+        return;
+    case GW_ERR_NOT_FOUND: fail(change, 404, "there is no such config any more"); return;
+    case GW_ERR_CONFLICT: on_conflict(change); return;
+    default: fail_store(change, op); return;
+    }
+    change->snapshot = put->snapshot;
+    change->publish.done = on_published;
+    gw_snapshots_publish(change->request->api->shard, change->snapshot, &change->publish);
+}
+
+static void on_hosts(struct gw_hosts *hosts)
+{
+    struct change *change = gw_container_of(hosts, struct change, hosts);
+    if (hosts->refused) {
+        fail_error(change, &hosts->error);
+        return;
+    }
+    change->put = (struct gw_config_put){
+        .op = {.env = gw_api_env(change->request), .done = on_put},
+        .config = change->config,
+        .expected_version = change->expected,
+        .actor = change->request->caller.name,
+    };
+    struct gw_configs *configs = configs_of(change->request);
+    configs->ops->put(configs, &change->put);
+}
+
+static void change_input(struct change *change, struct gw_config_change *input)
+{
+    struct gw_api_request *request = change->request;
+    *input = (struct gw_config_change){
+        .json = request->exchange->body,
+        .app_id = request->caller.scope,
+        .guard = &request->api->shard->flow->options.guard,
+        .now_ms = gw_env_wall_ms(gw_api_env(request)),
+        .overlap_ms = request->api->options.secret_overlap_ms,
+    };
+    gw_env_random(gw_api_env(request), input->random, sizeof(input->random));
+}
+
+/* The pair that the body speaks of; false: the request is over. */
+static bool read_key(struct change *change)
+{
+    struct gw_api_request *request = change->request;
+    struct gw_error error;
+    if (gw_config_key_parse(request->exchange->body, gw_api_arena(request), &change->app_id,
+                            &change->event_type, &error) != GW_OK) {
+        fail_error(change, &error);
+        return false;
+    }
+    if (gw_api_may_see(request, change->app_id))
+        return true;
+    fail(change, 403, "appId: the caller may configure another app only");
+    return false;
+}
+
+/* ── POST ──────────────────────────────────────────────────────────────────────────────────── */
+
+void gw_config_api_post(struct gw_api_request *request)
+{
+    struct change *change = change_create(request);
+    struct gw_config_change input;
+    struct gw_error error;
+    change->is_create = true;
+    if (!read_key(change))
+        return;
+    change_input(change, &input);
+    enum gw_err err = gw_config_create(&change->config, &input, &error);
+    gw_wipe(input.random, sizeof(input.random));
+    if (err == GW_OK)
+        gw_hosts_check(&change->hosts, request, change->config, NULL, on_hosts);
+    else
+        fail_error(change, &error);
+}
+
+/* ── PATCH ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* If-Match: "7"; false: the request is over. */
+static bool read_if_match(struct change *change)
+{
+    struct gw_slice value = gw_exchange_header(change->request->exchange, "if-match");
+    if (!value.ptr || gw_slice_is(value, "*"))
+        return true;
+    if (value.len > 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"' &&
+        gw_slice_u64((struct gw_slice){value.ptr + 1, value.len - 2}, &change->if_match) &&
+        change->if_match > 0)
+        return true;
+    fail(change, 400, "If-Match: must be one version in quotes, such as \"7\"");
+    return false;
+}
+
+static void patch_current(struct change *change, const struct gw_config *current)
+{
+    struct gw_config_change input;
+    struct gw_error error;
+    if (change->if_match && change->if_match != current->version) {
+        on_conflict(change);
+        return;
+    }
+    change->expected = current->version;
+    change_input(change, &input);
+    enum gw_err err =
+        gw_config_patch(&change->config, current, &input, &change->secret_made, &error);
+    gw_wipe(input.random, sizeof(input.random));
+    if (err == GW_OK)
+        gw_hosts_check(&change->hosts, change->request, change->config, current, on_hosts);
+    else
+        fail_error(change, &error);
+}
+
+static void on_current(struct gw_op *op)
+{
+    struct gw_config_load *load = gw_container_of(op, struct gw_config_load, op);
+    struct change *change = gw_container_of(load, struct change, load);
+    if (op->err != GW_OK) {
+        fail_store(change, op);
+        return;
+    }
+    change->current = load->snapshot;
+    const struct gw_config *current = gw_snapshot_config(change->current, change->event_type);
+    if (current)
+        patch_current(change, current);
+    else
+        fail(change, 404, "there is no config for this appId and eventType; POST creates it");
+}
+
+/* From the store and not from memory: what is changed must be the newest. */
+static void patch_start(struct change *change)
+{
+    struct gw_configs *configs = configs_of(change->request);
+    change->load = (struct gw_config_load){
+        .op = {.env = gw_api_env(change->request), .done = on_current},
+        .app_id = change->app_id,
+    };
+    configs->ops->load(configs, &change->load);
+}
+
+void gw_config_api_patch(struct gw_api_request *request)
+{
+    struct change *change = change_create(request);
+    if (read_if_match(change) && read_key(change))
+        patch_start(change);
+}
+
+/* ── DELETE ────────────────────────────────────────────────────────────────────────────────── */
+
+static void on_removal_published(struct gw_publish *publish)
+{
+    struct change *change = gw_container_of(publish, struct change, publish);
+    gw_api_audit(change->request, "config_deleted", change->app_id, change->event_type);
+    struct gw_buf *out = gw_reply_begin(change->request, 200);
+    gw_buf_addc(out, '{');
+    gw_json_member(out, "appId", change->app_id);
+    gw_json_member(out, "eventType", change->event_type);
+    gw_json_member_bool(out, "deleted", true);
+    gw_buf_addc(out, '}');
+    change_release(change);
+    gw_reply_end(change->request);
+}
+
+static void on_removed(struct gw_op *op)
+{
+    struct gw_config_remove *remove = gw_container_of(op, struct gw_config_remove, op);
+    struct change *change = gw_container_of(remove, struct change, remove);
+    switch (op->err) {
+    case GW_OK: break;
+    case GW_ERR_NOT_FOUND:
+        fail(change, 404, "there is no config for this appId and eventType");
+        return;
+    case GW_ERR_CONFLICT: on_conflict(change); return;
+    default: fail_store(change, op); return;
+    }
+    change->snapshot = remove->snapshot;
+    change->publish.done = on_removal_published;
+    gw_snapshots_publish(change->request->api->shard, change->snapshot, &change->publish);
+}
+
+void gw_config_api_delete(struct gw_api_request *request)
+{
+    enum { APP_ID, EVENT_TYPE, COUNT };
+    static const char *const names[COUNT] = {"appId", "eventType"};
+    struct gw_slice values[COUNT];
+    struct gw_error error;
+    struct change *change = change_create(request);
+    if (!read_if_match(change))
+        return;
+    if (gw_query_parse(request, names, COUNT, values, &error) != GW_OK) {
+        fail_error(change, &error);
+        return;
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        if (!values[i].ptr) {
+            gw_reply_fail(request, 400, "%s: is required, as a query parameter", names[i]);
+            return;
+        }
+    }
+    if (!gw_api_may_see(request, values[APP_ID])) {
+        fail(change, 404, "there is no config for this appId and eventType");
+        return;
+    }
+    change->app_id = values[APP_ID];
+    change->event_type = values[EVENT_TYPE];
+    change->remove = (struct gw_config_remove){
+        .op = {.env = gw_api_env(request), .done = on_removed},
+        .app_id = change->app_id,
+        .event_type = change->event_type,
+        .expected_version = change->if_match,
+        .actor = request->caller.name,
+    };
+    struct gw_configs *configs = configs_of(request);
+    configs->ops->remove(configs, &change->remove);
+}
+
+/* ── GET ───────────────────────────────────────────────────────────────────────────────────── */
+
+struct reading {
+    struct gw_api_request *request;
+    struct gw_slice app_id, event_type;
+    bool share_secret;
+    struct gw_config_load load;
+    struct gw_config_list list;
+};
+
+static void render(const struct reading *reading, const struct gw_config *config,
+                   struct gw_buf *out)
+{
+    if (reading->share_secret)
+        gw_api_audit(reading->request, "secret_shown", config->app_id, config->event_type);
+    gw_config_render(config, reading->share_secret, out);
+}
+
+static void on_one(struct gw_op *op)
+{
+    struct gw_config_load *load = gw_container_of(op, struct gw_config_load, op);
+    struct reading *reading = gw_container_of(load, struct reading, load);
+    struct gw_api_request *request = reading->request;
+    if (op->err != GW_OK) {
+        gw_reply_store_failed(request, op);
+        return;
+    }
+    const struct gw_config *config = gw_snapshot_config(load->snapshot, reading->event_type);
+    if (config) {
+        set_etag(request, config);
+        render(reading, config, gw_reply_begin(request, 200));
+    }
+    gw_snapshot_unref(load->snapshot);
+    if (config)
+        gw_reply_end(request);
+    else
+        gw_reply_fail(request, 404, "there is no config for this appId and eventType");
+}
+
+/* The last of a page, so that the next begins behind it: its appId, NUL, its eventType. */
+static void add_cursor(struct gw_buf *out, const struct gw_config *last)
+{
+    struct gw_buf key = {0};
+    gw_buf_adds(&key, last->app_id);
+    gw_buf_addc(&key, '\0');
+    gw_buf_adds(&key, last->event_type);
+    gw_buf_addc(out, '"');
+    gw_base64url_encode(out, key.ptr, key.len);
+    gw_buf_addc(out, '"');
+    gw_buf_deinit(&key);
+}
+
+static bool parse_cursor(struct reading *reading, struct gw_slice text)
+{
+    struct gw_buf key = {0};
+    bool ok = gw_base64url_decode(&key, text);
+    struct gw_slice rest = gw_arena_dup(gw_api_arena(reading->request), gw_buf_slice(&key));
+    gw_buf_deinit(&key);
+    gw_slice_split(&rest, '\0', &reading->list.after_app_id);
+    reading->list.after_event_type = rest;
+    return ok && rest.len > 0 && reading->list.after_app_id.len > 0;
+}
+
+static void on_page(struct gw_op *op)
+{
+    struct gw_config_list *list = gw_container_of(op, struct gw_config_list, op);
+    struct reading *reading = gw_container_of(list, struct reading, list);
+    struct gw_api_request *request = reading->request;
+    if (op->err != GW_OK) {
+        gw_reply_store_failed(request, op);
+        return;
+    }
+    struct gw_buf *out = gw_reply_begin(request, 200);
+    gw_buf_adds(out, GW_SLICE("{\"items\":["));
+    for (size_t i = 0; i < list->count; i++) {
+        gw_json_next(out);
+        render(reading, list->configs[i], out);
+    }
+    gw_buf_addc(out, ']');
+    gw_json_key(out, "next");
+    if (list->more && list->count)
+        add_cursor(out, list->configs[list->count - 1]);
+    else
+        gw_buf_adds(out, GW_SLICE("null"));
+    gw_buf_addc(out, '}');
+    for (size_t i = 0; i < list->count; i++)
+        gw_config_unref(list->configs[i]);
+    gw_reply_end(request);
+}
+
+static void read_one(struct reading *reading)
+{
+    struct gw_configs *configs = configs_of(reading->request);
+    reading->load = (struct gw_config_load){
+        .op = {.env = gw_api_env(reading->request), .done = on_one},
+        .app_id = reading->app_id,
+    };
+    configs->ops->load(configs, &reading->load);
+}
+
+static void read_page(struct reading *reading)
+{
+    struct gw_configs *configs = configs_of(reading->request);
+    reading->list.op = (struct gw_op){.env = gw_api_env(reading->request), .done = on_page};
+    reading->list.arena = gw_api_arena(reading->request);
+    reading->list.app_id = reading->app_id.ptr ? reading->app_id : reading->request->caller.scope;
+    configs->ops->list(configs, &reading->list);
+}
+
+void gw_config_api_get(struct gw_api_request *request)
+{
+    enum { APP_ID, EVENT_TYPE, SHARE_SECRET, LIMIT, CURSOR, COUNT };
+    static const char *const names[COUNT] = {"appId", "eventType", "shareSecret", "limit",
+                                             "cursor"};
+    struct gw_slice values[COUNT];
+    struct gw_error error;
+    struct reading *reading = gw_arena_zalloc(gw_api_arena(request), sizeof(*reading));
+    reading->request = request;
+    enum gw_err err = gw_query_parse(request, names, COUNT, values, &error);
+    if (err == GW_OK)
+        err = gw_query_bool("shareSecret", values[SHARE_SECRET], &reading->share_secret, &error);
+    if (err == GW_OK)
+        err = gw_query_limit(values[LIMIT], &reading->list.max, &error);
+    if (err == GW_OK && values[EVENT_TYPE].ptr && !values[APP_ID].ptr)
+        err = gw_error_set(&error, GW_ERR_INVALID, "appId: is required with eventType");
+    if (err == GW_OK && values[CURSOR].ptr && !parse_cursor(reading, values[CURSOR]))
+        err = gw_error_set(&error, GW_ERR_INVALID, "cursor: must be the next of an earlier page");
+    if (err != GW_OK) {
+        gw_reply_fail(request, 400, "%s", error.text);
+        return;
+    }
+    if (reading->share_secret &&
+        !gw_api_require(request, GW_API_ROLE_ADMIN | GW_API_ROLE_CLIENT, "shareSecret=true"))
+        return;
+    if (values[APP_ID].ptr && !gw_api_may_see(request, values[APP_ID])) {
+        gw_reply_fail(request, 404, "there is no such app");
+        return;
+    }
+    reading->app_id = values[APP_ID];
+    reading->event_type = values[EVENT_TYPE];
+    if (reading->event_type.ptr)
+        read_one(reading);
+    else
+        read_page(reading);
+}

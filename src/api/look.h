@@ -1,0 +1,53 @@
+/* look.h: what a stored delivery looks like to people: its row, and the configs of now. */
+#pragma once
+
+#include "api/api_impl.h"
+#include "core/attempt.h"
+
+struct gw_look_app {
+    struct gw_slice app_id;
+    struct gw_snapshot *snapshot; /* a reference; NULL until it is there */
+    struct gw_look *look;
+    struct gw_config_load load;
+};
+
+/* The snapshots of the apps that some rows belong to. */
+struct gw_look {
+    struct gw_api_request *request;
+    void (*ready)(struct gw_look *look);
+    struct gw_look_app **apps;
+    size_t app_count, app_cap;
+    size_t left;
+    struct gw_op failed; /* err: the first that went wrong */
+};
+
+void gw_look_init(struct gw_look *look, struct gw_api_request *request,
+                  void (*ready)(struct gw_look *look));
+void gw_look_add(struct gw_look *look, struct gw_slice app_id); /* lives as long as the look */
+
+/* Gets what was added since the last time; `ready` is called, perhaps before this returns. Look at
+ * look->failed.err first. */
+void gw_look_start(struct gw_look *look);
+const struct gw_snapshot *gw_look_snapshot(const struct gw_look *look, struct gw_slice app_id);
+void gw_look_deinit(struct gw_look *look);
+
+/* ── One delivery ──────────────────────────────────────────────────────────────────────────── */
+
+struct gw_view {
+    const struct gw_row *row;
+    const char *status;             /* "held" told apart */
+    bool held;                      /* its config is inactive */
+    const struct gw_config *config; /* that its lane belongs to now; NULL: it leads nowhere */
+    const struct gw_route *route;
+    bool attempted;
+    struct gw_attempt last;
+    struct gw_slice url; /* without its query; ptr NULL = none any more */
+    int64_t next_ms;     /* of the next attempt; 0 = none is planned */
+};
+
+/* `look` must have the app's snapshot. */
+struct gw_view gw_look_view(const struct gw_look *look, const struct gw_row *row);
+
+/* Members of the delivery's object, without the braces. */
+void gw_look_render(const struct gw_view *view, struct gw_buf *out);
+void gw_look_render_log(const struct gw_row *row, struct gw_buf *out); /* "attemptLog":[…] */

@@ -1,0 +1,42 @@
+/* why_impl.h: between why.c, which finds and judges, and why_text.c, which puts it in words. */
+#pragma once
+
+#include "api/look.h"
+
+/* The better before the worse: the worst of several is the one with the highest number. */
+enum gw_why_verdict {
+    GW_WHY_UNKNOWN,
+    GW_WHY_DELIVERED,
+    GW_WHY_SKIPPED,
+    GW_WHY_WAITING,
+    GW_WHY_HELD,
+    GW_WHY_CANCELLED,
+    GW_WHY_DEAD,
+};
+
+/* One event and what became of it. */
+struct gw_why_story {
+    const struct gw_event_row *event;
+    const struct gw_look *look;
+    const struct gw_id *only; /* of its deliveries, this one is asked about; NULL = all */
+    bool superseded;          /* a newer event of the same eventId decides */
+    enum gw_why_verdict verdict;
+    struct gw_view worst; /* the delivery that decided; row NULL = it has none */
+    size_t deliveries, delivered;
+};
+
+const char *gw_why_verdict_name(enum gw_why_verdict verdict);
+
+/* Is this row part of the story? */
+bool gw_why_is_told(const struct gw_why_story *story, const struct gw_row *row);
+
+/* Sentences, in the arena. */
+const char *gw_why_summary(const struct gw_why_story *story, struct gw_arena *arena,
+                           int64_t now_ms);
+const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena, int64_t now_ms);
+
+/* "steps":[…] */
+void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out);
+
+/* "5.3 s", "4 min 10 s" */
+const char *gw_why_duration(struct gw_arena *arena, int64_t us);

@@ -1,0 +1,377 @@
+/* why_text.c: puts a story in words that a support engineer understands: what happened, when, and
+ * what happens next or must be done. Owns nothing; texts are in the arena.
+ *
+ * Only what the ledger and the configs of now say is told; a guess is never worded as a fact. No
+ * payload, no header and no query of a URL gets in here. */
+#include "api/reply.h"
+#include "api/why_impl.h"
+#include "base/check.h"
+#include "base/timefmt.h"
+
+/* ── Pieces ────────────────────────────────────────────────────────────────────────────────── */
+
+const char *gw_why_duration(struct gw_arena *arena, int64_t us)
+{
+    int64_t s = us / 1000000;
+    if (us < 1000)
+        return gw_arena_printf(arena, "%lld µs", (long long)us);
+    if (us < 1000000)
+        return gw_arena_printf(arena, "%lld ms", (long long)(us / 1000));
+    if (s < 60)
+        return gw_arena_printf(arena, "%lld.%d s", (long long)s, (int)(us / 100000 % 10));
+    if (s < 3600)
+        return gw_arena_printf(arena, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
+    if (s < 86400)
+        return gw_arena_printf(arena, "%lld h %lld min", (long long)(s / 3600),
+                               (long long)(s / 60 % 60));
+    return gw_arena_printf(arena, "%lld d %lld h", (long long)(s / 86400),
+                           (long long)(s / 3600 % 24));
+}
+
+static const char *time_text(struct gw_arena *arena, int64_t ms)
+{
+    char text[GW_TIME_TEXT_MAX];
+    return gw_arena_text(arena, gw_time_text(ms, text));
+}
+
+/* "at once", "in 4 min 10 s (2026-…Z)" */
+static const char *when(struct gw_arena *arena, int64_t ms, int64_t now_ms)
+{
+    if (ms <= now_ms)
+        return "now";
+    return gw_arena_printf(arena, "in %s (%s)", gw_why_duration(arena, (ms - now_ms) * 1000),
+                           time_text(arena, ms));
+}
+
+static const char *url_text(const struct gw_view *view, struct gw_arena *arena)
+{
+    return view->url.ptr ? gw_arena_text(arena, view->url) : "its target";
+}
+
+static const char *failure(const struct gw_attempt *attempt, struct gw_arena *arena)
+{
+    if (attempt->error.len)
+        return gw_arena_text(arena, attempt->error);
+    return gw_outcome_name(attempt->outcome);
+}
+
+static bool is_open(const struct gw_view *view)
+{
+    return view->row->delivery.state == GW_DELIVERY_PENDING;
+}
+
+static int64_t taken_us(const struct gw_view *view)
+{
+    int64_t ms = view->row->delivery.ended_ms - view->row->message->accepted_ms;
+    return ms > 0 ? ms * 1000 : 0;
+}
+
+/* ── Summary ───────────────────────────────────────────────────────────────────────────────── */
+
+static const char *skipped(const struct gw_message *message, struct gw_arena *arena)
+{
+    switch (message->skip) {
+    case GW_SKIP_NO_CONFIG:
+        return gw_arena_printf(arena,
+                               "app \"%.*s\" had no config for the event type \"%.*s\" (nor for "
+                               "\"*\") when the event came",
+                               GW_SLICE_ARG(message->app_id), GW_SLICE_ARG(message->event_type));
+    case GW_SKIP_INACTIVE:
+        return gw_arena_printf(arena, "the config (version %llu) was inactive when the event came",
+                               (unsigned long long)message->config_version);
+    case GW_SKIP_FILTERED:
+        return gw_arena_printf(arena, "the filter of the config (version %llu) did not match it",
+                               (unsigned long long)message->config_version);
+    case GW_SKIP_NONE: break;
+    }
+    return "it has no delivery";
+}
+
+static const char *summary_delivered(const struct gw_why_story *story, struct gw_arena *arena)
+{
+    const struct gw_view *view = &story->worst;
+    if (story->deliveries > 1)
+        return gw_arena_printf(arena, "Delivered to all %zu targets.", story->deliveries);
+    return gw_arena_printf(arena, "Delivered to %s on attempt %u, %s after it was accepted.",
+                           url_text(view, arena), view->row->delivery.attempts,
+                           gw_why_duration(arena, taken_us(view)));
+}
+
+static const char *summary_waiting(const struct gw_view *view, struct gw_arena *arena,
+                                   int64_t now_ms)
+{
+    uint32_t n = view->row->delivery.attempts + 1;
+    if (!view->config)
+        return "Waiting to be cancelled: its config or its URL was removed.";
+    const char *begin = gw_arena_printf(arena, "Waiting: attempt %u to %s is due %s", n,
+                                        url_text(view, arena), when(arena, view->next_ms, now_ms));
+    if (!view->attempted)
+        return gw_arena_printf(arena, "%s.", begin);
+    return gw_arena_printf(arena, "%s; attempt %u failed: %s.", begin, view->last.n,
+                           failure(&view->last, arena));
+}
+
+static const char *summary_of_worst(const struct gw_why_story *story, struct gw_arena *arena,
+                                    int64_t now_ms)
+{
+    const struct gw_view *view = &story->worst;
+    const char *reason =
+        view->row ? gw_end_reason_text(view->row->delivery.reason) : "it has no delivery";
+    switch (story->verdict) {
+    case GW_WHY_DELIVERED: return summary_delivered(story, arena);
+    case GW_WHY_WAITING: return summary_waiting(view, arena, now_ms);
+    case GW_WHY_HELD:
+        return gw_arena_printf(arena,
+                               "Held: the config for \"%.*s\" is inactive, so nothing is sent to "
+                               "%s and no attempt is used up.",
+                               GW_SLICE_ARG(view->config->event_type), url_text(view, arena));
+    case GW_WHY_CANCELLED: return gw_arena_printf(arena, "Cancelled: %s", reason);
+    case GW_WHY_DEAD:
+        if (!view->attempted)
+            return gw_arena_printf(arena, "Dead: %s", reason);
+        return gw_arena_printf(arena, "Dead: %s %u attempts to %s failed, the last with: %s.",
+                               reason, view->row->delivery.attempts, url_text(view, arena),
+                               failure(&view->last, arena));
+    case GW_WHY_SKIPPED:
+        return gw_arena_printf(arena, "Skipped: %s.", skipped(story->event->message, arena));
+    case GW_WHY_UNKNOWN: break;
+    }
+    gw_never("a story without a verdict");
+}
+
+const char *gw_why_summary(const struct gw_why_story *story, struct gw_arena *arena, int64_t now_ms)
+{
+    const char *text = summary_of_worst(story, arena, now_ms);
+    if (story->verdict == GW_WHY_DELIVERED || story->deliveries < 2)
+        return text;
+    return gw_arena_printf(arena, "%s %zu of its %zu targets got it.", text, story->delivered,
+                           story->deliveries);
+}
+
+/* ── Next ──────────────────────────────────────────────────────────────────────────────────── */
+
+static const char *next_skipped(const struct gw_message *message)
+{
+    switch (message->skip) {
+    case GW_SKIP_NO_CONFIG:
+        return "Nothing is sent. The event is kept: create a config for it, then replay it.";
+    case GW_SKIP_INACTIVE:
+        return "Nothing is sent. The event is kept: set isActive to true, then replay it.";
+    case GW_SKIP_FILTERED:
+        return "Nothing is sent, as the filter wants it. If that is wrong: change the filter, then "
+               "replay the event.";
+    case GW_SKIP_NONE: break;
+    }
+    return "Nothing is sent.";
+}
+
+static const char *next_waiting(const struct gw_view *view, struct gw_arena *arena, int64_t now_ms)
+{
+    const struct gw_delivery *delivery = &view->row->delivery;
+    const char *due = view->config ? when(arena, view->next_ms, now_ms) : "";
+    if (!view->config)
+        return "It is cancelled shortly.";
+    if (delivery->resume_ms == GW_NEVER)
+        return gw_arena_printf(arena,
+                               "The attempt asked for by hand is made %s; if it fails, the "
+                               "delivery is dead again.",
+                               due);
+    size_t steps = view->config->retry.count;
+    size_t left = delivery->step < steps ? steps - delivery->step : 0;
+    return gw_arena_printf(
+        arena, "Attempt %u is made %s; if it fails, %zu more follow%s.%s%s", delivery->attempts + 1,
+        due, left, left == 1 ? "s" : "", view->attempted ? " " : "",
+        view->attempted ? gw_outcome_advice(view->last.outcome, view->last.status) : "");
+}
+
+static const char *next_dead(const struct gw_view *view, struct gw_arena *arena)
+{
+    char id[GW_ID_TEXT_MAX];
+    gw_id_text(GW_ID_DELIVERY, &view->row->delivery.id, id);
+    const char *advice =
+        view->attempted ? gw_outcome_advice(view->last.outcome, view->last.status) : "";
+    return gw_arena_printf(arena,
+                           "Nothing more is sent by itself. %s%sWhen the cause is mended: "
+                           "gwh retry %s.",
+                           advice, *advice ? " " : "", id);
+}
+
+const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena, int64_t now_ms)
+{
+    if (story->superseded)
+        return "A newer event with the same eventId decides.";
+    switch (story->verdict) {
+    case GW_WHY_DELIVERED: return "Nothing: it was delivered.";
+    case GW_WHY_WAITING: return next_waiting(&story->worst, arena, now_ms);
+    case GW_WHY_HELD:
+        return gw_arena_printf(arena,
+                               "It goes out when isActive of the config for \"%.*s\" is set to "
+                               "true.",
+                               GW_SLICE_ARG(story->worst.config->event_type));
+    case GW_WHY_CANCELLED:
+        return "Nothing is sent. If it should go out under the config of now, replay the event.";
+    case GW_WHY_DEAD: return next_dead(&story->worst, arena);
+    case GW_WHY_SKIPPED: return next_skipped(story->event->message);
+    case GW_WHY_UNKNOWN: break;
+    }
+    gw_never("a story without a verdict");
+}
+
+/* ── Steps ─────────────────────────────────────────────────────────────────────────────────── */
+
+static void step(struct gw_buf *out, int64_t at_ms, const char *what, const char *detail)
+{
+    gw_json_next(out);
+    gw_buf_addc(out, '{');
+    gw_json_member_time(out, "at", at_ms);
+    gw_json_member_s(out, "what", what);
+    gw_json_member_s(out, "detail", detail);
+    gw_buf_addc(out, '}');
+}
+
+static const char *named(struct gw_arena *arena, const char *name, struct gw_slice value)
+{
+    if (!value.ptr)
+        return "";
+    return gw_arena_printf(arena, ", %s \"%.*s\"", name, GW_SLICE_ARG(value));
+}
+
+static void step_accepted(const struct gw_message *message, struct gw_arena *arena,
+                          struct gw_buf *out)
+{
+    const char *detail =
+        gw_arena_printf(arena, "The event was stored: app \"%.*s\", type \"%.*s\"%s%s%s.",
+                        GW_SLICE_ARG(message->app_id), GW_SLICE_ARG(message->event_type),
+                        named(arena, "eventId", message->event_id),
+                        named(arena, "transactionId", message->transaction_id),
+                        named(arena, "workflowId", message->workflow_id));
+    step(out, message->accepted_ms, "accepted", detail);
+}
+
+/* Why this target: what the lane is, as the config stands now. */
+static const char *reason_of_route(const struct gw_view *view, struct gw_arena *arena)
+{
+    const struct gw_message *message = view->row->message;
+    if (!view->config)
+        return "its config or its URL is there no more";
+    const char *now = view->config->version == message->config_version
+                          ? ""
+                          : gw_arena_printf(arena, ", which is version %llu now",
+                                            (unsigned long long)view->config->version);
+    const char *kind =
+        view->route == &view->config->routes[0]
+            ? "the webhookUrl of"
+            : gw_arena_printf(
+                  arena, "listed for workflow \"%.*s\" in",
+                  GW_SLICE_ARG(message->workflow_id.ptr ? message->workflow_id : GW_SLICE("?")));
+    return gw_arena_printf(arena, "%s the config for \"%.*s\"%s", kind,
+                           GW_SLICE_ARG(view->config->event_type), now);
+}
+
+static void step_routed(const struct gw_view *view, struct gw_arena *arena, struct gw_buf *out)
+{
+    const struct gw_message *message = view->row->message;
+    char id[GW_ID_TEXT_MAX];
+    gw_id_text(GW_ID_DELIVERY, &view->row->delivery.id, id);
+    const char *url =
+        view->config ? gw_arena_text(arena, gw_url_shown(view->route->url.text)) : "a target";
+    step(out, view->row->delivery.created_ms, "routed",
+         gw_arena_printf(arena, "Under config version %llu it goes to %s (%s): %s.",
+                         (unsigned long long)message->config_version, url, id,
+                         reason_of_route(view, arena)));
+}
+
+static const char *phase(struct gw_arena *arena, const char *text, const char *name, int64_t us)
+{
+    if (us <= 0)
+        return text;
+    return gw_arena_printf(arena, "%s%s%s %s", text, *text ? ", " : "", name,
+                           gw_why_duration(arena, us));
+}
+
+/* "it waited 3 ms for its turn; looking up the name took …" */
+static const char *phases(const struct gw_attempt *attempt, struct gw_arena *arena)
+{
+    const char *text = "";
+    text = phase(arena, text, "waited for its turn", attempt->queue_us);
+    text = phase(arena, text, "name looked up in", attempt->dns_us);
+    text = phase(arena, text, "connected in", attempt->connect_us);
+    text = phase(arena, text, "TLS in", attempt->tls_us);
+    text = phase(arena, text, "first byte of the answer after", attempt->first_byte_us);
+    return *text ? gw_arena_printf(arena, " (%s)", text) : "";
+}
+
+static void step_attempt(const struct gw_attempt *attempt, struct gw_arena *arena,
+                         struct gw_buf *out)
+{
+    char addr[GW_ADDR_TEXT_MAX];
+    const char *peer = "";
+    if (attempt->address.family)
+        peer =
+            gw_arena_printf(arena, " at %.*s", GW_SLICE_ARG(gw_addr_text(&attempt->address, addr)));
+    bool ok = attempt->outcome == GW_OUTCOME_SUCCESS;
+    const char *came =
+        ok ? gw_arena_printf(arena, "answered %d", attempt->status)
+           : gw_arena_printf(arena, "failed, %s: %s", gw_outcome_name(attempt->outcome),
+                             failure(attempt, arena));
+    step(out, attempt->at_ms, "attempt",
+         gw_arena_printf(arena,
+                         "Attempt %u to %.*s%s %s after %s%s, under config version %llu.%s%s",
+                         attempt->n, GW_SLICE_ARG(attempt->url), peer, came,
+                         gw_why_duration(arena, attempt->total_us), phases(attempt, arena),
+                         (unsigned long long)attempt->config_version, ok ? "" : " ",
+                         ok ? "" : gw_outcome_advice(attempt->outcome, attempt->status)));
+}
+
+static void steps_attempts(const struct gw_row *row, struct gw_arena *arena, struct gw_buf *out)
+{
+    struct gw_slice rest = row->log;
+    struct gw_attempt attempt;
+    uint32_t last = 0;
+    while (gw_attempt_unpack(&rest, &attempt)) {
+        if (attempt.n > last + 1)
+            step(
+                out, attempt.at_ms, "left_out",
+                gw_arena_printf(arena, "Attempts %u to %u are not kept.", last + 1, attempt.n - 1));
+        step_attempt(&attempt, arena, out);
+        last = attempt.n;
+    }
+}
+
+static void step_end(const struct gw_view *view, struct gw_arena *arena, struct gw_buf *out)
+{
+    const struct gw_delivery *delivery = &view->row->delivery;
+    if (!is_open(view)) {
+        step(out, delivery->ended_ms, gw_delivery_state_name(delivery->state),
+             gw_end_reason_text(delivery->reason));
+        return;
+    }
+    if (view->held)
+        step(out, view->config->updated_ms, "held",
+             "The config is inactive; what waits is held and uses up no attempt.");
+    else if (view->config)
+        step(out, view->next_ms, "waiting",
+             gw_arena_printf(arena, "Attempt %u is due then.", delivery->attempts + 1));
+}
+
+void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out)
+{
+    const struct gw_event_row *event = story->event;
+    const struct gw_message *message = event->message;
+    gw_json_key(out, "steps");
+    gw_buf_addc(out, '[');
+    step_accepted(message, arena, out);
+    if (message->skip != GW_SKIP_NONE)
+        step(out, message->accepted_ms, "skipped",
+             gw_arena_printf(arena, "It goes nowhere (%s): %s.", gw_skip_name(message->skip),
+                             skipped(message, arena)));
+    for (size_t i = 0; i < event->count; i++) {
+        if (!gw_why_is_told(story, &event->rows[i]))
+            continue;
+        struct gw_view view = gw_look_view(story->look, &event->rows[i]);
+        step_routed(&view, arena, out);
+        steps_attempts(&event->rows[i], arena, out);
+        step_end(&view, arena, out);
+    }
+    gw_buf_addc(out, ']');
+}

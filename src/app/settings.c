@@ -1,0 +1,420 @@
+/* settings.c: owns the table of settings, and the way from a text to a value. A new setting is a row
+ * here and a field in the struct.
+ *
+ * Invariant: a struct that was parsed holds, for each row, a value that the row allows. A setting
+ * that is a secret is never repeated in an error. */
+#include "app/settings.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+enum type {
+    TYPE_TEXT, /* const char *; "" = NULL */
+    TYPE_BOOL,
+    TYPE_SIZE,  /* size_t */
+    TYPE_INT64, /* int64_t */
+    TYPE_LISTEN,
+    TYPE_NETS,
+    TYPE_PORTS,
+    TYPE_LEVEL,
+    TYPE_ADMIN_KEY,
+};
+
+#define KIB ((int64_t)1024)
+#define MIB (KIB * 1024)
+#define GIB (MIB * 1024)
+#define DAY ((int64_t)86400)
+
+struct row {
+    const char *flag; /* GWH_… is made of it */
+    const char *bare; /* another variable's name; NULL = none */
+    enum type type;
+    size_t offset;
+    const char *preset;
+    int64_t min, max; /* of numbers */
+    const char *help;
+};
+
+#define AT(field) offsetof(struct gw_settings, field)
+
+static const struct row rows[] = {
+    {"data", NULL, TYPE_TEXT, AT(data), "./gwh-data", 0, 0, "the directory of the store and keys"},
+    {"listen", NULL, TYPE_LISTEN, AT(listen), "127.0.0.1:8080", 0, 0,
+     "address and port; port 0 = any free one"},
+    {"shards", NULL, TYPE_SIZE, AT(shards), "0", 0, 64, "loop threads; 0 = one for each core"},
+    {"max-body-bytes", NULL, TYPE_SIZE, AT(max_body_bytes), "1048576", 1024, 16 * MIB,
+     "the largest event"},
+    {"allow-http", NULL, TYPE_BOOL, AT(guard.allow_http), "false", 0, 0,
+     "webhook URLs may be http, on port 80"},
+    {"allow-nets", NULL, TYPE_NETS, AT(guard.nets), "", 0, 0,
+     "networks that webhooks may go to though they are not public"},
+    {"allow-ports", NULL, TYPE_PORTS, AT(guard), "", 0, 0,
+     "ports of webhook URLs beside 443; * = any"},
+    {"allowed-ips", "ALLOWED_IPS", TYPE_NETS, AT(allowed_ips), "127.0.0.0/8,::1", 0, 0,
+     "who may call the API; * = anybody"},
+    {"trusted-proxies", NULL, TYPE_NETS, AT(trusted_proxies), "", 0, 0,
+     "whose X-Forwarded-For counts"},
+    {"ca-file", NULL, TYPE_TEXT, AT(ca_file), "", 0, 0,
+     "more certificate authorities (PEM) for webhooks"},
+    {"name-servers", NULL, TYPE_TEXT, AT(name_servers), "", 0, 0,
+     "addresses[:port] of name servers, instead of the system's"},
+    {"dedupe-window", NULL, TYPE_INT64, AT(dedupe_window_s), "86400", 0, 7 * DAY,
+     "seconds in which an eventId is a repeat"},
+    {"secret-overlap", NULL, TYPE_INT64, AT(secret_overlap_s), "86400", 0, 30 * DAY,
+     "seconds that an old secret signs beside a new one"},
+    {"grace", NULL, TYPE_INT64, AT(grace_s), "20", 0, 3600,
+     "seconds that attempts under way may take at the end"},
+    {"max-connections", NULL, TYPE_SIZE, AT(max_connections), "10000", 1, 1000000,
+     "incoming connections at a time"},
+    {"max-header-bytes", NULL, TYPE_SIZE, AT(max_header_bytes), "16384", 1024, MIB,
+     "the largest header block of a request"},
+    {"idle-timeout", NULL, TYPE_INT64, AT(idle_timeout_s), "75", 1, 3600,
+     "seconds that a connection is kept between requests"},
+    {"request-timeout", NULL, TYPE_INT64, AT(request_timeout_s), "30", 1, 3600,
+     "seconds that a request may take to arrive"},
+    {"in-flight", NULL, TYPE_SIZE, AT(in_flight), "1024", 1, 65536,
+     "attempts at a time, each shard"},
+    {"memory-deliveries", NULL, TYPE_SIZE, AT(memory_deliveries), "8192", 64, 1000000,
+     "deliveries held in memory, each shard; the store has the rest"},
+    {"memory-body-bytes", NULL, TYPE_SIZE, AT(memory_body_bytes), "67108864", 0, 16 * GIB,
+     "bytes of their bodies, each shard"},
+    {"memory-apps", NULL, TYPE_SIZE, AT(memory_apps), "4096", 16, 1000000,
+     "apps whose configs are held in memory, each shard"},
+    {"queue-max", NULL, TYPE_SIZE, AT(queue_max), "8192", 64, 1000000,
+     "events waiting for a commit; more are told to come again"},
+    {"commit-max", NULL, TYPE_SIZE, AT(commit_max), "2048", 1, 65536, "operations in one commit"},
+    {"store-cache-bytes", NULL, TYPE_SIZE, AT(store_cache_bytes), "67108864", MIB, 64 * GIB,
+     "the store's page cache"},
+    {"disk-reserve-bytes", NULL, TYPE_INT64, AT(disk_reserve_bytes), "268435456", 0, 1024 * GIB,
+     "free space below which no events are taken"},
+    {"log-level", NULL, TYPE_LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
+    {"admin-key", NULL, TYPE_ADMIN_KEY, AT(admin_key), "", 0, 0,
+     "appid:appkey of the administrator, instead of DIR/admin.key"},
+};
+
+/* Of the client commands and the tests. */
+static const char *const other_variables[] = {"GWH_URL", "GWH_KEY"};
+
+#define VARIABLE_MAX 64
+
+static void variable_name(const struct row *row, char name[VARIABLE_MAX])
+{
+    int len = snprintf(name, VARIABLE_MAX, "GWH_%s", row->flag);
+    gw_check(len > 0 && len < VARIABLE_MAX);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+static bool is_env_only(const struct row *row)
+{
+    return row->type == TYPE_ADMIN_KEY; /* arguments are seen by everybody on the machine */
+}
+
+/* ── From text to value ────────────────────────────────────────────────────────────────────── */
+
+/* Where a value came from, for the error. */
+struct source {
+    const struct row *row;
+    const char *name; /* "--grace", "GWH_GRACE" */
+    const char *text;
+    struct gw_error *error;
+};
+
+static enum gw_err refuse(const struct source *source, const char *allowed)
+{
+    if (source->row->type == TYPE_ADMIN_KEY)
+        return gw_error_set(source->error, GW_ERR_INVALID, "%s: must be %s", source->name, allowed);
+    return gw_error_set(source->error, GW_ERR_INVALID, "%s: must be %s, was \"%.100s\"",
+                        source->name, allowed, source->text);
+}
+
+static enum gw_err parse_number(const struct source *source, int64_t *out)
+{
+    const struct row *row = source->row;
+    char allowed[96];
+    uint64_t number;
+    if (gw_slice_u64(gw_slice_from(source->text), &number) && number >= (uint64_t)row->min &&
+        number <= (uint64_t)row->max) {
+        *out = (int64_t)number;
+        return GW_OK;
+    }
+    snprintf(allowed, sizeof(allowed), "an integer from %lld to %lld", (long long)row->min,
+             (long long)row->max);
+    return refuse(source, allowed);
+}
+
+static enum gw_err parse_bool(const struct source *source, bool *out)
+{
+    struct gw_slice text = gw_slice_from(source->text);
+    *out = gw_slice_is(text, "true") || gw_slice_is(text, "1");
+    if (*out || gw_slice_is(text, "false") || gw_slice_is(text, "0"))
+        return GW_OK;
+    return refuse(source, "true, false, 1 or 0");
+}
+
+/* "127.0.0.1:8080", "[::1]:8080" */
+static enum gw_err parse_listen(const struct source *source, struct gw_settings *settings)
+{
+    static const char allowed[] = "an address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+    const char *colon = strrchr(source->text, ':');
+    struct gw_addr addr;
+    uint64_t port;
+    if (!colon || !gw_slice_u64(gw_slice_from(colon + 1), &port) || port > UINT16_MAX)
+        return refuse(source, allowed);
+    struct gw_slice host = {source->text, (size_t)(colon - source->text)};
+    bool bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    if (bracketed)
+        host = (struct gw_slice){host.ptr + 1, host.len - 2};
+    if (!gw_addr_parse(host, &addr) || bracketed != (addr.family == 6))
+        return refuse(source, allowed);
+    gw_addr_text(&addr, settings->listen_host);
+    settings->listen_port = (uint16_t)port;
+    settings->listen = source->text;
+    return GW_OK;
+}
+
+static enum gw_err parse_nets(const struct source *source, struct gw_net_list *list)
+{
+    struct gw_slice bad;
+    char allowed[160];
+    if (gw_net_list_parse(gw_slice_from(source->text), list, &bad))
+        return GW_OK;
+    snprintf(allowed, sizeof(allowed),
+             "addresses and networks such as 10.0.0.0/8, comma-separated, or * (%.*s is none)",
+             bad.len > 48 ? 48 : (int)bad.len, bad.ptr);
+    return refuse(source, allowed);
+}
+
+static enum gw_err parse_ports(const struct source *source, struct gw_guard *guard)
+{
+    struct gw_slice bad;
+    if (!*source->text || gw_guard_ports_parse(guard, gw_slice_from(source->text), &bad))
+        return GW_OK;
+    return refuse(source, "ports from 1 to 65535, comma-separated, at most 64 of them, or *");
+}
+
+bool gw_admin_key_check(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    for (const char *c = text; *c; c++)
+        if (!isgraph((unsigned char)*c))
+            return false;
+    return colon && colon > text && colon[1] != '\0' && strlen(text) <= 512;
+}
+
+static enum gw_err parse_value(struct gw_settings *settings, const struct source *source)
+{
+    void *field = (char *)settings + source->row->offset;
+    int64_t number;
+    enum gw_err err;
+    switch (source->row->type) {
+    case TYPE_TEXT: *(const char **)field = *source->text ? source->text : NULL; return GW_OK;
+    case TYPE_BOOL: return parse_bool(source, field);
+    case TYPE_SIZE:
+        if ((err = parse_number(source, &number)) == GW_OK)
+            *(size_t *)field = (size_t)number;
+        return err;
+    case TYPE_INT64: return parse_number(source, field);
+    case TYPE_LISTEN: return parse_listen(source, settings);
+    case TYPE_NETS: return parse_nets(source, field);
+    case TYPE_PORTS: return parse_ports(source, field);
+    case TYPE_LEVEL:
+        if (gw_log_level_parse(gw_slice_from(source->text), field))
+            return GW_OK;
+        return refuse(source, "error, warn, info or debug");
+    case TYPE_ADMIN_KEY:
+        if (*source->text && !gw_admin_key_check(source->text))
+            return refuse(source, "appid:appkey, printable and without spaces");
+        *(const char **)field = *source->text ? source->text : NULL;
+        return GW_OK;
+    }
+    gw_never("an unknown type");
+}
+
+/* ── Arguments and environment ─────────────────────────────────────────────────────────────── */
+
+static const struct row *find_row(struct gw_slice flag)
+{
+    for (size_t i = 0; i < gw_count(rows); i++)
+        if (gw_slice_is(flag, rows[i].flag))
+            return &rows[i];
+    return NULL;
+}
+
+static bool is_bool_text(const char *text)
+{
+    return text && (!strcmp(text, "true") || !strcmp(text, "false") || !strcmp(text, "1") ||
+                    !strcmp(text, "0"));
+}
+
+/* The flag at argv[*at] and its value; *at moves behind them. */
+static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **texts,
+                             struct gw_error *error)
+{
+    const char *arg = argv[(*at)++];
+    if (strncmp(arg, "--", 2) != 0)
+        return gw_error_set(error, GW_ERR_INVALID, "unknown argument \"%.60s\"; see --help", arg);
+    struct gw_slice value = gw_slice_from(arg + 2), name;
+    gw_slice_split(&value, '=', &name);
+    const struct row *row = find_row(name);
+    if (!row)
+        return gw_error_set(error, GW_ERR_INVALID, "unknown setting --%.*s; see --help",
+                            name.len > 60 ? 60 : (int)name.len, name.ptr);
+    if (is_env_only(row))
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "--%s: is no flag, for arguments are no secret; set GWH_ADMIN_KEY",
+                            row->flag);
+    const char *text = value.ptr; /* to the end of the argument */
+    const char *next = *at < argc ? argv[*at] : NULL;
+    if (!text && row->type == TYPE_BOOL && !is_bool_text(next))
+        text = "true";
+    if (!text && !next)
+        return gw_error_set(error, GW_ERR_INVALID, "--%s: needs a value", row->flag);
+    if (!text) {
+        text = next;
+        (*at)++;
+    }
+    texts[row - rows] = text;
+    return GW_OK;
+}
+
+/* The value of a variable; NULL when it is not set, or to nothing. */
+static const char *variable(char *const *env, const char *name)
+{
+    size_t len = strlen(name);
+    for (; env && *env; env++)
+        if (!strncmp(*env, name, len) && (*env)[len] == '=' && (*env)[len + 1])
+            return *env + len + 1;
+    return NULL;
+}
+
+static enum gw_err set_row(struct gw_settings *settings, const struct row *row,
+                           const char *flag_text, char *const *env, struct gw_error *error)
+{
+    char flag_name[VARIABLE_MAX + 2], env_name[VARIABLE_MAX];
+    struct source source = {row, flag_name, flag_text, error};
+    variable_name(row, env_name);
+    snprintf(flag_name, sizeof(flag_name), "--%s", row->flag);
+    if (!source.text) {
+        source.name = env_name;
+        source.text = variable(env, env_name);
+    }
+    if (!source.text && row->bare) {
+        source.name = row->bare;
+        source.text = variable(env, row->bare);
+    }
+    if (!source.text)
+        source.text = row->preset;
+    return parse_value(settings, &source);
+}
+
+static bool wants_help(int argc, char *const *argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *const *argv,
+                              char *const *env, struct gw_error *error)
+{
+    const char *texts[gw_count(rows)] = {0};
+    enum gw_err err = GW_OK;
+    *settings = (struct gw_settings){.help = wants_help(argc, argv)};
+    if (settings->help)
+        return GW_OK;
+    for (int at = 0; err == GW_OK && at < argc;)
+        err = read_flag(argc, argv, &at, texts, error);
+    for (size_t i = 0; err == GW_OK && i < gw_count(rows); i++)
+        err = set_row(settings, &rows[i], texts[i], env, error);
+    if (err != GW_OK)
+        gw_settings_deinit(settings);
+    return err;
+}
+
+void gw_settings_deinit(struct gw_settings *settings)
+{
+    gw_net_list_deinit(&settings->guard.nets);
+    gw_net_list_deinit(&settings->allowed_ips);
+    gw_net_list_deinit(&settings->trusted_proxies);
+}
+
+/* ── For people ────────────────────────────────────────────────────────────────────────────── */
+
+static const char *type_text(const struct row *row)
+{
+    switch (row->type) {
+    case TYPE_TEXT: return "TEXT";
+    case TYPE_BOOL: return "true|false";
+    case TYPE_SIZE:
+    case TYPE_INT64: return "NUMBER";
+    case TYPE_LISTEN: return "ADDRESS:PORT";
+    case TYPE_NETS: return "NETWORKS";
+    case TYPE_PORTS: return "PORTS";
+    case TYPE_LEVEL: return "LEVEL";
+    case TYPE_ADMIN_KEY: return "APPID:APPKEY";
+    }
+    gw_never("an unknown type");
+}
+
+static void help_row(struct gw_buf *out, const struct row *row)
+{
+    char name[VARIABLE_MAX];
+    variable_name(row, name);
+    if (is_env_only(row))
+        gw_buf_addf(out, "  %s=%s\n", name, type_text(row));
+    else
+        gw_buf_addf(out, "  --%s %s   %s%s%s\n", row->flag, type_text(row), name,
+                    row->bare ? ", " : "", row->bare ? row->bare : "");
+    gw_buf_addf(out, "        %s", row->help);
+    if (row->max)
+        gw_buf_addf(out, "; %lld to %lld", (long long)row->min, (long long)row->max);
+    if (*row->preset)
+        gw_buf_addf(out, " (default %s)", row->preset);
+    gw_buf_addc(out, '\n');
+}
+
+char *gw_settings_help(void)
+{
+    struct gw_buf out = {0};
+    gw_buf_addf(&out, "Usage: gwh serve [--SETTING VALUE]…\n\n"
+                      "Serves the API, takes events, delivers webhooks. Each setting is a flag or "
+                      "an environment\nvariable; the flag wins.\n\n");
+    for (size_t i = 0; i < gw_count(rows); i++)
+        help_row(&out, &rows[i]);
+    gw_buf_addf(&out, "\nExit codes: 0 done, 1 failed, 2 bad setting, 3 cannot start.\n");
+    gw_buf_text(&out);
+    return out.ptr;
+}
+
+static bool is_known_variable(struct gw_slice name)
+{
+    char own[VARIABLE_MAX];
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        variable_name(&rows[i], own);
+        if (gw_slice_is(name, own))
+            return true;
+    }
+    for (size_t i = 0; i < gw_count(other_variables); i++)
+        if (gw_slice_is(name, other_variables[i]))
+            return true;
+    return false;
+}
+
+const char *gw_settings_unknown_env(char *const *env, size_t *at)
+{
+    for (; env && env[*at]; (*at)++) {
+        struct gw_slice rest = gw_slice_from(env[*at]), name;
+        if (!gw_slice_starts(rest, GW_SLICE("GWH_")))
+            continue;
+        gw_slice_split(&rest, '=', &name);
+        if (!is_known_variable(name))
+            return env[(*at)++];
+    }
+    return NULL;
+}

@@ -1,0 +1,48 @@
+/* settings.h: the one table of settings: flag, environment variable, type, default, range, help.
+ *
+ * Precedence: flag, then GWH_…, then the bare variable, then the default; a variable that is set to
+ * nothing is not set. Every text is checked by the same parser, the default's too. */
+#pragma once
+
+#include "base/err.h"
+#include "base/log.h"
+#include "core/url.h"
+
+struct gw_settings {
+    bool help; /* --help was there; nothing else counts */
+
+    const char *data;
+    const char *listen;
+    char listen_host[GW_ADDR_TEXT_MAX]; /* of it */
+    uint16_t listen_port;
+    size_t shards; /* 0 = one for each core */
+    size_t max_body_bytes;
+    struct gw_guard guard; /* --allow-http, --allow-nets, --allow-ports */
+    struct gw_net_list allowed_ips, trusted_proxies;
+    const char *ca_file, *name_servers; /* NULL = none */
+    int64_t dedupe_window_s, secret_overlap_s, grace_s;
+    size_t max_connections, max_header_bytes;
+    int64_t idle_timeout_s, request_timeout_s;
+    size_t in_flight;
+    size_t memory_deliveries, memory_body_bytes, memory_apps;
+    size_t queue_max, commit_max, store_cache_bytes;
+    int64_t disk_reserve_bytes;
+    enum gw_log_level log_level;
+    const char *admin_key; /* NULL = DIR/admin.key */
+};
+
+/* `argv` begins with the first flag; texts point into argv and env. On failure the error says which
+ * setting, what it was and what is allowed; nothing needs to be freed then. */
+enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *const *argv,
+                              char *const *env, struct gw_error *error);
+void gw_settings_deinit(struct gw_settings *settings);
+
+/* The table as a text for people; free with gw_free. */
+char *gw_settings_help(void);
+
+/* A variable GWH_… that no setting has, nor the client commands: probably misspelt. NULL at the
+ * end; start with *at = 0. */
+const char *gw_settings_unknown_env(char *const *env, size_t *at);
+
+/* "appid:appkey", both of printable characters without spaces. */
+bool gw_admin_key_check(const char *text);
