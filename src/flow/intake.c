@@ -16,15 +16,14 @@
 static void finish(struct gw_intake *intake)
 {
     struct gw_shard *shard = intake->shard;
-    if (intake->snapshot)
-        gw_snapshot_unref(intake->snapshot);
-    intake->snapshot = NULL;
+    struct gw_snapshot *snapshot = intake->snapshot; /* done reads its URLs, and may free intake */
     shard->accepts--;
     if (gw_err_class(intake->err) == GW_CLASS_AGAIN)
         gw_shard_count(shard, GW_COUNT_OVERLOAD);
     else if (gw_err_class(intake->err) == GW_CLASS_REJECT)
         gw_shard_count(shard, GW_COUNT_REFUSED);
     intake->done(intake);
+    gw_snapshot_unref(snapshot);
     gw_shard_end(shard);
 }
 
