@@ -325,6 +325,7 @@ void gw_http_server_stop(struct gw_http_server *server)
     close_listener(server);
     for (size_t i = 0; i < gw_count(server->queues); i++)
         close_queue(&server->queues[i]);
+    maybe_free(server); /* drained, it may have no handle left */
 }
 
 void gw_http_server_stop_all(struct gw_loop *loop)
