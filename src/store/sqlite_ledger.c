@@ -389,6 +389,12 @@ static struct gw_slice log_with(struct sqlite_writer *w, const struct gw_settle 
     return gw_buf_slice(&w->trimmed);
 }
 
+/* No write id is 0. */
+static bool is_recorded(const struct gw_settle *op, const struct gw_delivery *d)
+{
+    return op->write_id != 0 && op->write_id == d->attempts;
+}
+
 /* It is not open: was it this settle that ended it? */
 static enum gw_err settled_before(struct sqlite_writer *w, const struct gw_settle *op,
                                   struct sqlite_ref ref)
@@ -397,7 +403,7 @@ static enum gw_err settled_before(struct sqlite_writer *w, const struct gw_settl
 
     if (!done_get(w, ref.segment, sqlite_row_id(ref.seq, ref.n), &ended))
         return GW_ERR_NOT_FOUND;
-    if (ended.attempts == op->write_id)
+    if (is_recorded(op, &ended))
         return GW_OK;
     bool is_same_end = op->attempt == NULL && (uint64_t)ended.attempts + 1 == op->write_id &&
                        ended.state == op->next.state && ended.reason == op->next.reason;
@@ -417,7 +423,7 @@ enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
     if (!open_get(w, ref.segment, sqlite_row_id(ref.seq, ref.n), &open))
         return settled_before(w, op, ref);
     if ((uint64_t)open.attempts + 1 != op->write_id)
-        return open.attempts == op->write_id ? GW_OK : GW_ERR_STALE;
+        return is_recorded(op, &open) ? GW_OK : GW_ERR_STALE;
 
     /* What it is does not change, whatever the caller's copy says. */
     struct gw_delivery next = op->next;
