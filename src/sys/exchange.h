@@ -51,6 +51,9 @@ struct gw_exchange {
     struct gw_slice reply;
 
     void (*complete)(struct gw_exchange *exchange);
+    /* Instead of complete: ends the connection with a reset and no answer. For pretending to be a
+     * broken server; NULL where there is no connection. */
+    void (*abort)(struct gw_exchange *exchange);
 };
 
 /* The first header of that name (without case); ptr NULL when there is none. */

@@ -270,6 +270,20 @@ void gw_conn_complete(struct gw_exchange *exchange)
     answer(conn);
 }
 
+void gw_conn_abort(struct gw_exchange *exchange)
+{
+    struct gw_request *request = gw_container_of(exchange, struct gw_request, exchange);
+    struct gw_conn *conn = request->conn;
+
+    gw_request_release(request);
+    if (conn == NULL)
+        return;
+    gw_check(conn->state == GW_CONN_BUSY);
+    gw_conn_enter(conn, GW_CONN_CLOSING);
+    conn->server->conn_count--;
+    gw_check(uv_tcp_close_reset(&conn->tcp, on_closed) == 0); /* nothing is shutting it down */
+}
+
 static void hand_over(struct gw_conn *conn)
 {
     struct gw_http_server *server = conn->server;

@@ -54,6 +54,7 @@ struct gw_request *gw_request_take(struct gw_conn *conn)
         .body = GW_SLICE(""),
         .peer = conn->peer,
         .complete = gw_conn_complete,
+        .abort = gw_conn_abort,
     };
     conn->request = request;
     return request;

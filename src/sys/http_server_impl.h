@@ -116,6 +116,7 @@ struct gw_conn *gw_conn_start(struct gw_http_server *server, uv_stream_t *listen
 void gw_conn_close(struct gw_conn *conn);
 void gw_conn_expire(struct gw_conn *conn);
 void gw_conn_complete(struct gw_exchange *exchange);
+void gw_conn_abort(struct gw_exchange *exchange);
 
 /* http_conn_parse.c */
 void gw_conn_parser_settings(llhttp_settings_t *settings);

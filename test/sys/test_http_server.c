@@ -3,6 +3,7 @@
 #include "web.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,6 +341,23 @@ static void an_answer_to_nobody_is_dropped(void **state)
     close(fd);
 }
 
+static void an_abort_resets_the_connection(void **state)
+{
+    int fd = dial(web.port), other = dial(web.port);
+    char some[1];
+
+    (void)state;
+    puts_to(fd, "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /abort HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_echo(fd, "GET /a");
+    assert_int_equal(recv(fd, some, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(fd);
+    puts_to(other, get_a);
+    assert_echo(other, "GET /a");
+    close(other);
+    web_wait_connections(&web, 0);
+}
+
 static void peers_that_leave_early(void **state)
 {
     (void)state;
@@ -479,6 +497,7 @@ int main(void)
         TEST(expect_continue),
         TEST(a_half_closed_peer_gets_its_answers),
         TEST(an_answer_to_nobody_is_dropped),
+        TEST(an_abort_resets_the_connection),
         TEST(peers_that_leave_early),
         TEST(draining),
         TEST(stopping_with_everything_open),

@@ -97,6 +97,9 @@ void web_handle(void *ctx, struct gw_exchange *exchange)
         later->exchange = exchange;
         gw_env_timer_set(exchange->env, &later->timer, 0);
         return;
+    } else if (gw_slice_is(path, "/abort")) {
+        exchange->abort(exchange);
+        return;
     } else if (gw_slice_is(path, "/hold")) {
         exchange->reply_headers[0].value.ptr = (void *)web->held; /* a list of its own */
         web->held = exchange;
@@ -217,6 +220,6 @@ void web_stop(struct web *web)
     web_on_loop(web, stop);
     gw_thread_join(web->thread);
     gw_loop_destroy(web->env);
-    release(web); /* late, and dropped */
+    release(web);           /* late, and dropped */
     *web = (struct web){0}; /* what is left behind is a leak, and found */
 }

@@ -17,7 +17,8 @@ struct web {
 };
 
 /* Paths: /echo (what was asked and a hash of the body), /headers (all fields), /status/N,
- * /big/N (N bytes), /later (answers in another turn), /hold (answers at web_release). */
+ * /big/N (N bytes), /later (answers in another turn), /hold (answers at web_release),
+ * /abort (resets the connection). */
 void web_start(struct web *web); /* defaults for what options leave zero */
 void web_stop(struct web *web);
 void web_on_loop(struct web *web, void (*fn)(struct web *web)); /* and waits until it has run */
