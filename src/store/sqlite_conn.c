@@ -170,12 +170,15 @@ static enum gw_err check_version(struct sqlite_conn *conn, bool *is_new, struct 
     return GW_OK;
 }
 
+/* EXTRA is FULL, and syncs the directory too when the journal of a file's first transaction, which
+ * turns the log on, is removed. Found again after a loss of power that journal would empty the file,
+ * and SQLite drops the log of an empty file. */
 static int set_pragmas(struct sqlite_conn *conn, enum sqlite_role role, size_t cache_bytes)
 {
     char cache[64];
     int rc = sqlite3_exec(conn->db,
                           "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                          "PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
+                          "PRAGMA temp_store=MEMORY; PRAGMA synchronous=EXTRA;"
                           "PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=FAST",
                           NULL, NULL, NULL);
 

@@ -254,7 +254,7 @@ enum sqlite_op_kind {
 
 struct sqlite_member {
     struct gw_op *op;
-    bool is_done; /* in the transaction, whose outcome is also its own */
+    bool is_done; /* in the transaction: its outcome is the operation's */
 };
 
 struct sqlite_writer {

@@ -96,10 +96,21 @@ static enum gw_err refuse(struct gw_sqlite *sqlite, const struct gw_op *op, bool
     return is_disk_low && does[op->kind].is_intake ? GW_ERR_FULL : GW_OK;
 }
 
-/* Takes operations out of the batch and does them. A failure of SQLite ends the group early. */
+/* Does one, unless something has failed already: then the whole group has. */
+static bool do_one(struct sqlite_writer *w, struct gw_op *op)
+{
+    struct sqlite_file *file = file_of(w->sqlite, op);
+
+    begin(file);
+    if (file->conn.rc == SQLITE_OK)
+        op->err = does[op->kind].run(w, op);
+    return file->conn.rc == SQLITE_OK;
+}
+
+/* Takes operations out of the batch and does them. */
 static void gather(struct sqlite_writer *w, struct gw_list *batch)
 {
-    bool is_disk_low = sqlite_disk_low(w->sqlite);
+    bool is_disk_low = sqlite_disk_low(w->sqlite), works = true;
     struct gw_list *link;
 
     w->count = 0;
@@ -108,17 +119,10 @@ static void gather(struct sqlite_writer *w, struct gw_list *batch)
         struct gw_op *op = gw_container_of(link, struct gw_op, msg.link);
         struct sqlite_member *member = &w->group[w->count++];
 
-        *member = (struct sqlite_member){.op = op};
         op->err = refuse(w->sqlite, op, is_disk_low);
-        if (op->err != GW_OK)
-            continue;
-        member->is_done = true;
-        struct sqlite_file *file = file_of(w->sqlite, op);
-        begin(file);
-        if (file->conn.rc == SQLITE_OK)
-            op->err = does[op->kind].run(w, op);
-        if (file->conn.rc != SQLITE_OK)
-            break;
+        *member = (struct sqlite_member){.op = op, .is_done = op->err == GW_OK};
+        if (member->is_done && works)
+            works = do_one(w, op);
     }
 }
 

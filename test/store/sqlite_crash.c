@@ -137,6 +137,15 @@ static struct life *load_begin(struct load *load)
     return lives;
 }
 
+static void load_free(struct life *lives)
+{
+    for (size_t i = 0; i < IN_FLIGHT; i++) {
+        gw_message_unref(lives[i].accept.message);
+        gw_free(lives[i].offer);
+    }
+    gw_free(lives);
+}
+
 /* ── What must be there ────────────────────────────────────────────────────────────────────── */
 
 static int64_t ask(sqlite3 *db, const char *sql)
@@ -281,6 +290,8 @@ static void power_goes(size_t notes, int32_t part)
     char *known = gw_zalloc(EVENTS + IN_FLIGHT);
     struct rig rig, other;
     struct load load = {.rig = &rig, .out = -1, .known = known, .on_note = on_note};
+    struct life *lives[16];
+    size_t count = 0;
 
     rig_init(&rig);
     rig_init(&other);
@@ -290,14 +301,10 @@ static void power_goes(size_t notes, int32_t part)
         load.last = load.next + part;
         part_lasts = load.notes + 2 * (size_t)part;
         rig_open(&rig);
-        struct life *lives = load_begin(&load);
+        gw_check(count < gw_count(lives));
+        lives[count++] = load_begin(&load);
         gw_loop_run(rig.env);
         rig_close(&rig); /* its last completions stay in the mail */
-        for (size_t i = 0; i < IN_FLIGHT; i++) {
-            gw_message_unref(lives[i].accept.message);
-            gw_free(lives[i].offer);
-        }
-        gw_free(lives);
     }
     rig_open(&other);
     expect_sound(&other);
@@ -305,6 +312,8 @@ static void power_goes(size_t notes, int32_t part)
     close(load.out);
     rig_deinit(&other);
     rig_deinit(&rig);
+    while (count > 0)
+        load_free(lives[--count]);
     gw_free(known);
 }
 

@@ -212,6 +212,19 @@ static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int f
     return rc;
 }
 
+static int on_delete(sqlite3_vfs *vfs, const char *name, int is_durable)
+{
+    char path[512];
+
+    (void)vfs;
+    int rc = real_vfs->xDelete(real_vfs, name, is_durable);
+    if (rc == SQLITE_OK && is_durable && atomic_load(&is_powered)) {
+        snprintf(path, sizeof(path), "%s/%s", image_dir, strrchr(name, '/') + 1);
+        unlink(path);
+    }
+    return rc;
+}
+
 void rig_vfs_install(void)
 {
     static sqlite3_vfs vfs;
@@ -219,10 +232,11 @@ void rig_vfs_install(void)
     if (real_vfs)
         return;
     real_vfs = sqlite3_vfs_find(NULL);
-    vfs = *real_vfs; /* all but opening is the real one's */
+    vfs = *real_vfs; /* all but opening and deleting is the real one's */
     vfs.pNext = NULL;
     vfs.zName = "rig";
     vfs.szOsFile += (int)sizeof(struct vfs_file);
     vfs.xOpen = on_open;
+    vfs.xDelete = on_delete;
     gw_check(sqlite3_vfs_register(&vfs, 1) == SQLITE_OK);
 }
