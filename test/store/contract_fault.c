@@ -294,6 +294,43 @@ static void test_lost_reads_leave_nothing(void **state)
     unwrap(world, &script);
 }
 
+static void test_a_lost_config_then_again(void **state)
+{
+    static const struct gw_guard guard = {.ports = {443}, .port_count = 1};
+    struct world *world = *state;
+    struct script script;
+    struct gw_config_change change = {
+        .json = GW_SLICE("{\"appId\":\"a\",\"eventType\":\"x\","
+                         "\"webhookUrl\":\"https://example.com/\"}"),
+        .guard = &guard,
+        .now_ms = T0,
+    };
+    struct gw_config_put put = {0};
+    struct gw_config_remove removal = {.app_id = GW_SLICE("a"), .event_type = GW_SLICE("x")};
+    struct gw_config_list list = {.arena = &world->arena, .max = 5};
+    struct gw_error error;
+
+    wrap(world, &script, choose, &script);
+    assert_ok(gw_config_create(&put.config, &change, &error));
+    befall(&script, GW_FAULT_CONFIG_PUT, twice); /* not keyed: not done twice */
+    assert_ok(CALL(world, configs, put, &put));
+    gw_snapshot_unref(put.snapshot);
+    befall(&script, GW_FAULT_CONFIG_LIST, lost);
+    assert_int_equal(CALL(world, configs, list, &list), GW_ERR_TIMEOUT);
+    assert_int_equal(list.count, 0);
+    befall(&script, GW_FAULT_CONFIG_REMOVE, lost);
+    assert_int_equal(CALL(world, configs, remove, &removal), GW_ERR_TIMEOUT);
+    assert_null(removal.snapshot);
+    assert_int_equal(CALL(world, configs, remove, &removal), GW_ERR_NOT_FOUND); /* it was done */
+    befall(&script, GW_FAULT_CONFIG_PUT, lost);
+    assert_int_equal(CALL(world, configs, put, &put), GW_ERR_TIMEOUT);
+    assert_null(put.snapshot);
+    assert_int_equal(CALL(world, configs, put, &put), GW_ERR_EXISTS);
+    assert_int_equal(script.befell, 4);
+    gw_config_unref(put.config);
+    unwrap(world, &script);
+}
+
 /* ── Everything at once ────────────────────────────────────────────────────────────────────── */
 
 static void settle_stubbornly(struct world *world, struct gw_delivery d)
@@ -367,6 +404,7 @@ int suite_fault(void)
         TEST(test_a_lost_accept_then_again),
         TEST(test_a_lost_settle_then_again),
         TEST(test_lost_reads_leave_nothing),
+        TEST(test_a_lost_config_then_again),
         TEST(test_stubborn_against_the_odds),
     };
     return cmocka_run_group_tests_name("fault", tests, NULL, NULL);

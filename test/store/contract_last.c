@@ -170,7 +170,7 @@ static void crash_once(uint64_t seed)
             .write_id = 1, .next = ended(&ops[i - EVENTS / 2]->deliveries[0], GW_END_EXPIRED)};
         START(world, ledger, settle, op);
     }
-    for (uint64_t steps = sim_random(world->sim, 120); steps > 0 && world_step(world); steps--)
+    for (uint64_t steps = sim_random(world->sim, 45); steps > 0 && world_step(world); steps--)
         ;
     world_crash(world);
     for (int i = EVENTS / 2 + 1; i < EVENTS; i++) {
@@ -194,7 +194,7 @@ static void test_crashed(void **state)
     (void)state;
     if (backend->on_loop)
         skip();
-    for (uint64_t seed = 1; seed <= 40; seed++)
+    for (uint64_t seed = 1; seed <= 60; seed++)
         crash_once(seed);
 }
 
