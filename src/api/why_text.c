@@ -129,8 +129,9 @@ static const char *summary_of_worst(const struct gw_why_story *story, struct gw_
     case GW_WHY_DEAD:
         if (!view->attempted)
             return gw_arena_printf(arena, "Dead: %s", reason);
-        return gw_arena_printf(arena, "Dead: %s %u attempts to %s failed, the last with: %s.",
-                               reason, view->row->delivery.attempts, url_text(view, arena),
+        return gw_arena_printf(arena, "Dead: %s %u attempt%s to %s failed, the last with: %s.",
+                               reason, view->row->delivery.attempts,
+                               view->row->delivery.attempts == 1 ? "" : "s", url_text(view, arena),
                                failure(&view->last, arena));
     case GW_WHY_SKIPPED:
         return gw_arena_printf(arena, "Skipped: %s.", skipped(story->event->message, arena));
@@ -219,14 +220,26 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
 
 /* ── Steps ─────────────────────────────────────────────────────────────────────────────────── */
 
-static void step(struct gw_buf *out, int64_t at_ms, const char *what, const char *detail)
+struct step {
+    int64_t at_ms;
+    const char *what, *detail;
+    struct step *next;
+};
+
+/* In the order of time; those of one moment as they were added. */
+struct steps {
+    struct gw_arena *arena;
+    struct step *first;
+};
+
+static void add(struct steps *steps, int64_t at_ms, const char *what, const char *detail)
 {
-    gw_json_next(out);
-    gw_buf_addc(out, '{');
-    gw_json_member_time(out, "at", at_ms);
-    gw_json_member_s(out, "what", what);
-    gw_json_member_s(out, "detail", detail);
-    gw_buf_addc(out, '}');
+    struct step *step = gw_arena_alloc(steps->arena, sizeof(*step));
+    struct step **place = &steps->first;
+    while (*place && (*place)->at_ms <= at_ms)
+        place = &(*place)->next;
+    *step = (struct step){at_ms, what, detail, *place};
+    *place = step;
 }
 
 static const char *named(struct gw_arena *arena, const char *name, struct gw_slice value)
@@ -236,16 +249,16 @@ static const char *named(struct gw_arena *arena, const char *name, struct gw_sli
     return gw_arena_printf(arena, ", %s \"%.*s\"", name, GW_SLICE_ARG(value));
 }
 
-static void step_accepted(const struct gw_message *message, struct gw_arena *arena,
-                          struct gw_buf *out)
+static void step_accepted(const struct gw_message *message, struct steps *steps)
 {
+    struct gw_arena *arena = steps->arena;
     const char *detail =
         gw_arena_printf(arena, "The event was stored: app \"%.*s\", type \"%.*s\"%s%s%s.",
                         GW_SLICE_ARG(message->app_id), GW_SLICE_ARG(message->event_type),
                         named(arena, "eventId", message->event_id),
                         named(arena, "transactionId", message->transaction_id),
                         named(arena, "workflowId", message->workflow_id));
-    step(out, message->accepted_ms, "accepted", detail);
+    add(steps, message->accepted_ms, "accepted", detail);
 }
 
 /* Why this target: what the lane is, as the config stands now. */
@@ -268,17 +281,18 @@ static const char *reason_of_route(const struct gw_view *view, struct gw_arena *
                            GW_SLICE_ARG(view->config->event_type), now);
 }
 
-static void step_routed(const struct gw_view *view, struct gw_arena *arena, struct gw_buf *out)
+static void step_routed(const struct gw_view *view, struct steps *steps)
 {
+    struct gw_arena *arena = steps->arena;
     const struct gw_message *message = view->row->message;
     char id[GW_ID_TEXT_MAX];
     gw_id_text(GW_ID_DELIVERY, &view->row->delivery.id, id);
     const char *url =
         view->config ? gw_arena_text(arena, gw_url_shown(view->route->url.text)) : "a target";
-    step(out, view->row->delivery.created_ms, "routed",
-         gw_arena_printf(arena, "Under config version %llu it goes to %s (%s): %s.",
-                         (unsigned long long)message->config_version, url, id,
-                         reason_of_route(view, arena)));
+    add(steps, view->row->delivery.created_ms, "routed",
+        gw_arena_printf(arena, "Under config version %llu it goes to %s (%s): %s.",
+                        (unsigned long long)message->config_version, url, id,
+                        reason_of_route(view, arena)));
 }
 
 static const char *phase(struct gw_arena *arena, const char *text, const char *name, int64_t us)
@@ -301,9 +315,9 @@ static const char *phases(const struct gw_attempt *attempt, struct gw_arena *are
     return *text ? gw_arena_printf(arena, " (%s)", text) : "";
 }
 
-static void step_attempt(const struct gw_attempt *attempt, struct gw_arena *arena,
-                         struct gw_buf *out)
+static void step_attempt(const struct gw_attempt *attempt, struct steps *steps)
 {
+    struct gw_arena *arena = steps->arena;
     char addr[GW_ADDR_TEXT_MAX];
     const char *peer = "";
     if (attempt->address.family)
@@ -314,64 +328,78 @@ static void step_attempt(const struct gw_attempt *attempt, struct gw_arena *aren
         ok ? gw_arena_printf(arena, "answered %d", attempt->status)
            : gw_arena_printf(arena, "failed, %s: %s", gw_outcome_name(attempt->outcome),
                              failure(attempt, arena));
-    step(out, attempt->at_ms, "attempt",
-         gw_arena_printf(arena,
-                         "Attempt %u to %.*s%s %s after %s%s, under config version %llu.%s%s",
-                         attempt->n, GW_SLICE_ARG(attempt->url), peer, came,
-                         gw_why_duration(arena, attempt->total_us), phases(attempt, arena),
-                         (unsigned long long)attempt->config_version, ok ? "" : " ",
-                         ok ? "" : gw_outcome_advice(attempt->outcome, attempt->status)));
+    add(steps, attempt->at_ms, "attempt",
+        gw_arena_printf(arena, "Attempt %u to %.*s%s %s after %s%s, under config version %llu.%s%s",
+                        attempt->n, GW_SLICE_ARG(attempt->url), peer, came,
+                        gw_why_duration(arena, attempt->total_us), phases(attempt, arena),
+                        (unsigned long long)attempt->config_version, ok ? "" : " ",
+                        ok ? "" : gw_outcome_advice(attempt->outcome, attempt->status)));
 }
 
-static void steps_attempts(const struct gw_row *row, struct gw_arena *arena, struct gw_buf *out)
+static void steps_attempts(const struct gw_row *row, struct steps *steps)
 {
     struct gw_slice rest = row->log;
     struct gw_attempt attempt;
     uint32_t last = 0;
     while (gw_attempt_unpack(&rest, &attempt)) {
         if (attempt.n > last + 1)
-            step(
-                out, attempt.at_ms, "left_out",
-                gw_arena_printf(arena, "Attempts %u to %u are not kept.", last + 1, attempt.n - 1));
-        step_attempt(&attempt, arena, out);
+            add(steps, attempt.at_ms, "left_out",
+                gw_arena_printf(steps->arena, "Attempts %u to %u are not kept.", last + 1,
+                                attempt.n - 1));
+        step_attempt(&attempt, steps);
         last = attempt.n;
     }
 }
 
-static void step_end(const struct gw_view *view, struct gw_arena *arena, struct gw_buf *out)
+static void step_end(const struct gw_view *view, struct steps *steps)
 {
+    struct gw_arena *arena = steps->arena;
     const struct gw_delivery *delivery = &view->row->delivery;
     if (!is_open(view)) {
-        step(out, delivery->ended_ms, gw_delivery_state_name(delivery->state),
-             gw_end_reason_text(delivery->reason));
+        add(steps, delivery->ended_ms, gw_delivery_state_name(delivery->state),
+            gw_end_reason_text(delivery->reason));
         return;
     }
     if (view->held)
-        step(out, view->config->updated_ms, "held",
-             "The config is inactive; what waits is held and uses up no attempt.");
+        add(steps, view->config->updated_ms, "held",
+            "The config is inactive; what waits is held and uses up no attempt.");
     else if (view->config)
-        step(out, view->next_ms, "waiting",
-             gw_arena_printf(arena, "Attempt %u is due then.", delivery->attempts + 1));
+        add(steps, view->next_ms, "waiting",
+            gw_arena_printf(arena, "Attempt %u is due then.", delivery->attempts + 1));
 }
 
-void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out)
+static void tell(const struct gw_why_story *story, struct steps *steps)
 {
     const struct gw_event_row *event = story->event;
     const struct gw_message *message = event->message;
-    gw_json_key(out, "steps");
-    gw_buf_addc(out, '[');
-    step_accepted(message, arena, out);
+    step_accepted(message, steps);
     if (message->skip != GW_SKIP_NONE)
-        step(out, message->accepted_ms, "skipped",
-             gw_arena_printf(arena, "It goes nowhere (%s): %s.", gw_skip_name(message->skip),
-                             skipped(message, arena)));
+        add(steps, message->accepted_ms, "skipped",
+            gw_arena_printf(steps->arena, "It goes nowhere (%s): %s.", gw_skip_name(message->skip),
+                            skipped(message, steps->arena)));
     for (size_t i = 0; i < event->count; i++) {
         if (!gw_why_is_told(story, &event->rows[i]))
             continue;
         struct gw_view view = gw_look_view(story->look, &event->rows[i]);
-        step_routed(&view, arena, out);
-        steps_attempts(&event->rows[i], arena, out);
-        step_end(&view, arena, out);
+        step_routed(&view, steps);
+        steps_attempts(&event->rows[i], steps);
+        step_end(&view, steps);
+    }
+}
+
+void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out)
+{
+    struct steps steps = {.arena = arena};
+    tell(story, &steps);
+    gw_json_key(out, "steps");
+    gw_buf_addc(out, '[');
+    for (const struct step *step = steps.first; step; step = step->next) {
+        gw_json_next(out);
+        gw_buf_addc(out, '{');
+        gw_json_member_time(out, "at", step->at_ms);
+        gw_json_member_s(out, "what", step->what);
+        gw_json_member_s(out, "detail", step->detail);
+        gw_buf_addc(out, '}');
     }
     gw_buf_addc(out, ']');
 }

@@ -1,4 +1,4 @@
-/* admin_key.c: owns DIR/admin.key. Written to a file beside it, synced and renamed, so that a crash
+/* admin_key.c: owns the file DIR/admin.key. Written to a file beside it, synced and renamed, so that a crash
  * leaves a whole key or none; a key that is there is never written again. The key never gets into
  * a log line or an error. */
 #include "app/admin_key.h"
@@ -20,15 +20,6 @@
 static enum gw_err io_failed(struct gw_error *error, const char *what, const char *path)
 {
     return gw_error_set(error, GW_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
-}
-
-static enum gw_err join(char path[PATH_MAX], const char *dir, const char *name,
-                        struct gw_error *error)
-{
-    int len = snprintf(path, PATH_MAX, "%s/%s", dir, name);
-    if (len > 0 && len < PATH_MAX)
-        return GW_OK;
-    return gw_error_set(error, GW_ERR_INVALID, "--data: the path is too long");
 }
 
 /* The file's one line. */
@@ -64,9 +55,13 @@ static bool write_all(int fd, struct gw_slice text)
     return true;
 }
 
-static bool sync_dir(const char *dir)
+/* The directory that the file is in. */
+static bool sync_dir(const char *path)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *slash = strrchr(path, '/');
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    int fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
     bool ok = fsync(fd) == 0;
@@ -74,24 +69,24 @@ static bool sync_dir(const char *dir)
     return ok;
 }
 
-static enum gw_err write_key(const char *dir, const char *path, const char *key,
-                             struct gw_error *error)
+static enum gw_err write_key(const char *path, const char *key, struct gw_error *error)
 {
     char temp[PATH_MAX];
-    enum gw_err err = join(temp, dir, "admin.key.new", error);
-    if (err != GW_OK)
-        return err;
+    int len = snprintf(temp, sizeof(temp), "%s.new", path);
+    if (len < 0 || (size_t)len >= sizeof(temp))
+        return gw_error_set(error, GW_ERR_INVALID, "--data: the path is too long");
     if (unlink(temp) != 0 && errno != ENOENT)
         return io_failed(error, "remove", temp);
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return io_failed(error, "make", temp);
+    enum gw_err err = GW_OK;
     bool ok = fchmod(fd, 0600) == 0 && write_all(fd, gw_slice_from(key)) &&
               write_all(fd, GW_SLICE("\n")) && fsync(fd) == 0;
     if (!ok)
         err = io_failed(error, "write", temp);
     close(fd);
-    if (ok && (rename(temp, path) != 0 || !sync_dir(dir)))
+    if (ok && (rename(temp, path) != 0 || !sync_dir(path)))
         err = io_failed(error, "rename to", path);
     return err;
 }
@@ -109,17 +104,13 @@ static void make_key(struct gw_env *env, char key[GW_ADMIN_KEY_MAX + 1])
     gw_buf_deinit(&text);
 }
 
-enum gw_err gw_admin_key_load(const char *dir, struct gw_env *env, char key[GW_ADMIN_KEY_MAX + 1],
+enum gw_err gw_admin_key_load(const char *path, struct gw_env *env, char key[GW_ADMIN_KEY_MAX + 1],
                               bool *made, struct gw_error *error)
 {
-    char path[PATH_MAX];
     *made = false;
-    enum gw_err err = join(path, dir, "admin.key", error);
-    if (err != GW_OK)
-        return err;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        err = read_key(fd, path, key, error);
+        enum gw_err err = read_key(fd, path, key, error);
         close(fd);
         return err;
     }
@@ -127,5 +118,5 @@ enum gw_err gw_admin_key_load(const char *dir, struct gw_env *env, char key[GW_A
         return io_failed(error, "open", path);
     make_key(env, key);
     *made = true;
-    return write_key(dir, path, key, error);
+    return write_key(path, key, error);
 }

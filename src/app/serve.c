@@ -31,6 +31,7 @@
 #include "sys/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -219,13 +220,9 @@ static void start_failed(struct serve *serve, const char *why)
 
 static void be_ready(struct serve *serve)
 {
-    char address[GW_ADDR_TEXT_MAX + 16];
-    bool v6 = strchr(serve->settings.listen_host, ':') != NULL;
-    snprintf(address, sizeof(address), "%s%s%s:%u", v6 ? "[" : "", serve->settings.listen_host,
-             v6 ? "]" : "", (unsigned)serve->port);
     serve->state = READY;
-    gw_log(GW_LOG_INFO, "listening", GW_S("address", address), GW_I("port", serve->port),
-           GW_I("shards", serve->place_count));
+    gw_log(GW_LOG_INFO, "listening", GW_S("address", serve->settings.listen_host),
+           GW_I("port", serve->port), GW_I("shards", serve->place_count));
 }
 
 static void listen_at(struct place *place)
@@ -306,15 +303,18 @@ static enum gw_err open_store(struct serve *serve, struct gw_error *error)
 static enum gw_err load_key(struct serve *serve, struct gw_error *error)
 {
     const struct gw_settings *settings = &serve->settings;
+    char path[PATH_MAX];
     bool made;
     if (settings->admin_key) {
         snprintf(serve->key, sizeof(serve->key), "%s", settings->admin_key);
         return GW_OK;
     }
-    enum gw_err err = gw_admin_key_load(settings->data, serve->home, serve->key, &made, error);
+    int len = snprintf(path, sizeof(path), "%s/admin.key", settings->data);
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return gw_error_set(error, GW_ERR_INVALID, "--data: the path is too long");
+    enum gw_err err = gw_admin_key_load(path, serve->home, serve->key, &made, error);
     if (err == GW_OK && made)
-        gw_log(GW_LOG_INFO, "admin_key_made", GW_S("data", settings->data),
-               GW_S("file", "admin.key"));
+        gw_log(GW_LOG_INFO, "admin_key_made", GW_S("path", path));
     return err;
 }
 

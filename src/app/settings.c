@@ -34,8 +34,8 @@ struct row {
     const char *bare; /* another variable's name; NULL = none */
     enum type type;
     size_t offset;
-    const char *preset;
-    int64_t min, max; /* of numbers */
+    const char *preset; /* NULL = zero, which means that it is found out */
+    int64_t min, max;   /* of numbers */
     const char *help;
 };
 
@@ -45,7 +45,8 @@ static const struct row rows[] = {
     {"data", NULL, TYPE_TEXT, AT(data), "./gwh-data", 0, 0, "the directory of the store and keys"},
     {"listen", NULL, TYPE_LISTEN, AT(listen), "127.0.0.1:8080", 0, 0,
      "address and port; port 0 = any free one"},
-    {"shards", NULL, TYPE_SIZE, AT(shards), "0", 0, 64, "loop threads; 0 = one for each core"},
+    {"shards", NULL, TYPE_SIZE, AT(shards), NULL, 1, 64,
+     "loop threads; one for each core if unset"},
     {"max-body-bytes", NULL, TYPE_SIZE, AT(max_body_bytes), "1048576", 1024, 16 * MIB,
      "the largest event"},
     {"allow-http", NULL, TYPE_BOOL, AT(guard.allow_http), "false", 0, 0,
@@ -245,12 +246,6 @@ static const struct row *find_row(struct gw_slice flag)
     return NULL;
 }
 
-static bool is_bool_text(const char *text)
-{
-    return text && (!strcmp(text, "true") || !strcmp(text, "false") || !strcmp(text, "1") ||
-                    !strcmp(text, "0"));
-}
-
 /* The flag at argv[*at] and its value; *at moves behind them. */
 static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **texts,
                              struct gw_error *error)
@@ -270,7 +265,7 @@ static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **
                             row->flag);
     const char *text = value.ptr; /* to the end of the argument */
     const char *next = *at < argc ? argv[*at] : NULL;
-    if (!text && row->type == TYPE_BOOL && !is_bool_text(next))
+    if (!text && row->type == TYPE_BOOL && (!next || !strncmp(next, "--", 2)))
         text = "true";
     if (!text && !next)
         return gw_error_set(error, GW_ERR_INVALID, "--%s: needs a value", row->flag);
@@ -309,7 +304,7 @@ static enum gw_err set_row(struct gw_settings *settings, const struct row *row,
     }
     if (!source.text)
         source.text = row->preset;
-    return parse_value(settings, &source);
+    return source.text ? parse_value(settings, &source) : GW_OK;
 }
 
 static bool wants_help(int argc, char *const *argv)
@@ -374,7 +369,7 @@ static void help_row(struct gw_buf *out, const struct row *row)
     gw_buf_addf(out, "        %s", row->help);
     if (row->max)
         gw_buf_addf(out, "; %lld to %lld", (long long)row->min, (long long)row->max);
-    if (*row->preset)
+    if (row->preset && *row->preset)
         gw_buf_addf(out, " (default %s)", row->preset);
     gw_buf_addc(out, '\n');
 }

@@ -133,24 +133,22 @@ static const struct {
     {400, 499,
      "The client's server refused the request: the reply excerpt usually names the reason, and "
      "retries will not help until the endpoint or the config changes."},
-    {500, 500,
-     "The client's handler failed: ask for its logs at this time with the webhook-id; we retry on "
-     "schedule."},
+    {500, 500, "The client's handler failed: ask for its logs at this time with the webhook-id."},
     {501, 501,
      "The client's server does not implement this: it must accept POST at this path; check that "
      "webhookUrl points to the right service."},
     {502, 502,
      "A proxy before the client's service got no valid answer from it: the service behind it is "
-     "probably down or restarting; we retry on schedule."},
+     "probably down or restarting."},
     {503, 503,
-     "The client's service is unavailable, overloaded or in maintenance: we retry on schedule, or "
-     "later when its Retry-After says so."},
+     "The client's service is unavailable, overloaded or in maintenance: a Retry-After in its "
+     "answer is obeyed."},
     {504, 504,
      "A proxy before the client's service timed out waiting for it: the handler should answer 2xx "
      "at once and do its work afterwards."},
     {500, 599,
      "The client's server failed while handling the request: ask for its logs at this time with "
-     "the webhook-id; we retry on schedule."},
+     "the webhook-id."},
 };
 
 static const char *advice_of_status(int status)

@@ -259,19 +259,21 @@ static void set_timer(struct gw_schedule *schedule, bool more_now)
 {
     struct gw_env *env = schedule->shard->env;
     struct gw_heap_node *next = gw_heap_first(&schedule->later);
+    /* While something is in flight others may wait for its place: the gauge must see them. */
+    int64_t max_ms = schedule->in_flight ? GAUGE_EVERY_US / 1000 : LOOK_AGAIN_MS;
     if (more_now) {
         gw_env_timer_set(env, &schedule->wake, 0);
         return;
     }
-    if (!next) {
+    if (!next && !schedule->in_flight) {
         gw_env_timer_stop(env, &schedule->wake);
         return;
     }
-    int64_t delay_ms = next->key - gw_env_wall_ms(env);
+    int64_t delay_ms = next ? next->key - gw_env_wall_ms(env) : max_ms;
     gw_env_timer_set(env, &schedule->wake,
-                     delay_ms < 0               ? 0
-                     : delay_ms > LOOK_AGAIN_MS ? LOOK_AGAIN_MS
-                                                : delay_ms);
+                     delay_ms < 0        ? 0
+                     : delay_ms > max_ms ? max_ms
+                                         : delay_ms);
 }
 
 /* What has become due moves from the timer to the ring. */
