@@ -3,10 +3,10 @@
  * One gw_env is one loop and the thread that runs it (a shard). Everything above sys/ reaches the
  * world only through it, so that a simulation can be the world: same code, pretended clock.
  *
- * Threads: every call is made on the env's own thread, except gw_env_post(), gw_env_post_all() and
- * gw_worker_post(), which any thread may call. Callbacks run on the env's own thread, never inside
- * the call that asked for them. Memory of a request stays with the caller until its callback (or
- * until its cancel returned). */
+ * Threads: every call is made on the env's own thread, except gw_env_post(), gw_env_post_all(),
+ * gw_worker_post() and gw_env_mono_us(), which any thread may call. Callbacks run on the env's own
+ * thread, never inside the call that asked for them. Memory of a request stays with the caller
+ * until its callback (or until its cancel returned). */
 #pragma once
 
 #include "base/addr.h"
