@@ -1,0 +1,356 @@
+/* client.c: requests to the API.
+ *
+ * Owns a loop while it is open; runs it until the one request, look-up or pause is over. The key is
+ * wiped when the client is closed and is part of no text. Ceilings: an answer of 64 MiB, a key file
+ * of 4 KiB, a minute for a request. One thread. */
+#include "cli/client.h"
+
+#include "base/alloc.h"
+#include "base/codec.h"
+#include "base/crypto.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/url.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define URL_DEFAULT        "http://127.0.0.1:8080"
+#define DATA_DIR_DEFAULT   "./gwh-data"
+#define ANSWER_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define KEY_BYTES_MAX      4096
+#define CONNECT_TIMEOUT_MS 5000
+#define CALL_TIMEOUT_MS    60000
+#define RESOLVE_TIMEOUT_MS 10000
+
+/* ── Waiting ───────────────────────────────────────────────────────────────────────────────── */
+
+struct pause {
+    struct gw_timer timer;
+    struct gw_env *env;
+};
+
+static void on_pause_over(struct gw_timer *timer)
+{
+    gw_loop_stop(gw_container_of(timer, struct pause, timer)->env);
+}
+
+void gw_client_pause(struct gw_client *client, int64_t ms)
+{
+    struct pause pause = {.timer = {.fire = on_pause_over}, .env = client->env};
+
+    gw_env_timer_set(client->env, &pause.timer, ms);
+    gw_loop_run(client->env);
+}
+
+/* ── Opening: where ────────────────────────────────────────────────────────────────────────── */
+
+struct lookup {
+    struct gw_resolve req;
+    struct gw_env *env;
+};
+
+static void on_resolved(struct gw_resolve *req)
+{
+    gw_loop_stop(gw_container_of(req, struct lookup, req)->env);
+}
+
+/* Everybody's own machine, also where no name server and no hosts file knows it. */
+static void resolve_localhost(struct gw_client *client)
+{
+    gw_addr_parse(GW_SLICE("127.0.0.1"), &client->addrs[0]);
+    gw_addr_parse(GW_SLICE("::1"), &client->addrs[1]);
+    client->addr_count = 2;
+}
+
+static int resolve(struct gw_client *client)
+{
+    struct lookup lookup = {
+        .req = {.host = client->host, .timeout_ms = RESOLVE_TIMEOUT_MS, .done = on_resolved},
+        .env = client->env};
+
+    gw_env_resolve(client->env, &lookup.req);
+    gw_loop_run(client->env);
+    if (!lookup.req.ok)
+        return gw_term_fail(GW_EXIT_FAILED, "no server at %s: %s", client->base, lookup.req.error);
+    memcpy(client->addrs, lookup.req.addrs, sizeof(client->addrs));
+    client->addr_count = lookup.req.addr_count;
+    return -1;
+}
+
+static int find_server(struct gw_client *client)
+{
+    const char *given = getenv("GWH_URL");
+    const char *text = given && given[0] ? given : URL_DEFAULT;
+    struct gw_slice base = gw_slice_from(text);
+    struct gw_url url;
+    struct gw_error error;
+
+    if (gw_url_parse(&url, base, &client->arena, &error) != GW_OK)
+        return gw_term_fail(GW_EXIT_USAGE, "GWH_URL: must be like %s, was \"%s\": %s", URL_DEFAULT,
+                            text, error.text);
+    if (url.query.ptr)
+        return gw_term_fail(GW_EXIT_USAGE, "GWH_URL: must have no query, was \"%s\"", text);
+    while (base.len > 0 && base.ptr[base.len - 1] == '/')
+        base.len--;
+    client->base = gw_arena_text(&client->arena, base);
+    client->host = gw_arena_text(&client->arena, url.host);
+    client->port = url.port;
+    if (url.host_is_addr)
+        return -1;
+    if (gw_slice_is(url.host, "localhost")) {
+        resolve_localhost(client);
+        return -1;
+    }
+    return resolve(client);
+}
+
+/* ── Opening: who ──────────────────────────────────────────────────────────────────────────── */
+
+static const char *data_dir(const struct gw_client_options *options)
+{
+    const char *given = getenv("GWH_DATA");
+
+    if (options->data_dir)
+        return options->data_dir;
+    return given && given[0] ? given : DATA_DIR_DEFAULT;
+}
+
+static int read_key_file(const struct gw_client_options *options, char text[KEY_BYTES_MAX])
+{
+    struct gw_buf path = {0};
+    int code = -1;
+
+    gw_buf_addf(&path, "%s/admin.key", data_dir(options));
+    FILE *file = fopen(gw_buf_text(&path), "re");
+    if (file == NULL) {
+        code = gw_term_fail(GW_EXIT_FAILED,
+                            "no key: GWH_KEY is not set, and cannot read %s: %s (gwh serve makes "
+                            "it; --data DIR says where)",
+                            gw_buf_text(&path), strerror(errno));
+    } else {
+        size_t len = fread(text, 1, KEY_BYTES_MAX - 1, file);
+        text[len] = '\0';
+        fclose(file);
+    }
+    gw_buf_deinit(&path);
+    return code;
+}
+
+static bool is_printable(struct gw_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < 0x21 || text.ptr[i] > 0x7E)
+            return false;
+    return true;
+}
+
+static int take_key(struct gw_client *client, const char *text, const char *where)
+{
+    struct gw_slice key = gw_slice_from(text);
+
+    while (key.len > 0 && strchr(" \t\r\n", key.ptr[key.len - 1]))
+        key.len--;
+    const char *colon = memchr(key.ptr, ':', key.len);
+    if (colon == NULL || colon == key.ptr || colon == key.ptr + key.len - 1 || !is_printable(key))
+        return gw_term_fail(GW_EXIT_USAGE, "%s: must be appid:appkey", where);
+    int id_len = (int)(colon - key.ptr), key_len = (int)key.len - id_len - 1;
+    client->key_lines[0] = gw_arena_printf(&client->arena, "appid: %.*s", id_len, key.ptr);
+    client->key_lines[1] = gw_arena_printf(&client->arena, "appkey: %.*s", key_len, colon + 1);
+    return -1;
+}
+
+static int find_key(struct gw_client *client, const struct gw_client_options *options)
+{
+    const char *given = getenv("GWH_KEY");
+    char text[KEY_BYTES_MAX];
+
+    if (given && given[0])
+        return take_key(client, given, "GWH_KEY");
+    int code = read_key_file(options, text);
+    if (code < 0) {
+        code = take_key(client, text, "admin.key");
+        gw_wipe(text, sizeof(text));
+    }
+    return code;
+}
+
+int gw_client_open(struct gw_client *client, const struct gw_client_options *options)
+{
+    struct gw_error error;
+
+    *client = (struct gw_client){.json = options->json > 0};
+    int code = find_key(client, options);
+    if (code >= 0)
+        return code;
+    gw_sys_init();
+    if (gw_loop_create(NULL, &client->env, &error) != GW_OK)
+        return gw_term_fail(GW_EXIT_FAILED, "%s", error.text);
+    return find_server(client);
+}
+
+void gw_client_close(struct gw_client *client)
+{
+    if (client->env)
+        gw_loop_destroy(client->env);
+    if (client->key_lines[1])
+        gw_wipe((char *)(uintptr_t)client->key_lines[1], strlen(client->key_lines[1]));
+    gw_arena_deinit(&client->arena);
+    *client = (struct gw_client){0};
+}
+
+/* ── Asking ────────────────────────────────────────────────────────────────────────────────── */
+
+void gw_client_prepare(const struct gw_client *client, const struct gw_client_request *request,
+                       struct gw_arena *arena, struct gw_http_call *call)
+{
+    const char **lines = gw_arena_zalloc(arena, 7 * sizeof(*lines));
+    size_t count = 0;
+
+    lines[count++] = client->key_lines[0];
+    lines[count++] = client->key_lines[1];
+    lines[count++] = "user-agent: gwh/" GW_VERSION;
+    lines[count++] = "accept: application/json";
+    if (request->body.len > 0)
+        lines[count++] = "content-type: application/json";
+    if (request->if_match)
+        lines[count++] = gw_arena_printf(arena, "if-match: \"%s\"", request->if_match);
+    *call = (struct gw_http_call){
+        .method = request->method,
+        .url = gw_arena_printf(arena, "%s%s", client->base, request->path),
+        .header_lines = lines,
+        .body = request->body,
+        .host = client->host,
+        .port = client->port,
+        .addrs = client->addrs,
+        .addr_count = client->addr_count,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .timeout_ms = CALL_TIMEOUT_MS,
+        .reply_read_max = ANSWER_BYTES_MAX,
+        .reply_keep_max = ANSWER_BYTES_MAX,
+        .arena = arena,
+    };
+}
+
+void gw_client_explain(const struct gw_client *client, const struct gw_http_call *call,
+                       struct gw_buf *out)
+{
+    if (call->end == GW_HTTP_CONNECT)
+        gw_buf_addf(out, "no server at %s: is `gwh serve` running? (%s)", client->base,
+                    call->error);
+    else
+        gw_buf_addf(out, "no answer from %s: %s", client->base, call->error);
+}
+
+struct one_call {
+    struct gw_http_call call;
+    struct gw_env *env;
+};
+
+static void on_answer(struct gw_http_call *call)
+{
+    gw_loop_stop(gw_container_of(call, struct one_call, call)->env);
+}
+
+/* What the server said was wrong, in its own words. */
+static int refused(const struct gw_client *client, const struct gw_client_answer *answer)
+{
+    struct gw_slice error = gw_client_text(yyjson_doc_get_root(answer->doc), "error");
+    struct gw_buf clean = {0};
+    int code = GW_EXIT_FAILED;
+
+    if (error.ptr) {
+        gw_text_add_clean(&clean, error, false);
+        gw_term_fail(code, "%s", gw_buf_text(&clean));
+    } else {
+        gw_term_fail(code, "%s answered with status %d, and not as a gwh server would",
+                     client->base, answer->status);
+    }
+    gw_buf_deinit(&clean);
+    return code;
+}
+
+static void print_json(const struct gw_client_answer *answer)
+{
+    struct gw_buf out = {0};
+
+    gw_buf_adds(&out, answer->body);
+    if (out.len > 0 && out.ptr[out.len - 1] != '\n')
+        gw_buf_addc(&out, '\n');
+    gw_term_flush(&out);
+    gw_buf_deinit(&out);
+}
+
+int gw_client_call(struct gw_client *client, const struct gw_client_request *request,
+                   struct gw_client_answer *answer)
+{
+    struct one_call one = {.env = client->env};
+    int code = -1;
+
+    *answer = (struct gw_client_answer){0};
+    gw_client_prepare(client, request, &answer->arena, &one.call);
+    one.call.done = on_answer;
+    gw_env_http(client->env, &one.call);
+    gw_loop_run(client->env);
+    if (one.call.end != GW_HTTP_ANSWERED) {
+        struct gw_buf why = {0};
+        gw_client_explain(client, &one.call, &why);
+        code = gw_term_fail(GW_EXIT_FAILED, "%s", gw_buf_text(&why));
+        gw_buf_deinit(&why);
+        return code;
+    }
+    answer->status = one.call.status;
+    answer->body = one.call.reply;
+    answer->doc = yyjson_read(answer->body.ptr, answer->body.len, 0);
+    answer->result = yyjson_obj_get(yyjson_doc_get_root(answer->doc), "result");
+    if (client->json && answer->doc)
+        print_json(answer);
+    if (answer->status < 200 || answer->status > 299 || answer->result == NULL)
+        code = refused(client, answer);
+    return code;
+}
+
+void gw_client_answer_deinit(struct gw_client_answer *answer)
+{
+    yyjson_doc_free(answer->doc);
+    gw_arena_deinit(&answer->arena);
+    *answer = (struct gw_client_answer){0};
+}
+
+/* ── Small things ──────────────────────────────────────────────────────────────────────────── */
+
+void gw_client_add_query(struct gw_buf *path, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    gw_buf_addf(path, "%c%s=", memchr(path->ptr, '?', path->len) ? '&' : '?', name);
+    gw_percent_encode(path, gw_slice_from(value));
+}
+
+void gw_client_add_segment(struct gw_buf *path, const char *segment)
+{
+    gw_buf_addc(path, '/');
+    gw_percent_encode(path, gw_slice_from(segment));
+}
+
+struct gw_slice gw_client_text(yyjson_val *object, const char *name)
+{
+    yyjson_val *value = yyjson_obj_get(object, name);
+
+    return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
+int64_t gw_client_number(yyjson_val *object, const char *name, int64_t otherwise)
+{
+    yyjson_val *value = yyjson_obj_get(object, name);
+
+    return yyjson_is_int(value) ? yyjson_get_sint(value) : otherwise;
+}
+
+int64_t gw_client_time(yyjson_val *object, const char *name)
+{
+    int64_t ms;
+
+    return gw_time_parse(gw_client_text(object, name), &ms) ? ms : GW_NEVER;
+}

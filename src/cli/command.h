@@ -1,0 +1,36 @@
+/* command.h: what a command is: a row of the table in main.c, kept beside its code. */
+#pragma once
+
+#include <stdbool.h>
+
+/* Exit codes. */
+enum {
+    GW_EXIT_DONE = 0,
+    GW_EXIT_FAILED = 1, /* or the answer is no */
+    GW_EXIT_USAGE = 2,  /* bad usage or setting */
+    GW_EXIT_START = 3,  /* cannot start */
+};
+
+struct gw_command {
+    const char *name;                   /* one word or two: "send", "config create" */
+    const char *summary;                /* one line */
+    const char *usage;                  /* behind "gwh " */
+    const char *example;                /* whole lines, as they are typed */
+    const char *notes;                  /* what else to know, whole lines; may be NULL */
+    bool is_client;                     /* of the API: reads GWH_URL and GWH_KEY */
+    int (*main)(int argc, char **argv); /* argv[0] is the name's last word */
+};
+
+extern const struct gw_command gw_send_command;
+extern const struct gw_command gw_config_list_command;
+extern const struct gw_command gw_config_get_command;
+extern const struct gw_command gw_config_create_command;
+extern const struct gw_command gw_config_update_command;
+extern const struct gw_command gw_config_delete_command;
+extern const struct gw_command gw_config_rotate_command;
+extern const struct gw_command gw_deliveries_command;
+extern const struct gw_command gw_retry_command;
+extern const struct gw_command gw_why_command;
+extern const struct gw_command gw_listen_command;
+extern const struct gw_command gw_verify_command;
+extern const struct gw_command gw_simulate_command;

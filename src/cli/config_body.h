@@ -1,0 +1,74 @@
+/* config_body.h: the JSON of a config request out of what was given on the command line. Pure. */
+#pragma once
+
+#include "cli/options.h"
+
+#define GW_GIVEN_NOT (-1) /* of a flag or number: was not given */
+
+struct gw_config_given {
+    const char *app, *type, *url, *product, *secret;
+    const char *retry;               /* "5,300,1800" or "none" */
+    struct gw_option_list workflows; /* "ID=URL" */
+    struct gw_option_list headers;   /* "name: value" */
+    int64_t timeout_ms, max_in_flight;
+    int delete_app_id, inactive, active;
+};
+
+void gw_config_given_init(struct gw_config_given *given);
+void gw_config_given_deinit(struct gw_config_given *given);
+
+/* The options that fill it. */
+#define GW_CONFIG_KEY_OPTIONS(given)                                                               \
+    {.name = "app", .value = "APP", .help = "appId", .text = &(given).app},                        \
+    {                                                                                              \
+        .name = "type", .value = "TYPE", .help = "eventType; * is every type",                     \
+        .text = &(given).type                                                                      \
+    }
+#define GW_CONFIG_OPTIONS(given)                                                                   \
+    GW_CONFIG_KEY_OPTIONS(given),                                                                  \
+        {.name = "url", .value = "URL", .help = "where events go", .text = &(given).url},          \
+        {.name = "workflow",                                                                       \
+         .value = "ID=URL",                                                                        \
+         .help = "events of this workflow go here instead; again for more",                        \
+         .list = &(given).workflows},                                                              \
+        {.name = "header",                                                                         \
+         .value = "'NAME: VALUE'",                                                                 \
+         .help = "sent with each delivery; again for more",                                        \
+         .list = &(given).headers},                                                                \
+        {.name = "product",                                                                        \
+         .value = "NAME",                                                                          \
+         .help = "the producer's name, for reports",                                               \
+         .text = &(given).product},                                                                \
+        {.name = "retry",                                                                          \
+         .value = "S,S,…",                                                                         \
+         .help = "seconds between attempts, or none (5,300,1800,7200,18000,36000,36000)",          \
+         .text = &(given).retry},                                                                  \
+        {.name = "timeout-ms",                                                                     \
+         .value = "MS",                                                                            \
+         .help = "of one attempt (15000)",                                                         \
+         .number = &(given).timeout_ms,                                                            \
+         .max = INT32_MAX},                                                                        \
+        {.name = "max-in-flight",                                                                  \
+         .value = "N",                                                                             \
+         .help = "attempts at a time (16)",                                                        \
+         .number = &(given).max_in_flight,                                                         \
+         .max = INT32_MAX},                                                                        \
+        {.name = "secret",                                                                         \
+         .value = "SECRET",                                                                        \
+         .help = "an existing one, instead of a new one",                                          \
+         .text = &(given).secret},                                                                 \
+        {.name = "delete-app-id",                                                                  \
+         .help = "drop the top-level appId from the body",                                         \
+         .flag = &(given).delete_app_id},                                                          \
+    {                                                                                              \
+        .name = "inactive", .help = "keep events, send nothing", .flag = &(given).inactive         \
+    }
+
+/* Only what was given. GW_ERR_INVALID: the text begins with the option. What can be judged only by
+ * the server (URLs, ranges) is left to it. */
+enum gw_err gw_config_body_make(const struct gw_config_given *given, struct gw_buf *out,
+                                struct gw_error *error);
+
+/* The answer of `gwh config get --json`, edited, can be sent back: appends its result; of any other
+ * text, the text itself. */
+void gw_config_body_unwrap(struct gw_slice text, struct gw_buf *out);

@@ -1,0 +1,226 @@
+/* config_change.c: `gwh config create|update|rotate`: making and changing configs. */
+#include "cli/client.h"
+#include "cli/config_body.h"
+#include "cli/config_show.h"
+#include "cli/input.h"
+#include "cli/term.h"
+
+#include <stdlib.h>
+
+#define FILE_BYTES_MAX ((size_t)1024 * 1024)
+
+static int change(const struct gw_client_options *common, const struct gw_client_request *request,
+                  const char *what)
+{
+    struct gw_client client;
+    struct gw_client_answer answer = {0};
+
+    int code = gw_client_open(&client, common);
+    if (code < 0)
+        code = gw_client_call(&client, request, &answer);
+    if (code < 0 && !client.json)
+        gw_config_show_change(answer.result, what);
+    gw_client_answer_deinit(&answer);
+    gw_client_close(&client);
+    return code < 0 ? GW_EXIT_DONE : code;
+}
+
+static bool is_any_given(const struct gw_config_given *given)
+{
+    struct gw_buf body = {0};
+
+    bool is_empty =
+        gw_config_body_make(given, &body, NULL) == GW_OK && gw_slice_is(gw_buf_slice(&body), "{}");
+    gw_buf_deinit(&body);
+    return !is_empty;
+}
+
+/* The body: a file as it is, or made of the options. */
+static int make_body(const struct gw_command *command, const struct gw_config_given *given,
+                     const char *file, struct gw_buf *body)
+{
+    struct gw_error error;
+
+    if (file && is_any_given(given))
+        return gw_term_fail(GW_EXIT_USAGE,
+                            "%s: --file holds the whole config; no other option "
+                            "goes with it",
+                            command->name);
+    if (file) {
+        struct gw_buf text = {0};
+        int code = gw_input_read(file, FILE_BYTES_MAX, &text);
+        if (code < 0)
+            gw_config_body_unwrap(gw_buf_slice(&text), body);
+        gw_buf_deinit(&text);
+        return code;
+    }
+    const char *missing = given->app == NULL ? "app" : given->type == NULL ? "type" : NULL;
+    if (missing == NULL && given->url == NULL && command == &gw_config_create_command)
+        missing = "url";
+    if (missing)
+        return gw_term_fail(GW_EXIT_USAGE, "%s: --%s is missing; usage: gwh %s", command->name,
+                            missing, command->usage);
+    if (gw_config_body_make(given, body, &error) != GW_OK)
+        return gw_term_fail(GW_EXIT_USAGE, "%s: %s", command->name, error.text);
+    return -1;
+}
+
+/* ── create, update ────────────────────────────────────────────────────────────────────────── */
+
+static int run_create(int argc, char **argv)
+{
+    struct gw_client_options common = {0};
+    struct gw_config_given given;
+    const char *file = NULL;
+    const struct gw_option rows[] = {
+        GW_CONFIG_OPTIONS(given),
+        {.name = "file",
+         .value = "FILE|-",
+         .help = "JSON as the API takes it, instead of all of the above",
+         .text = &file},
+        GW_CLIENT_OPTIONS(common)};
+    struct gw_options options = {
+        .command = &gw_config_create_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_buf body = {0};
+
+    gw_config_given_init(&given);
+    int code = gw_options_take(&options, argc, argv);
+    if (code < 0)
+        code = make_body(&gw_config_create_command, &given, file, &body);
+    if (code < 0)
+        code = change(&common,
+                      &(struct gw_client_request){
+                          .method = "POST", .path = "/v1/config", .body = gw_buf_slice(&body)},
+                      "created");
+    gw_buf_deinit(&body);
+    gw_config_given_deinit(&given);
+    return code;
+}
+
+const struct gw_command gw_config_create_command = {
+    .name = "config create",
+    .summary = "say where the events of an app and type go",
+    .usage = "config create --app APP --type TYPE --url URL [options]",
+    .example = "gwh config create --app acme --type FINISH_TRANSACTION_WEBHOOK --url "
+               "https://hooks.acme.example/kyc\n"
+               "gwh config create --app acme --type '*' --url https://hooks.acme.example/all "
+               "--retry 5,60,600",
+    .notes = "The answer shows the secret that the client verifies signatures with.",
+    .is_client = true,
+    .main = run_create,
+};
+
+static int run_update(int argc, char **argv)
+{
+    struct gw_client_options common = {0};
+    struct gw_config_given given;
+    const char *file = NULL, *if_match = NULL;
+    const struct gw_option rows[] = {
+        GW_CONFIG_OPTIONS(given),
+        {.name = "active", .help = "send again, also what waits", .flag = &given.active},
+        {.name = "file",
+         .value = "FILE|-",
+         .help = "JSON as the API takes it, instead of all of the above",
+         .text = &file},
+        {.name = "if-match",
+         .value = "V",
+         .help = "only if this is still its version",
+         .text = &if_match},
+        GW_CLIENT_OPTIONS(common)};
+    struct gw_options options = {
+        .command = &gw_config_update_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_buf body = {0};
+
+    gw_config_given_init(&given);
+    int code = gw_options_take(&options, argc, argv);
+    if (code < 0)
+        code = make_body(&gw_config_update_command, &given, file, &body);
+    if (code < 0)
+        code = change(&common,
+                      &(struct gw_client_request){.method = "PATCH",
+                                                  .path = "/v1/config",
+                                                  .body = gw_buf_slice(&body),
+                                                  .if_match = if_match},
+                      "changed");
+    gw_buf_deinit(&body);
+    gw_config_given_deinit(&given);
+    return code;
+}
+
+const struct gw_command gw_config_update_command = {
+    .name = "config update",
+    .summary = "change what is given of a config, keep the rest",
+    .usage = "config update --app APP --type TYPE [options]",
+    .example = "gwh config update --app acme --type FINISH_TRANSACTION_WEBHOOK --inactive\n"
+               "gwh config get --app acme --type T --json >c.json; edit c.json; "
+               "gwh config update --file c.json",
+    .notes = "--header and --workflow replace those of the same name and keep the others; in a\n"
+             "--file, null removes.",
+    .is_client = true,
+    .main = run_update,
+};
+
+/* ── rotate ────────────────────────────────────────────────────────────────────────────────── */
+
+static void make_rotation(const struct gw_config_given *given, bool at_once, struct gw_buf *body)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    size_t len = 0;
+
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_str(doc, root, "appId", given->app);
+    yyjson_mut_obj_add_str(doc, root, "eventType", given->type);
+    if (at_once)
+        yyjson_mut_obj_add_str(doc, root, "updateSecret", "now");
+    else
+        yyjson_mut_obj_add_bool(doc, root, "updateSecret", true);
+    char *text = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, &len);
+    gw_buf_add(body, text, len);
+    free(text);
+    yyjson_mut_doc_free(doc);
+}
+
+static int run_rotate(int argc, char **argv)
+{
+    struct gw_client_options common = {0};
+    struct gw_config_given given;
+    int at_once = 0;
+    const struct gw_option rows[] = {
+        GW_CONFIG_KEY_OPTIONS(given),
+        {.name = "now",
+         .help = "the old secret ends at once (else it signs beside the new one for a day)",
+         .flag = &at_once},
+        GW_CLIENT_OPTIONS(common)};
+    struct gw_options options = {
+        .command = &gw_config_rotate_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_buf body = {0};
+
+    gw_config_given_init(&given);
+    int code = gw_options_take(&options, argc, argv);
+    if (code < 0 && (given.app == NULL || given.type == NULL))
+        code = gw_term_fail(GW_EXIT_USAGE, "config rotate: --%s is missing; usage: gwh %s",
+                            given.app ? "type" : "app", gw_config_rotate_command.usage);
+    if (code >= 0)
+        return code;
+    make_rotation(&given, at_once > 0, &body);
+    code = change(&common,
+                  &(struct gw_client_request){
+                      .method = "PATCH", .path = "/v1/config", .body = gw_buf_slice(&body)},
+                  at_once > 0 ? "rotated, the old secret is over:"
+                              : "rotated, the old secret signs beside the new one for a while:");
+    gw_buf_deinit(&body);
+    return code;
+}
+
+const struct gw_command gw_config_rotate_command = {
+    .name = "config rotate",
+    .summary = "give a config a new secret",
+    .usage = "config rotate --app APP --type TYPE [--now] [options]",
+    .example = "gwh config rotate --app acme --type FINISH_TRANSACTION_WEBHOOK",
+    .notes =
+        "While both live, each delivery carries a signature for either: the client can change\n"
+        "over in that time without losing one.",
+    .is_client = true,
+    .main = run_rotate,
+};

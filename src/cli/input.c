@@ -1,0 +1,39 @@
+/* input.c: reading what a command is given. The buffer is the caller's, in every case. */
+#include "cli/input.h"
+
+#include "cli/command.h"
+#include "cli/term.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int read_all(FILE *file, const char *shown, size_t max, struct gw_buf *out)
+{
+    char part[16384];
+    size_t len;
+
+    while ((len = fread(part, 1, sizeof(part), file)) > 0) {
+        if (len > max - out->len)
+            return gw_term_fail(GW_EXIT_USAGE, "%s: larger than %zu bytes", shown, max);
+        gw_buf_add(out, part, len);
+    }
+    if (ferror(file))
+        return gw_term_fail(GW_EXIT_FAILED, "cannot read %s: %s", shown, strerror(errno));
+    return -1;
+}
+
+int gw_input_read(const char *path, size_t max, struct gw_buf *out)
+{
+    if (strcmp(path, "-") == 0) {
+        if (isatty(STDIN_FILENO) == 1)
+            fputs("reading standard input; Ctrl-D ends it\n", stderr);
+        return read_all(stdin, "standard input", max, out);
+    }
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return gw_term_fail(GW_EXIT_USAGE, "cannot read %s: %s", path, strerror(errno));
+    int code = read_all(file, path, max, out);
+    fclose(file);
+    return code;
+}

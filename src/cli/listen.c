@@ -1,0 +1,356 @@
+/* listen.c: `gwh listen`: a receiver for a client engineer's laptop, on loopback.
+ *
+ * Owns a loop, an HTTP server on it, and the webhooks it has not answered yet: those that wait for
+ * --delay, and those of --hang, which are answered when nobody can be waiting any more, for a
+ * connection must end some time. At the end the server is stopped first; what is then completed is
+ * dropped. Ceilings: WAITING_MAX unanswered (the oldest is answered early), IDS_MAX remembered for
+ * --fail-first (then all are forgotten). One thread. */
+#include "base/map.h"
+#include "cli/received.h"
+#include "cli/secrets.h"
+#include "sys/http_server.h"
+#include "sys/loop.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define HOST           "127.0.0.1"
+#define PORT_DEFAULT   9000
+#define HANG_MS        120000 /* four times the longest an attempt may take */
+#define DELAY_MS_MAX   600000
+#define TOLERANCE_S    300
+#define WAITING_MAX    512
+#define IDS_MAX        100000
+#define FAILING_STATUS 500
+
+struct listener {
+    /* what was asked for */
+    int64_t port, status, delay_ms, fail_first, count;
+    int hang, reset, json, wide;
+    struct gw_secrets secrets;
+
+    struct gw_env *env;
+    struct gw_http_server *server;
+    struct gw_list waiting;
+    size_t waiting_count;
+    struct gw_map ids; /* struct seen, by webhook-id */
+    int64_t received, verified;
+    bool is_over; /* --count is reached, or nobody reads */
+};
+
+struct seen {
+    int64_t times;
+    size_t id_len;
+    char id[];
+};
+
+struct waiting {
+    struct gw_list link;
+    struct gw_timer timer;
+    struct gw_exchange *exchange;
+    struct listener *listener;
+};
+
+/* ── How often has this one come? ──────────────────────────────────────────────────────────── */
+
+static void forget_all(struct listener *l)
+{
+    size_t at = 0;
+    void *value;
+
+    while ((value = gw_map_next(&l->ids, &at)) != NULL)
+        gw_free(value);
+    gw_map_deinit(&l->ids);
+    l->ids = (struct gw_map){0};
+}
+
+static int64_t times_before(struct listener *l, struct gw_slice id)
+{
+    struct gw_slice key = id.ptr ? id : GW_SLICE("");
+    struct seen *seen = gw_map_get(&l->ids, key);
+
+    if (seen)
+        return seen->times++;
+    if (l->ids.count >= IDS_MAX)
+        forget_all(l);
+    seen = gw_alloc(sizeof(*seen) + key.len);
+    seen->times = 1;
+    seen->id_len = key.len;
+    memcpy(seen->id, key.ptr, key.len);
+    gw_map_put(&l->ids, (struct gw_slice){seen->id, seen->id_len}, seen);
+    return 0;
+}
+
+/* ── Answering ─────────────────────────────────────────────────────────────────────────────── */
+
+static void finish(struct waiting *w)
+{
+    gw_list_remove(&w->link);
+    w->listener->waiting_count--;
+    gw_env_timer_stop(w->listener->env, &w->timer);
+    w->exchange->complete(w->exchange); /* `w` is in its arena */
+}
+
+/* What was received is answered before the end, unless it hangs. */
+static void maybe_stop(struct listener *l)
+{
+    if (l->is_over && (l->waiting_count == 0 || l->hang))
+        gw_loop_stop(l->env);
+}
+
+static void on_waited(struct gw_timer *timer)
+{
+    struct waiting *w = gw_container_of(timer, struct waiting, timer);
+    struct listener *l = w->listener;
+
+    finish(w);
+    maybe_stop(l);
+}
+
+static void answer_later(struct listener *l, struct gw_exchange *exchange, int64_t ms)
+{
+    struct waiting *w = gw_arena_zalloc(exchange->arena, sizeof(*w));
+
+    w->exchange = exchange;
+    w->listener = l;
+    w->timer.fire = on_waited;
+    if (l->waiting_count == WAITING_MAX)
+        finish(gw_container_of(l->waiting.next, struct waiting, link));
+    gw_list_push(&l->waiting, &w->link);
+    l->waiting_count++;
+    gw_env_timer_set(l->env, &w->timer, ms);
+}
+
+static void answer(struct listener *l, struct gw_exchange *exchange, int status)
+{
+    exchange->status = status;
+    exchange->content_type = "text/plain";
+    exchange->reply = status < 300 ? GW_SLICE("received\n")
+                                   : GW_SLICE("gwh listen was told to answer like this\n");
+    if (l->reset)
+        exchange->abort(exchange);
+    else if (l->hang)
+        answer_later(l, exchange, HANG_MS);
+    else if (l->delay_ms > 0)
+        answer_later(l, exchange, l->delay_ms);
+    else
+        exchange->complete(exchange);
+}
+
+/* ── Receiving ─────────────────────────────────────────────────────────────────────────────── */
+
+static const char *method_name(enum gw_method method)
+{
+    static const char *const names[] = {
+        [GW_GET] = "GET",         [GW_HEAD] = "HEAD",          [GW_POST] = NULL,
+        [GW_PUT] = "PUT",         [GW_PATCH] = "PATCH",        [GW_DELETE] = "DELETE",
+        [GW_OPTIONS] = "OPTIONS", [GW_METHOD_OTHER] = "other",
+    };
+
+    return names[method];
+}
+
+static void check(struct listener *l, struct gw_received *r, struct gw_buf *why)
+{
+    struct gw_diagnose d = {
+        .secrets = l->secrets.all,
+        .secret_count = l->secrets.count,
+        .headers = r->headers,
+        .header_count = r->header_count,
+        .body = r->body,
+        .now_s = r->at_ms / 1000,
+        .tolerance_s = TOLERANCE_S,
+    };
+
+    r->is_checked = l->secrets.count > 0;
+    if (!r->is_checked)
+        return;
+    r->diagnosis = gw_diagnose(&d, why);
+    r->why = gw_buf_slice(why);
+    if (r->diagnosis == GW_GENUINE)
+        l->verified++;
+}
+
+static bool show(struct listener *l, const struct gw_received *received)
+{
+    struct gw_term term = gw_term_look(STDOUT_FILENO);
+    struct gw_buf out = {0};
+
+    if (l->json)
+        gw_received_json(received, &out);
+    else
+        gw_received_show(received, &term, l->wide > 0, &out);
+    bool is_read = gw_term_flush(&out);
+    gw_buf_deinit(&out);
+    return is_read;
+}
+
+static void on_request(void *ctx, struct gw_exchange *exchange)
+{
+    struct listener *l = ctx;
+    struct gw_buf why = {0};
+
+    if (l->is_over) {
+        exchange->abort(exchange);
+        return;
+    }
+    if (exchange->refused_status) {
+        fprintf(stderr, "a request that could not be read: %s\n", exchange->refused_why);
+        exchange->status = exchange->refused_status;
+        exchange->complete(exchange);
+        return;
+    }
+    struct gw_received r = {
+        .at_ms = gw_env_wall_ms(l->env),
+        .method = method_name(exchange->method),
+        .path = exchange->path,
+        .id = gw_exchange_header(exchange, "webhook-id"),
+        .event_type = gw_exchange_header(exchange, "webhook-event-type"),
+        .attempt = gw_exchange_header(exchange, "webhook-attempt"),
+        .is_replay = gw_slice_is(gw_exchange_header(exchange, "webhook-replay"), "true"),
+        .headers = exchange->headers,
+        .header_count = exchange->header_count,
+        .body = exchange->body,
+    };
+    bool fails = l->fail_first > 0 && times_before(l, r.id) < l->fail_first;
+    int status = fails ? FAILING_STATUS : (int)l->status;
+    r.instead = l->reset ? "connection reset" : l->hang ? "no answer" : NULL;
+    r.status = r.instead ? 0 : status;
+    check(l, &r, &why);
+    l->received++;
+    bool is_read = show(l, &r);
+    gw_buf_deinit(&why);
+    answer(l, exchange, status);
+    if (!is_read || (l->count > 0 && l->received >= l->count))
+        l->is_over = true;
+    maybe_stop(l);
+}
+
+/* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
+
+static void on_signal(void *ctx, int number)
+{
+    struct listener *l = ctx;
+
+    (void)number;
+    gw_loop_stop(l->env);
+}
+
+static int start(struct listener *l)
+{
+    struct gw_http_server_options options = {
+        .host = HOST,
+        .port = (uint16_t)l->port,
+        .first = true,
+        .connections_max = 2 * WAITING_MAX,
+        .header_bytes_max = (size_t)64 * 1024,
+        .body_bytes_max = (size_t)64 * 1024 * 1024,
+        .idle_timeout_ms = 60000,
+        .request_timeout_ms = 60000,
+        .on_request = on_request,
+        .ctx = l,
+    };
+    struct gw_error error;
+
+    gw_sys_init();
+    if (gw_loop_create(NULL, &l->env, &error) != GW_OK)
+        return gw_term_fail(GW_EXIT_START, "%s", error.text);
+    if (gw_http_server_start(l->env, &options, &l->server, &error) != GW_OK)
+        return gw_term_fail(GW_EXIT_START, "%s", error.text);
+    gw_loop_on_signal(l->env, SIGINT, on_signal, l);
+    gw_loop_on_signal(l->env, SIGTERM, on_signal, l);
+    fprintf(stderr, "listening on http://%s:%u; Ctrl-C ends it\n", HOST,
+            (unsigned)gw_http_server_port(l->server));
+    return -1;
+}
+
+static int report(const struct listener *l)
+{
+    fprintf(stderr, "%lld received", (long long)l->received);
+    if (l->secrets.count > 0)
+        fprintf(stderr, ", %lld of them verified", (long long)l->verified);
+    fputc('\n', stderr);
+    return l->secrets.count > 0 && l->verified < l->received ? GW_EXIT_FAILED : GW_EXIT_DONE;
+}
+
+static void end(struct listener *l)
+{
+    if (l->server)
+        gw_http_server_stop(l->server);
+    while (!gw_list_empty(&l->waiting))
+        finish(gw_container_of(l->waiting.next, struct waiting, link));
+    if (l->env)
+        gw_loop_destroy(l->env);
+    forget_all(l);
+    gw_secrets_wipe(&l->secrets);
+}
+
+static int run(int argc, char **argv)
+{
+    struct listener l = {.port = PORT_DEFAULT, .status = 200};
+    struct gw_option_list secret_list = {0};
+    const struct gw_option rows[] = {
+        {.name = "port",
+         .value = "N",
+         .help = "on 127.0.0.1; 0 is any free one (9000)",
+         .number = &l.port,
+         .max = UINT16_MAX},
+        {.name = "secret",
+         .value = "SECRET",
+         .help = "check signatures with it; again for more",
+         .list = &secret_list},
+        {.name = "status",
+         .value = "N",
+         .help = "answer with this status (200)",
+         .number = &l.status,
+         .min = 200,
+         .max = 599},
+        {.name = "delay",
+         .value = "MS",
+         .help = "answer only after so many milliseconds",
+         .number = &l.delay_ms,
+         .max = DELAY_MS_MAX},
+        {.name = "hang", .help = "do not answer (for two minutes)", .flag = &l.hang},
+        {.name = "reset", .help = "reset the connection instead of answering", .flag = &l.reset},
+        {.name = "fail-first",
+         .value = "N",
+         .help = "answer the first N attempts of each webhook with 500",
+         .number = &l.fail_first,
+         .max = INT32_MAX},
+        {.name = "count",
+         .value = "N",
+         .help = "end after so many",
+         .number = &l.count,
+         .max = INT32_MAX},
+        {.name = "json", .help = "a line of JSON for each, for programs", .flag = &l.json},
+        {.name = "wide", .help = "show long bodies whole", .flag = &l.wide},
+    };
+    struct gw_options options = {
+        .command = &gw_listen_command, .rows = rows, .count = gw_count(rows)};
+
+    gw_list_init(&l.waiting);
+    int code = gw_options_take(&options, argc, argv);
+    if (code < 0)
+        code = gw_secrets_read(&l.secrets, "listen", &secret_list);
+    if (code < 0)
+        code = start(&l);
+    if (code < 0) {
+        gw_loop_run(l.env);
+        code = report(&l);
+    }
+    end(&l);
+    gw_option_list_deinit(&secret_list);
+    return code;
+}
+
+const struct gw_command gw_listen_command = {
+    .name = "listen",
+    .summary = "receive webhooks here, show and check them",
+    .usage = "listen [--port N] [--secret SECRET] [options]",
+    .example = "gwh listen --port 9000 --secret whsec_…\n"
+               "gwh listen --fail-first 2",
+    .notes = "For a client engineer's own machine: it listens on 127.0.0.1 only. Exit 1 when a\n"
+             "webhook could not be verified with the secrets given.",
+    .main = run,
+};
