@@ -273,8 +273,10 @@ static enum gw_diagnosis explain(const struct gw_diagnose *d, const struct parts
                 parts->signature_count == 1 ? "the signature is not right under"
                                             : "none of the signatures is right under",
                 d->secret_count == 1 ? "the secret" : "any of the secrets");
-    gw_buf_adds(why, GW_SLICE("it is another one, or the body, webhook-id or webhook-timestamp was "
-                              "changed on the way. Expected for these is "));
+    gw_buf_adds(why,
+                GW_SLICE("it is another one, or webhook-id, webhook-timestamp or the body was "
+                         "changed on the way (parsed and serialised anew?). Expected for these "
+                         "is "));
     gw_sign_standard(why, &d->secrets[0], parts->id, (int64_t)parts->sent_s, d->body);
     return GW_NOT_GENUINE;
 }

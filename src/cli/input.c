@@ -32,7 +32,7 @@ int gw_input_read(const char *path, size_t max, struct gw_buf *out)
     }
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return gw_term_fail(GW_EXIT_USAGE, "cannot read %s: %s", path, strerror(errno));
+        return gw_term_fail(GW_EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
     int code = read_all(file, path, max, out);
     fclose(file);
     return code;

@@ -1,7 +1,7 @@
 /* variant.c: bodies written anew, as common software does it. Pure; owns its table of ways.
  *
- * Numbers keep their digits: what was lost in them cannot be guessed. JSON deeper than DEPTH_MAX is
- * left alone. */
+ * Numbers keep their digits, but for amounts: what else was lost in them cannot be guessed. JSON deeper
+ * than DEPTH_MAX is left alone. */
 #include "cli/variant.h"
 
 #include "base/alloc.h"
@@ -15,6 +15,7 @@
 struct style {
     const char *comma, *colon;
     bool escapes_unicode, escapes_slashes, sorts_keys;
+    bool two_decimals; /* 1.5 is 1.50: amounts */
 };
 
 /* ── Writing ───────────────────────────────────────────────────────────────────────────────── */
@@ -65,6 +66,13 @@ static void add_string(struct gw_buf *out, yyjson_val *value, const struct style
         i++;
     }
     gw_buf_addc(out, '"');
+}
+
+static void add_number(struct gw_buf *out, struct gw_slice digits, const struct style *style)
+{
+    gw_buf_adds(out, digits);
+    if (style->two_decimals && digits.len >= 3 && digits.ptr[digits.len - 2] == '.')
+        gw_buf_addc(out, '0');
 }
 
 static bool add_value(struct gw_buf *out, yyjson_val *value, const struct style *style,
@@ -134,7 +142,7 @@ static bool add_value(struct gw_buf *out, yyjson_val *value, const struct style 
     case YYJSON_TYPE_ARR: return add_array(out, value, style, depth);
     case YYJSON_TYPE_STR: add_string(out, value, style); return true;
     case YYJSON_TYPE_RAW:
-        gw_buf_add(out, yyjson_get_raw(value), yyjson_get_len(value));
+        add_number(out, (struct gw_slice){yyjson_get_raw(value), yyjson_get_len(value)}, style);
         return true;
     case YYJSON_TYPE_BOOL:
         gw_buf_adds(out, yyjson_get_bool(value) ? GW_SLICE("true") : GW_SLICE("false"));
@@ -224,6 +232,8 @@ static const struct style php = {
 static const struct style slashes = {.comma = ",", .colon = ":", .escapes_slashes = true};
 static const struct style spaced = {.comma = ", ", .colon = ": "};
 static const struct style spaced_ascii = {.comma = ", ", .colon = ": ", .escapes_unicode = true};
+static const struct style amounts = {.comma = ",", .colon = ":", .two_decimals = true};
+static const struct style amounts_spaced = {.comma = ", ", .colon = ": ", .two_decimals = true};
 static const struct style sorted = {.comma = ",", .colon = ":", .sorts_keys = true};
 
 static const struct {
@@ -245,6 +255,9 @@ static const struct {
     {"white space or \\u escapes were changed", NULL, &spaced_ascii, 0},
     {"escapes of slashes were changed", NULL, &slashes, 0},
     {"escapes of slashes or \\u escapes were changed", NULL, &php, 0},
+    {"white space, or the digits of numbers (1.50 is 1.5 now), were changed", NULL, &amounts, 0},
+    {"white space, or the digits of numbers (1.50 is 1.5 now), were changed", NULL, &amounts_spaced,
+     0},
     {"the order of its keys was changed", NULL, &sorted, 0},
 };
 
