@@ -265,24 +265,34 @@ static void on_refilled(struct gw_op *op)
     gw_shard_end(shard);
 }
 
-static void start_refill(struct gw_lane *lane)
+static void start_refill(struct gw_lane *lane, size_t max)
 {
-    struct gw_schedule *schedule = lane->app->schedule;
-    struct gw_shard *shard = schedule->shard;
-    size_t max = shard->flow->options.memory_max;
-    size_t room = schedule->in_memory < max ? max - schedule->in_memory : 0;
-    room = room > REFILL_MAX ? REFILL_MAX : room < REFILL_MIN ? REFILL_MIN : room;
+    struct gw_shard *shard = lane->app->schedule->shard;
     lane->refilling = true;
     lane->refill = (struct gw_refill){
         .op = {.env = shard->env, .done = on_refilled},
         .lane = lane->number,
         .after_due_ms = lane->mark_due_ms,
         .after_order = lane->mark_order,
-        .deliveries = gw_alloc(room * sizeof(struct gw_delivery)),
-        .max = room,
+        .deliveries = gw_alloc(max * sizeof(struct gw_delivery)),
+        .max = max,
     };
     gw_shard_begin(shard);
     shard->flow->ledger->ops->refill(shard->flow->ledger, &lane->refill);
+}
+
+/* Refills stop at three quarters of the ceiling: were they to reach it, they would bring back what
+ * a trim has just let go, and the next event would trim it again. An empty lane always gets some. */
+static size_t refill_size(const struct gw_lane *lane)
+{
+    const struct gw_schedule *schedule = lane->app->schedule;
+    size_t stop = schedule->shard->flow->options.memory_max / 4 * 3;
+    size_t room = schedule->in_memory < stop ? stop - schedule->in_memory : 0;
+    if (room > REFILL_MAX)
+        room = REFILL_MAX;
+    if (!lane->waiting.count)
+        return room > REFILL_MIN ? room : REFILL_MIN;
+    return lane->waiting.count < REFILL_LOW && room >= REFILL_MIN ? room : 0;
 }
 
 void gw_lanes_settle_down(struct gw_lane *lane)
@@ -294,9 +304,7 @@ void gw_lanes_settle_down(struct gw_lane *lane)
             gw_lanes_destroy(lane);
         return;
     }
-    bool low = lane->waiting.count < REFILL_LOW;
-    bool full = lane->app->schedule->in_memory >= lane->app->schedule->trim_at;
-    if (lane->target && low && (!full || !lane->waiting.count) &&
-        !lane->app->schedule->shard->draining)
-        start_refill(lane);
+    size_t size = refill_size(lane);
+    if (size && lane->target && !lane->app->schedule->shard->draining)
+        start_refill(lane, size);
 }

@@ -47,14 +47,25 @@ struct gw_schedule *gw_schedule_create(struct gw_shard *shard)
     return schedule;
 }
 
+static void target_release(struct gw_schedule *schedule, struct gw_target *target)
+{
+    if (target == &schedule->ending || target->lane_count || target->in_flight)
+        return;
+    gw_map_del(&schedule->targets, target->key);
+    gw_heap_deinit(&target->lanes);
+    gw_free(target);
+}
+
 void gw_schedule_destroy(struct gw_schedule *schedule)
 {
     gw_list_each_safe (link, &schedule->flights) {
         struct gw_flight *flight = gw_container_of(link, struct gw_flight, link);
         struct gw_pending *pending = flight->pending;
+        struct gw_target *target = pending->target;
         gw_attempt_free(flight);
-        pending->target->in_flight--;
         gw_lanes_free(pending);
+        target->in_flight--;
+        target_release(schedule, target);
     }
     struct gw_lane *lane;
     size_t at = 0;
@@ -96,15 +107,6 @@ static struct gw_target *target_get(struct gw_lane *lane, const struct gw_route 
     }
     target->in_flight_max = gw_snapshot_in_flight(lane->app->snapshot, url);
     return target;
-}
-
-static void target_release(struct gw_schedule *schedule, struct gw_target *target)
-{
-    if (target == &schedule->ending || target->lane_count || target->in_flight)
-        return;
-    gw_map_del(&schedule->targets, target->key);
-    gw_heap_deinit(&target->lanes);
-    gw_free(target);
 }
 
 /* Puts the target where it belongs: ring, timer or nowhere. */
@@ -210,7 +212,8 @@ bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot
         *reason = end_reason(lane);
         return false;
     }
-    return (*config)->is_active;
+    /* Taken under one target and leading to another now, it must wait for its place there. */
+    return (*config)->is_active && lane->target == pending->target;
 }
 
 /* ── Turns ─────────────────────────────────────────────────────────────────────────────────── */

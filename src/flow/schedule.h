@@ -47,7 +47,7 @@ void gw_schedule_resume(struct gw_schedule *schedule);
 /* ── For attempt.c and settle.c ────────────────────────────────────────────────────────────── */
 
 /* Where the delivery goes, as the configs stand now. False: its lane leads nowhere (cancel it, by
- * *reason), or is held (*reason GW_END_NONE: put it back). */
+ * *reason), or it is held or leads to another target by now (*reason GW_END_NONE: put it back). */
 bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot,
                        struct gw_config **config, const struct gw_route **route,
                        enum gw_end_reason *reason);

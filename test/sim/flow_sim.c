@@ -33,12 +33,11 @@ static void change_config(struct world *world)
     static const char *const patches[] = {
         "\"isActive\":false",
         "\"isActive\":true",
-        "\"webhookUrl\":\"https://four.example/x\"",
-        "\"webhookUrl\":\"https://one.example/x\"",
-        "\"workflows\":{\"w\":[\"https://three.example/w\"]}",
+        "\"webhookUrl\":\"https://four.example/x#\"",
+        "\"webhookUrl\":\"https://one.example/x#\"",
+        "\"workflows\":{\"w\":[\"https://three.example/w#\"]}",
         "\"workflows\":null",
-        "\"workflows\":{\"w\":[\"https://two.example/w\",\"https://one.example/x\"]}",
-        "\"maxInFlight\":1",
+        "\"workflows\":{\"w\":[\"https://two.example/w#\",\"https://one.example/x#\"]}",
         "\"deleteAppId\":true",
     };
     int app = dice(world, WORLD_APPS);
@@ -67,8 +66,8 @@ static void one_step(struct world *world, unsigned *next_id)
         world_restart(world);
     else
         sim_wall_step(world->sim, dice(world, 1200000) - 600000);
-    int64_t pause_ms = dice(world, 4) ? dice(world, 3000) : dice(world, 900000);
-    sim_run(world->sim, NULL, NULL, pause_ms);
+    static const int longest_ms[] = {2, 30, 300, 3000, 900000};
+    sim_run(world->sim, NULL, NULL, dice(world, longest_ms[dice(world, 5)]));
     for (size_t i = 0; i < WORLD_SHARDS; i++) {
         size_t now = (size_t)world->shards[i]->gauges[GW_GAUGE_IN_MEMORY];
         world->memory_high = now > world->memory_high ? now : world->memory_high;

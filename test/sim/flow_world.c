@@ -9,6 +9,8 @@
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
+#define BEGUN_MS 10000 /* what had begun has arrived by then */
+
 static const char *const host_names[WORLD_HOSTS] = {"one.example", "two.example", "three.example",
                                                     "four.example"};
 
@@ -45,6 +47,32 @@ static void check_signature(struct world *world, const struct gw_http_call *call
         world_broken(world, "a signature is wrong");
 }
 
+/* A target's limit holds whatever else happens; a crash lets go of what was open. */
+static void check_limit(struct world *world, const struct gw_http_call *call,
+                        const struct sim_reply *reply)
+{
+    int64_t now_us = sim_now_us(world->sim);
+    size_t open = 0;
+    for (size_t i = 0; i < gw_count(world->open); i++)
+        open += world->open[i].until_us > now_us && !strcmp(world->open[i].url, call->url);
+    if (open >= WORLD_LIMIT)
+        world_broken(world, "more in flight than maxInFlight");
+    struct open_call *slot = &world->open[world->open_at++ % gw_count(world->open)];
+    int64_t takes_ms = reply->delay_ms < 0 ? call->timeout_ms - 500 : reply->delay_ms;
+    snprintf(slot->url, sizeof(slot->url), "%s", call->url);
+    slot->until_us = now_us + takes_ms * 1000;
+}
+
+/* What waits under an inactive config is held; what had begun may still arrive. */
+static void check_held(struct world *world, const struct gw_http_call *call)
+{
+    uint64_t app = 0;
+    if (!gw_slice_u64(sim_call_header(call, "x-app"), &app) || app >= WORLD_APPS)
+        world_broken(world, "a config's header is missing");
+    else if (world->inactive_ms[app] && sim_now_us(world->sim) / 1000 > world->inactive_ms[app])
+        world_broken(world, "posted under an inactive config");
+}
+
 static struct sim_reply reply_of(struct world *world, enum mood mood)
 {
     static const char *const later[] = {"retry-after: 120", NULL};
@@ -79,6 +107,8 @@ static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
     receipt->attempt = (unsigned)attempt;
     receipt->seen_crashes = world->crashes;
     struct sim_reply reply = reply_of(world, host->mood);
+    check_limit(world, call, &reply);
+    check_held(world, call);
     if (reply.end == GW_HTTP_ANSWERED && reply.status == 200) {
         receipt->answered_ms = sim_wall_ms(world->sim);
         receipt->crashes = world->crashes;
@@ -173,7 +203,10 @@ void world_crash(struct world *world)
         sim_env_kill(world->shards[i]->env);
         sim_bury(world->shards[i]);
     }
+    for (size_t i = 0; i < world->posted_count; i++)
+        world->posted[i]->failed |= !world->posted[i]->acked; /* never answered */
     world->crashes++;
+    memset(world->open, 0, sizeof(world->open));
     sim_env_kill(world->ledger_env);
     world->ledger_env = sim_env_create(world->sim);
     gw_memory_crash(world->memory, world->ledger_env);
@@ -205,6 +238,7 @@ void world_restart(struct world *world)
             gw_shard_cut(world->shards[i]);
         /* What was cut off may have been answered: as after a crash, it may come again. */
         world->crashes++;
+        memset(world->open, 0, sizeof(world->open));
         if (!sim_run(world->sim, all_stopped, world, 60000))
             world_broken(world, "cut off, a shard does not become idle");
     }
@@ -321,6 +355,8 @@ static void put(struct world *world, int app, struct gw_config *config, uint64_t
         gw_config_unref(world->configs[app]);
     world->configs[app] = config;
     publish(world, op.put.snapshot);
+    bool held = !config->is_active;
+    world->inactive_ms[app] = held ? sim_now_us(world->sim) / 1000 + BEGUN_MS : 0;
 }
 
 static struct gw_config_change change_of(struct world *world, const char *json)
@@ -337,10 +373,10 @@ void world_config_create(struct world *world, int app)
     char json[1024];
     snprintf(json, sizeof(json),
              "{\"appId\":\"app-%d\",\"eventType\":\"*\",\"webhookUrl\":\"https://one.example/%d\","
-             "\"secret\":\"" SECRET "\",\"maxInFlight\":%d,"
+             "\"secret\":\"" SECRET "\",\"maxInFlight\":%d,\"headers\":{\"x-app\":\"%d\"},"
              "\"retry\":{\"schedule\":[2,30,600,7200],\"timeoutMs\":2000},"
              "\"workflows\":{\"w\":[\"https://two.example/%d\",\"https://three.example/%d\"]}}",
-             app, app, 1 + (int)sim_random(world->sim, 8), app, app);
+             app, app, WORLD_LIMIT, app, app, app);
     struct gw_config_change change = change_of(world, json);
     struct gw_config *config;
     struct gw_error error;
@@ -354,7 +390,11 @@ void world_config_patch(struct world *world, int app, const char *members)
     if (!current)
         return;
     char json[1024];
-    snprintf(json, sizeof(json), "{\"appId\":\"app-%d\",\"eventType\":\"*\",%s}", app, members);
+    int len = snprintf(json, sizeof(json), "{\"appId\":\"app-%d\",\"eventType\":\"*\",", app);
+    for (; *members; members++) /* '#' stands for the app's number */
+        json[len++] = *members == '#' ? (char)('0' + app) : *members;
+    json[len++] = '}';
+    json[len] = '\0';
     struct gw_config_change change = change_of(world, json);
     struct gw_config *config;
     struct gw_error error;

@@ -12,6 +12,7 @@
 #define WORLD_SHARDS 2
 #define WORLD_EVENTS 4000
 #define WORLD_HOSTS  4
+#define WORLD_LIMIT  3 /* maxInFlight of every config */
 
 /* How a client's server behaves now. */
 enum mood { MOOD_WELL, MOOD_FAILS, MOOD_HANGS, MOOD_RESETS, MOOD_BUSY, MOOD_GONE };
@@ -34,11 +35,17 @@ struct posted {
 
 /* What a client's server saw of one message. */
 struct receipt {
-    char key[64]; /* webhook-id, host and path */
+    char key[64];          /* webhook-id, host and path */
     unsigned attempt;      /* the last one's number */
     unsigned seen_crashes; /* of the world, at that time */
     int64_t answered_ms;   /* a 2xx left in time for the sender to see it; 0 = none */
     unsigned crashes;      /* of the world, when that was */
+};
+
+/* A request that a client's server has not answered yet. */
+struct open_call {
+    char url[64];
+    int64_t until_us;
 };
 
 struct world {
@@ -55,6 +62,9 @@ struct world {
     struct posted *posted[WORLD_EVENTS];
     size_t posted_count;
     struct gw_map receipts;
+    struct open_call open[256]; /* a ring */
+    size_t open_at;
+    int64_t inactive_ms[WORLD_APPS]; /* since when the app's config is inactive; 0 = it is not */
     unsigned crashes;
     size_t duplicates; /* a 2xx was sent, and the message came again: only after a crash */
     size_t memory_high;
