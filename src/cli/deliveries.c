@@ -13,7 +13,8 @@
 #define LIMIT_DEFAULT   50
 #define WATCH_MS        1000
 #define WATCH_FILE_MS   5000
-#define WATCH_ROWS      20
+#define WATCH_COUNTED   250 /* the newest, in the headline */
+#define WATCH_ROWS      40
 #define WATCH_ROWS_FILE 12
 
 struct listing {
@@ -28,13 +29,13 @@ static const struct gw_table_column columns[] = {
     {.title = "DELIVERY"},
     {.title = "STATUS"},
     {.title = "TRIES", .is_right = true},
-    {.title = "LAST", .width_min = 6, .width_max = 28, .is_optional = true},
+    {.title = "LAST", .width_min = 6, .width_max = 22, .is_optional = true},
     {.title = "NEXT", .is_right = true, .is_optional = true, .drop = 1},
     {.title = "AGE", .is_right = true},
-    {.title = "APP", .width_min = 8, .width_max = 32, .drop = 2},
-    {.title = "TYPE", .width_min = 10, .width_max = 34, .drop = 3},
+    {.title = "APP", .width_min = 8, .width_max = 32},
+    {.title = "TYPE", .width_min = 10, .width_max = 34, .drop = 2},
     {.title = "EVENT", .width_min = 8, .width_max = 36, .is_optional = true, .drop = 4},
-    {.title = "URL", .width_min = 12, .width_max = 60},
+    {.title = "URL", .width_min = 24, .width_max = 60, .drop = 3},
 };
 
 static const char *const statuses[] = {"delivered", "pending", "held", "dead", "cancelled"};
@@ -67,7 +68,7 @@ static void add_next(struct gw_table *table, yyjson_val *delivery, int64_t now_m
     int64_t next_ms = gw_client_time(delivery, "nextAttemptAt");
     struct gw_buf text = {0};
 
-    if (next_ms != GW_NEVER && next_ms <= now_ms) {
+    if (next_ms != GW_NEVER && next_ms < now_ms + 1000) {
         gw_buf_adds(&text, GW_SLICE("now"));
     } else if (next_ms != GW_NEVER) {
         gw_buf_adds(&text, GW_SLICE("in "));
@@ -131,8 +132,8 @@ static int fetch(struct gw_client *client, const struct listing *listing, int64_
     return code;
 }
 
-static void draw(struct gw_client *client, yyjson_val *result, const struct gw_term *term,
-                 bool wide, struct gw_buf *out)
+static void draw(struct gw_client *client, yyjson_val *result, size_t rows_max,
+                 const struct gw_term *term, bool wide, struct gw_buf *out)
 {
     struct gw_table table;
     size_t i, max;
@@ -141,7 +142,8 @@ static void draw(struct gw_client *client, yyjson_val *result, const struct gw_t
     gw_table_init(&table, columns, gw_count(columns));
     yyjson_arr_foreach(yyjson_obj_get(result, "items"), i, max, delivery)
     {
-        add_delivery(&table, delivery, gw_env_wall_ms(client->env));
+        if (i < rows_max)
+            add_delivery(&table, delivery, gw_env_wall_ms(client->env));
     }
     if (table.cell_count == 0)
         gw_buf_adds(out, GW_SLICE("no deliveries\n"));
@@ -159,7 +161,7 @@ static int show_page(struct gw_client *client, const struct listing *listing)
     int code = fetch(client, listing, listing->limit, &answer);
     if (code < 0 && !client->json) {
         struct gw_slice next = gw_client_text(answer.result, "next");
-        draw(client, answer.result, &term, listing->wide > 0, &out);
+        draw(client, answer.result, SIZE_MAX, &term, listing->wide > 0, &out);
         if (next.ptr) {
             gw_buf_adds(&out, GW_SLICE("older ones: --cursor "));
             gw_text_add_clean(&out, next, false);
@@ -216,16 +218,17 @@ static size_t count_lines(const struct gw_buf *text)
     return lines;
 }
 
-static int64_t watch_rows(const struct listing *listing, const struct gw_term *term)
+/* What fits below the headline and the titles, and a little of what was there before. */
+static size_t watch_rows(const struct listing *listing, const struct gw_term *term)
 {
-    int64_t rows = WATCH_ROWS_FILE;
+    size_t rows = WATCH_ROWS_FILE;
 
     if (term->is_tty) {
-        rows = term->height > 8 ? (int64_t)term->height - 4 : 4;
+        rows = term->height > 10 ? term->height - 6 : 4;
         if (rows > WATCH_ROWS)
             rows = WATCH_ROWS;
     }
-    return rows < listing->limit ? rows : listing->limit;
+    return rows < (size_t)listing->limit ? rows : (size_t)listing->limit;
 }
 
 static int watch(struct gw_client *client, const struct listing *listing)
@@ -237,11 +240,12 @@ static int watch(struct gw_client *client, const struct listing *listing)
     while (code < 0) {
         struct gw_client_answer answer;
         struct gw_term term = gw_term_look(STDOUT_FILENO);
-        code = fetch(client, listing, watch_rows(listing, &term), &answer);
+        code = fetch(client, listing, WATCH_COUNTED, &answer);
         if (code < 0 && !client->json) {
             gw_buf_clear(&frame);
             add_headline(client, answer.result, &term, &frame);
-            draw(client, answer.result, &term, listing->wide > 0, &frame);
+            draw(client, answer.result, watch_rows(listing, &term), &term, listing->wide > 0,
+                 &frame);
             if (term.is_tty)
                 erase(&out, lines);
             gw_buf_adds(&out, gw_buf_slice(&frame));
