@@ -261,8 +261,8 @@ struct sqlite_writer {
     struct gw_sqlite *sqlite;
     struct gw_worker *worker;
     struct sqlite_member *group; /* group_max of them */
-    size_t count;
-    int64_t open_change; /* by this group */
+    size_t count, bytes;         /* in the group */
+    int64_t open_change;         /* by it */
     struct gw_buf log, trimmed;
     struct gw_buf lanes_given; /* uint64_t * into configs: taken back when the group fails */
     struct sqlite_outbox outbox;

@@ -1,18 +1,20 @@
 /* sqlite_writer.c: the writer thread. Owns the writing connections and the group in the making.
  *
- * A batch of the worker is cut into groups of at most group_max operations. Each is done in the
- * order in which it was posted, inside one transaction for each file that is touched (begun when
- * first needed, the segment's committed before the main file's); only then are the completions
- * posted, in the same order. So are reads that ask what is open (refill, open_lanes): they are done
- * in their turn inside the transaction, and their answer leaves with the group's. Nobody hears of a
- * write before it is on stable storage, and a refill says exactly what the completions before it
- * said, no less and no more.
+ * A batch of the worker is cut into groups of at most group_max operations and about
+ * GROUP_BYTES_MAX of payload. Each is done in the order in which it was posted, inside one
+ * transaction for each file that is touched (begun when first needed, the segment's committed before
+ * the main file's); only then are the completions posted, in the same order. So are reads that ask
+ * what is open (refill, open_lanes): they are done in their turn inside the transaction, and their
+ * answer leaves with the group's. Nobody hears of a write before it is on stable storage, and a
+ * refill says exactly what the completions before it said, no less and no more.
  *
  * Failure: an operation that a rule forbids fails alone, for rules are checked before anything is
  * written. When SQLite fails, both files are rolled back and every operation of the group gets the
  * error, as all of them built on what is gone. Disk full and busy are passing; after anything else
  * the writer stops for good (sqlite_stop). */
 #include "store/sqlite_internal.h"
+
+#define GROUP_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
 static const struct {
     sqlite_write_fn *run;
@@ -102,6 +104,8 @@ static bool do_one(struct sqlite_writer *w, struct gw_op *op)
     struct sqlite_file *file = file_of(w->sqlite, op);
 
     begin(file);
+    if (op->kind == OP_ACCEPT)
+        w->bytes += gw_container_of(op, struct gw_accept, op)->message->body.len;
     if (file->conn.rc == SQLITE_OK)
         op->err = does[op->kind].run(w, op);
     return file->conn.rc == SQLITE_OK;
@@ -113,9 +117,10 @@ static void gather(struct sqlite_writer *w, struct gw_list *batch)
     bool is_disk_low = sqlite_disk_low(w->sqlite), works = true;
     struct gw_list *link;
 
-    w->count = 0;
+    w->count = w->bytes = 0;
     w->open_change = 0;
-    while (w->count < w->sqlite->options.group_max && (link = gw_list_pop(batch)) != NULL) {
+    while (w->count < w->sqlite->options.group_max && w->bytes < GROUP_BYTES_MAX &&
+           (link = gw_list_pop(batch)) != NULL) {
         struct gw_op *op = gw_container_of(link, struct gw_op, msg.link);
         struct sqlite_member *member = &w->group[w->count++];
 

@@ -4,8 +4,12 @@
 
 #include "core/url.h"
 
+#include <sched.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SEGMENT "00000001.seg"
 #define LOG     SEGMENT "-wal"
@@ -123,6 +127,62 @@ static void test_names_of_a_failed_group(void **state)
     assert_ok(rig_accept(rig, "e1", 1, NULL));
     assert_non_null(rig_find(rig, "e1"));
     assert_true(gw_slice_is(rig_find(rig, "e1")->message->event_type, "type"));
+}
+
+static bool mount_small(const char *dir, const char *size)
+{
+    char options[32];
+
+    snprintf(options, sizeof(options), "size=%s", size);
+    return mount("none", dir, "tmpfs", 0, options) == 0;
+}
+
+/* A real disk that is really full, and later is not. */
+static void test_small_disk(void **state)
+{
+    struct rig *rig = *state;
+    char body[10000] = "", event_id[32];
+    size_t stored = 0;
+    enum gw_err err = GW_OK;
+    struct gw_delivery last = {0};
+
+    memset(body, 'b', sizeof(body) - 1);
+    rig_close(rig);
+    const char *dir = rig_path(rig, "small");
+    rig->options.dir = dir;
+    assert_int_equal(mkdir(dir, 0700), 0);
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || !mount_small(dir, "1m")) {
+        rig_open(rig);
+        skip();
+    }
+    rig_open(rig);
+    while (err == GW_OK && stored < 1000) {
+        struct rig_event event;
+        snprintf(event_id, sizeof(event_id), "e%zu", stored);
+        rig_event_start(rig, &event, event_id, body, 1);
+        rig_wait(rig);
+        err = event.accept.op.err;
+        if (err == GW_OK)
+            last = event.accept.deliveries[0];
+        stored += err == GW_OK;
+        rig_event_end(&event);
+    }
+    assert_int_equal(err, GW_ERR_FULL);
+    assert_true(stored > 10);
+    err = rig_deliver(rig, &last); /* it is small, perhaps there is room */
+    assert_true(err == GW_OK || err == GW_ERR_FULL);
+    assert_true(state_of(rig).accepting);
+    assert_int_equal(mount(NULL, dir, NULL, MS_REMOUNT, "size=8m"), 0);
+    rig_reopen(rig);
+    for (size_t i = 0; i < stored; i++) {
+        snprintf(event_id, sizeof(event_id), "e%zu", i);
+        assert_non_null(rig_find(rig, event_id));
+    }
+    assert_ok(rig_accept(rig, "more", 1, &last));
+    assert_ok(rig_deliver(rig, &last));
+    rig_close(rig);
+    umount(dir);
 }
 
 static void test_reserve(void **state)
@@ -361,6 +421,7 @@ int main(void)
         TEST(test_write_fails),
         TEST(test_disk_full),
         TEST(test_names_of_a_failed_group),
+        TEST(test_small_disk),
         TEST(test_reserve),
         TEST(test_duplicates_in_one_group),
         TEST(test_group_fails_whole),
