@@ -180,7 +180,7 @@ static bool parse_head(struct conn *c)
     return c->request.head_len > 0;
 }
 
-static enum step take_post(struct worker *w, struct conn *c, uint64_t now_ns)
+static enum step take_post(struct worker *w, struct conn *c)
 {
     const char *start = c->in + c->in_at;
     struct sink *s = w->sink;
@@ -191,7 +191,7 @@ static enum step take_post(struct worker *w, struct conn *c, uint64_t now_ns)
         .id_len = c->request.id_len,
         .body = start + c->request.head_len,
         .body_len = c->request.body_len,
-        .now_ns = now_ns,
+        .now_ns = gw_now_ns(),
     };
 
     if (gw_tally_record(s->tally, &request) >= s->expect)
@@ -202,13 +202,13 @@ static enum step take_post(struct worker *w, struct conn *c, uint64_t now_ns)
     }
     c->waiting = true;
     if (!s->hang) {
-        c->due_ns = now_ns + s->delay_ns;
+        c->due_ns = request.now_ns + s->delay_ns;
         TAILQ_INSERT_TAIL(&w->late, c, late);
     }
     return STEP_WAITING;
 }
 
-static enum step take_request(struct worker *w, struct conn *c, uint64_t now_ns)
+static enum step take_request(struct worker *w, struct conn *c)
 {
     const char *target = c->in + c->in_at + c->request.target_at;
     size_t len = c->request.target_len;
@@ -216,7 +216,7 @@ static enum step take_request(struct worker *w, struct conn *c, uint64_t now_ns)
 
     c->closing = c->request.close_after;
     if (c->request.is_post)
-        step = take_post(w, c, now_ns);
+        step = take_post(w, c);
     else if (c->request.is_get && len == 6 && memcmp(target, "/stats", 6) == 0)
         answer_stats(w->sink, c, false);
     else if (c->request.is_get && len == 14 && memcmp(target, "/stats?reset=1", 14) == 0)
@@ -228,7 +228,7 @@ static enum step take_request(struct worker *w, struct conn *c, uint64_t now_ns)
 }
 
 /* Takes up every complete request in the buffer, until something stands in the way. */
-static enum step parse_all(struct worker *w, struct conn *c, uint64_t now_ns)
+static enum step parse_all(struct worker *w, struct conn *c)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     enum step step = STEP_MORE_INPUT;
@@ -249,7 +249,7 @@ static enum step parse_all(struct worker *w, struct conn *c, uint64_t now_ns)
             c->request.expects_continue = false;
             return STEP_MORE_INPUT;
         }
-        step = take_request(w, c, now_ns);
+        step = take_request(w, c);
     }
     return step;
 }
@@ -307,7 +307,7 @@ static void conn_run(struct worker *w, struct conn *c, bool peer_done)
     enum step step;
 
     for (;;) {
-        step = parse_all(w, c, gw_now_ns());
+        step = parse_all(w, c);
         if (!conn_flush(c))
             break;
         if (step == STEP_WAITING || c->out_len > 0)
