@@ -14,6 +14,14 @@
 
 /* ── Errors ────────────────────────────────────────────────────────────────────────────────── */
 
+/* Kept from the last failure of that kind only. */
+static int system_errno(const struct sqlite_conn *conn, int rc)
+{
+    bool is_system = (rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN;
+
+    return conn->db && is_system ? sqlite3_system_errno(conn->db) : 0;
+}
+
 enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc)
 {
     int why = rc & 0xff;
@@ -33,7 +41,7 @@ enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc)
     }
     /* No space, not seen as such by SQLite. After a failed fsync it does not matter why: what was
      * written before may be lost. */
-    int system = conn->db ? sqlite3_system_errno(conn->db) : 0;
+    int system = system_errno(conn, rc);
     bool is_sync = rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
     return !is_sync && (system == ENOSPC || system == EDQUOT) ? GW_ERR_FULL : GW_ERR_IO;
 }
@@ -41,8 +49,14 @@ enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc)
 enum gw_err sqlite_conn_error(const struct sqlite_conn *conn, int rc, const char *doing,
                               struct gw_error *error)
 {
-    return gw_error_set(error, sqlite_conn_err(conn, rc), "%s: cannot %s: %s", conn->path, doing,
-                        conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc));
+    const char *what = conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc);
+    int system = system_errno(conn, rc);
+    enum gw_err err = sqlite_conn_err(conn, rc);
+
+    if (system != 0)
+        return gw_error_set(error, err, "%s: cannot %s: %s (%s)", conn->path, doing, what,
+                            strerror(system));
+    return gw_error_set(error, err, "%s: cannot %s: %s", conn->path, doing, what);
 }
 
 static void note(struct sqlite_conn *conn, int rc)
@@ -194,6 +208,28 @@ static int set_pragmas(struct sqlite_conn *conn, enum sqlite_role role, size_t c
     return rc;
 }
 
+/* Where it cannot be had SQLite goes on without, and says so only here. */
+static enum gw_err set_log(struct sqlite_conn *conn, struct gw_error *error)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(conn->db, "PRAGMA journal_mode=WAL", -1, &st, NULL);
+    bool is_on = false;
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        is_on = gw_slice_is(sqlite_text(st, 0), "wal");
+    sqlite3_finalize(st);
+    if (rc != SQLITE_ROW)
+        return sqlite_conn_error(conn, rc, "turn its log on", error);
+    if (!is_on)
+        return gw_error_set(error, GW_ERR_IO,
+                            "%s: its file system cannot share a log between threads (use a local "
+                            "disk)",
+                            conn->path);
+    return GW_OK;
+}
+
 static int create_schema(struct sqlite_conn *conn)
 {
     const struct sqlite_kind *kind = conn->kind;
@@ -218,13 +254,14 @@ static enum gw_err set_up(struct sqlite_conn *conn, enum sqlite_role role, size_
     enum gw_err err = check_version(conn, &is_new, error);
     if (err != GW_OK)
         return err;
-    if (role == SQLITE_ROLE_WRITER) {
-        rc = sqlite3_exec(conn->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
-        if (rc == SQLITE_OK && is_new)
-            rc = create_schema(conn);
-        if (rc != SQLITE_OK)
-            return sqlite_conn_error(conn, rc, "set it up", error);
-    }
+    if (role == SQLITE_ROLE_WRITER)
+        err = set_log(conn, error);
+    if (err != GW_OK)
+        return err;
+    if (is_new)
+        rc = role == SQLITE_ROLE_WRITER ? create_schema(conn) : SQLITE_CORRUPT;
+    if (rc != SQLITE_OK)
+        return sqlite_conn_error(conn, rc, "set it up", error);
     if (role != SQLITE_ROLE_CHECKPOINTER)
         rc = prepare(conn, role);
     return rc == SQLITE_OK ? GW_OK : sqlite_conn_error(conn, rc, "read its schema", error);
