@@ -1,0 +1,243 @@
+/* test_door.c: who gets in, and what becomes of a request before a handler sees it. */
+#include "rig.h"
+
+#include "api/api_impl.h"
+
+static struct call *bare(struct rig *rig, enum gw_method method, const char *target)
+{
+    return call_prepare(rig, method, target, NULL);
+}
+
+static struct call *run(struct rig *rig, struct call *call)
+{
+    call_go(rig, 0, call);
+    call_wait(rig, call);
+    return call;
+}
+
+static void set_peer(struct call *call, const char *addr)
+{
+    assert_true(gw_addr_parse(gw_slice_from(addr), &call->exchange.peer));
+}
+
+static void keys(void **state)
+{
+    static const struct {
+        const char *name, *key;
+    } rows[] = {
+        {NULL, NULL},
+        {"boss", NULL},
+        {NULL, "0123456789abcdef"},
+        {"boss", "0123456789abcdeg"},
+        {"boss", "0123456789abcde"},
+        {"boss", "0123456789abcdef0"},
+        {"bos", "0123456789abcdef"},
+        {"", ""},
+        {"boss", "boss:0123456789abcdef"},
+    };
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct call *call = bare(rig, GW_GET, "/v1/config");
+        if (rows[i].name)
+            call_header(call, "appid", rows[i].name);
+        if (rows[i].key)
+            call_header(call, "appkey", rows[i].key);
+        run(rig, call);
+        expect_at(call, "",
+                  "{\"statusCode\":401,\"status\":\"failed\",\"error\":"
+                  "\"Missing/Invalid credentials\"}");
+        expect_failed(call, 401, "Missing/Invalid credentials");
+    }
+    struct call *call = call_make(rig, GW_GET, "/v1/config", NULL);
+    expect_at(call, "",
+              "{\"statusCode\":200,\"status\":\"success\",\"result\":"
+              "{\"items\":[],\"next\":null}}");
+    call_free(call);
+    rig_destroy(rig);
+}
+
+static void addresses_come_first(void **state)
+{
+    static const char *const targets[] = {"/v1/config", "/metrics", "/nothing", "/"};
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    for (size_t i = 0; i < gw_count(targets); i++) {
+        struct call *call = bare(rig, GW_GET, targets[i]);
+        set_peer(call, "198.51.100.1");
+        run(rig, call);
+        expect_at(call, "",
+                  "{\"statusCode\":403,\"status\":\"failed\",\"error\":\"IP not whitelisted\"}");
+        call_free(call);
+    }
+    struct call *call = bare(rig, GW_GET, "/healthz");
+    set_peer(call, "198.51.100.1");
+    expect_status(run(rig, call), 200);
+    call_free(call);
+    call = bare(rig, GW_GET, "/metrics"); /* the address is all it needs */
+    set_peer(call, "203.0.113.7");
+    expect_status(run(rig, call), 200);
+    call_free(call);
+    call = bare(rig, GW_GET, "/metrics");
+    set_peer(call, "192.0.2.1");
+    call_header(call, "x-forwarded-for", "198.51.100.1, 203.0.113.7");
+    expect_status(run(rig, call), 200);
+    call_free(call);
+    call = bare(rig, GW_GET, "/metrics");
+    set_peer(call, "192.0.2.1");
+    call_header(call, "x-forwarded-for", "203.0.113.7, garbage");
+    expect_failed(run(rig, call), 403, "IP not whitelisted");
+    rig_destroy(rig);
+}
+
+static void paths_and_methods(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    expect_failed(call_make(rig, GW_GET, "/v1/nothing", NULL), 404, "nothing");
+    struct call *call = call_make(rig, GW_PUT, "/v1/config", NULL);
+    assert_string_equal(reply_header(call, "allow"), "POST, GET, HEAD, PATCH, DELETE");
+    expect_failed(call, 405, "POST, GET");
+    expect_failed(call_make(rig, GW_GET, "/v1/why/%zz", NULL), 400, "percent-encoded");
+    expect_failed(call_make(rig, GW_GET, "/v1/why/%ff", NULL), 400, "UTF-8");
+    rig_destroy(rig);
+}
+
+static void what_could_not_be_read(void **state)
+{
+    static const struct {
+        int status;
+        const char *why, *word;
+    } rows[] = {
+        {400, "the header is malformed", "malformed"},
+        {408, "the request did not come in time", "in time"},
+        {413, "the body is too large", "1024"},
+        {431, "the header block is too large", "header block"},
+    };
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct call *call = bare(rig, GW_METHOD_OTHER, "");
+        call->exchange.refused_status = rows[i].status;
+        call->exchange.refused_why = rows[i].why;
+        expect_failed(run(rig, call), rows[i].status, rows[i].word);
+    }
+    struct call *call = bare(rig, GW_METHOD_OTHER, "");
+    call->exchange.refused_status = 400;
+    call->exchange.refused_why = "rubbish";
+    set_peer(call, "198.51.100.1");
+    expect_failed(run(rig, call), 403, "IP not whitelisted");
+    rig_destroy(rig);
+}
+
+/* The mask of roles is checked before the handler, which would crash on this request. */
+static void roles(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    struct call *call = bare(rig, GW_POST, "/v1/config");
+    struct gw_api_request *request = gw_arena_zalloc(&call->arena, sizeof(*request));
+    (void)state;
+    call->exchange.env = rig->envs[0];
+    request->api = rig->apis[0];
+    request->exchange = &call->exchange;
+    request->caller.roles = GW_API_ROLE_VIEWER;
+    gw_shard_begin(rig->flow.shards[0]);
+    assert_false(gw_api_require(request, GW_API_ROLE_ADMIN | GW_API_ROLE_CLIENT, "shareSecret"));
+    assert_true(call->done);
+    expect_failed(call, 403, "shareSecret needs the role admin or client");
+    rig_destroy(rig);
+}
+
+static void on_idle(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+static bool is_true(void *ctx)
+{
+    return *(bool *)ctx;
+}
+
+static void while_it_stops(void **state)
+{
+    struct rig *rig = rig_create(&(struct rig_options){.commit_delay_ms = 500});
+    struct call *slow = call_start(rig, 0, GW_POST, "/v1/config",
+                                   "{'appId':'a','eventType':'T',"
+                                   "'webhookUrl':'https://hook.example/'}");
+    bool idle = false;
+    (void)state;
+    gw_shard_drain(rig->flow.shards[0], on_idle, &idle);
+    assert_false(idle); /* a change under way is waited for */
+    struct call *late = call_start(rig, 0, GW_GET, "/v1/config", NULL);
+    assert_true(late->done);
+    assert_string_equal(reply_header(late, "retry-after"), "1");
+    expect_failed(late, 503, "stopping");
+    expect_failed(call_start(rig, 0, GW_POST, "/v1/events", "{}"), 503, "stopping");
+    assert_true(sim_run(rig->sim, is_true, &idle, 60000));
+    assert_true(slow->done);
+    expect_status(slow, 201);
+    call_free(slow);
+    struct call *ready = run(rig, bare(rig, GW_GET, "/readyz"));
+    expect_status(ready, 503);
+    expect_at(ready, "/draining", "true");
+    expect_at(ready, "/why", "the server is stopping");
+    call_free(ready);
+    ready = bare(rig, GW_GET, "/readyz");
+    call_go(rig, 1, ready);
+    call_wait(rig, ready);
+    expect_status(ready, 200);
+    expect_at(ready, "/accepting", "true");
+    expect_at(ready, "/oldestDueAgeMs", "0");
+    call_free(ready);
+    expect_status(ready = run(rig, bare(rig, GW_GET, "/healthz")), 200);
+    call_free(ready);
+    rig_destroy(rig);
+}
+
+static void metrics(void **state)
+{
+    static const char *const lines[] = {
+        "\ngwh_events_received_total 2\n",
+        "\ngwh_events_routed_total 1\n",
+        "\ngwh_events_skipped_total 1\n",
+        "\ngwh_deliveries_delivered_total 1\n",
+        "\ngwh_attempts_total{outcome=\"success\"} 1\n",
+        "\ngwh_attempts_total{outcome=\"blocked\"} 0\n",
+        "\ngwh_shards 2\n",
+        "\ngwh_ledger_accepting 1\n",
+        "\ngwh_build_info{version=\"1.2.3\"} 1\n",
+        "# TYPE gwh_events_received_total counter\n",
+        "# HELP gwh_attempts_in_flight ",
+    };
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    make_config(rig, "{'appId':'a','eventType':'T','webhookUrl':'https://hook.example/'}");
+    send_event(rig, "{'appId':'a','eventType':'T'}");
+    send_event(rig, "{'appId':'a','eventType':'U'}");
+    rig_run(rig, 1000);
+    struct call *call = run(rig, bare(rig, GW_GET, "/metrics"));
+    expect_status(call, 200);
+    assert_int_equal(strncmp(call->exchange.content_type, "text/plain", 10), 0);
+    const char *text = gw_arena_text(&call->arena, call->exchange.reply);
+    for (size_t i = 0; i < gw_count(lines); i++)
+        if (!strstr(text, lines[i]))
+            fail_msg("no %s in %s", lines[i], text);
+    assert_null(strstr(text, "gwh_process_open_fds 0\n"));
+    assert_null(strstr(text, "gwh_process_resident_memory_bytes 0\n"));
+    call_free(call);
+    rig_destroy(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys),
+        cmocka_unit_test(addresses_come_first),
+        cmocka_unit_test(paths_and_methods),
+        cmocka_unit_test(what_could_not_be_read),
+        cmocka_unit_test(roles),
+        cmocka_unit_test(while_it_stops),
+        cmocka_unit_test(metrics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
