@@ -306,6 +306,12 @@ def test_why_of_one_event_id_the_newest_decides(shared, receiver, app):
     assert check_story(shared.why(app + "-e"))["verdict"] == "delivered"
 
 
+@pytest.mark.xfail(strict=True, reason="refused events are not remembered yet")
+def test_why_refused(shared, app):
+    shared.post_event(event(app, eventId=app + "-e", transactionId=7)).expect(400)
+    assert check_story(shared.why(app + "-e"))["verdict"] == "refused"
+
+
 @pytest.mark.parametrize("id", ["nobody", "msg_nothing", "msg_" + "a" * 26, "dlv_x", "é/ü?#%"])
 def test_why_unknown(shared, id):
     story = check_story(shared.why(id))
@@ -374,29 +380,37 @@ def test_metrics(server, receiver, app):
     after = parse_metrics(text)
     assert CANARY not in text and app not in text and str(receiver.port) not in text
     assert before.keys() <= after.keys()
-    grown = {k for k in after if after[k] > before.get(k, 0) and k[0].endswith("_total")}
-    assert len(grown) >= 5, grown
+    grown = {
+        name + (labels and f" {labels}"): after[name, labels] - before.get((name, labels), 0)
+        for name, labels in after
+        if name.startswith(("gwh_events_", "gwh_deliveries_", "gwh_attempts_total"))
+    }
+    assert {name: by for name, by in grown.items() if by and name.endswith(("_total", "}"))} == {
+        "gwh_events_received_total": 4,
+        "gwh_events_routed_total": 3,
+        "gwh_events_skipped_total": 1,
+        "gwh_events_duplicate_total": 1,
+        "gwh_events_refused_total": 1,
+        "gwh_deliveries_delivered_total": 3,
+        'gwh_attempts_total {outcome="success"}': 3,
+        'gwh_attempts_total {outcome="http_error"}': 1,
+    }
 
 
-def test_ready_and_alive(server, receiver, app):
+def test_ready_and_alive(server):
     api = server.api
-    assert api.get("/healthz").expect(200).headers["content-type"].startswith("application/json")
-    answer = api.get("/readyz").expect(200)
-    assert "oldestDueAgeMs" in json.dumps(answer.json)
+    alive, ready = api.get("/healthz").expect(200), api.get("/readyz").expect(200)
+    assert alive.headers["content-type"].startswith("application/json") and alive.json
+    assert ready.headers["content-type"].startswith("application/json")
+    assert ready.json["oldestDueAgeMs"] == 0
 
 
-def test_readiness_tells_the_age_of_what_is_due(servers, receiver, app):
+def test_readiness_tells_the_age_of_what_is_due(server, receiver, app):
     """One slot, and it hangs: what is behind it is due and does not start."""
-    api = servers().start().api
-
-    def age():
-        told = api.get("/readyz").expect(200).json
-        return told.get("oldestDueAgeMs") or (told.get("result") or {}).get("oldestDueAgeMs") or 0
-
-    assert age() == 0
+    api = server.api
     receiver.always("/", Reply(hang=True))
     subscribe(api, app, receiver.url(), maxInFlight=1, retry={"schedule": [], "timeoutMs": 30000})
     for _ in range(3):
         api.send(event(app))
     receiver.one()
-    eventually(lambda: age() > 100)
+    eventually(lambda: api.get("/readyz").expect(200).json["oldestDueAgeMs"] > 100)

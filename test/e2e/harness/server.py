@@ -48,11 +48,14 @@ def run(*args, input=None, env=None, cwd=None, timeout=60):
 class Server:
     """One data directory, and the process that serves it; processes may come and go."""
 
-    def __init__(self, data, *flags, lenient=True, grace=1, shards=2, env=None):
+    def __init__(
+        self, data, *flags, lenient=True, grace=1, shards=2, env=None, ignore_file_limit=False
+    ):
         self.data = Path(data)
         self.flags = [*(LENIENT if lenient else ()), "--grace", str(grace), "--shards", str(shards)]
         self.flags += map(str, flags)
         self.env = clean_environment(**(env or {}))
+        self.ignore_file_limit = ignore_file_limit  # a file too large is an error, not a signal
         self.process = None
         self.address = None
         self.lines = []  # of all processes so far
@@ -69,6 +72,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            restore_signals=not self.ignore_file_limit,
         )
         self.address = None
         self.reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
