@@ -52,7 +52,7 @@ static void life_begin(struct life *life);
 
 static void note(struct load *load, enum said said, int32_t number)
 {
-    struct note n = {said, number};
+    struct note n = {(int32_t)said, number};
 
     if (load->out >= 0)
         gw_check(write(load->out, &n, sizeof(n)) == (ssize_t)sizeof(n));
