@@ -222,6 +222,29 @@ static bool is_plain_host(const char *host)
     return len > 0 && len <= 255 && host[len] == '\0';
 }
 
+/* Whether the addresses that came with the call are for the host the URL names. */
+static bool is_host_of_url(const struct gw_http_call *call)
+{
+    const char *authority = strstr(call->url, "://");
+    size_t host_len = strlen(call->host);
+
+    if (authority == NULL)
+        return false;
+    struct gw_slice rest = {authority + 3, strcspn(authority + 3, "/?#")};
+    const char *at = memrchr(rest.ptr, '@', rest.len);
+    if (at)
+        rest = gw_slice_skip(rest, (size_t)(at + 1 - rest.ptr));
+    size_t bracket = gw_slice_starts(rest, GW_SLICE("[")) ? 1 : 0;
+    rest = gw_slice_skip(rest, bracket);
+    if (rest.len < host_len || strncasecmp(rest.ptr, call->host, host_len) != 0)
+        return false;
+    rest = gw_slice_skip(rest, host_len);
+    if (bracket && !gw_slice_starts(rest, GW_SLICE("]")))
+        return false;
+    rest = gw_slice_skip(rest, bracket);
+    return rest.len == 0 || rest.ptr[0] == ':';
+}
+
 static long at_least_1(int64_t ms)
 {
     return ms < 1 ? 1 : ms > INT32_MAX ? INT32_MAX : (long)ms;
@@ -259,7 +282,8 @@ static bool prepare(struct gw_transfer *t)
     struct gw_addr literal;
 
     t->is_literal = gw_addr_parse(gw_slice_from(call->host), &literal);
-    if (!t->is_literal && (call->addr_count == 0 || !is_plain_host(call->host))) {
+    if ((!t->is_literal && (call->addr_count == 0 || !is_plain_host(call->host))) ||
+        !is_host_of_url(call)) {
         gw_http_reply_fail(call, GW_HTTP_CONNECT, "not resolved");
         return false;
     }
