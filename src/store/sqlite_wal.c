@@ -16,9 +16,10 @@
 #define PAGE_BYTES     4096 /* of the log's frames: SQLite's default, and nothing sets another */
 #define WAL_BIG_BYTES  ((size_t)16 * 1024 * 1024)
 #define WAL_MORE_BYTES ((size_t)4 * 1024 * 1024)
-#define WAL_HUGE_BYTES ((size_t)48 * 1024 * 1024)
-#define LEVEL_PAGES    256 /* so close the checkpointer has to come */
-#define PASSES_MAX     8
+#define WAL_HUGE_BYTES ((size_t)40 * 1024 * 1024)
+#define LEVEL_PAGES                                                                                \
+    1024 /* a pass that had no more to copy took so little time that the next has less */
+#define PASSES_MAX 4
 
 static int pages(size_t bytes)
 {
@@ -69,11 +70,14 @@ static int sync_file(struct sqlite_conn *conn)
     return rc;
 }
 
-/* Copies until it is nearly level with the writer. */
+/* Copies until it is nearly level with the writer, who appends meanwhile: what a pass has to copy is
+ * what was appended during the one before. False: readers hold on to an old part of the log. */
 static bool catch_up(struct sqlite_conn *conn, int *rc)
 {
+    int in_log = 0, copied = 0;
+
     for (int pass = 0; pass < PASSES_MAX; pass++) {
-        int in_log = 0, copied = 0;
+        int before = copied;
 
         *rc =
             sqlite3_wal_checkpoint_v2(conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
@@ -81,10 +85,10 @@ static bool catch_up(struct sqlite_conn *conn, int *rc)
             *rc = sync_file(conn);
         if (*rc != SQLITE_OK)
             return false;
-        if (in_log - copied <= LEVEL_PAGES)
+        if (copied == in_log && copied - before <= LEVEL_PAGES)
             return true;
     }
-    return false;
+    return copied == in_log;
 }
 
 static void checkpoint(struct gw_sqlite *sqlite, struct sqlite_file *file)
@@ -111,8 +115,12 @@ void sqlite_wal_worker(void *ctx, struct gw_list *batch)
 
 static void restart_log(struct gw_sqlite *sqlite, struct sqlite_file *file)
 {
+    int64_t began_us = gw_env_mono_us(sqlite->env);
     int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 
+    gw_log(GW_LOG_DEBUG, "store_log_restart", GW_S("file", file->conn.path),
+           GW_B("done", rc == SQLITE_OK), GW_I("pages", file->wal_pages),
+           GW_I("us", gw_env_mono_us(sqlite->env) - began_us));
     if (rc == SQLITE_OK) {
         file->wal_pages = 0;
         file->wal_trigger = pages(WAL_BIG_BYTES);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/crypto.h"
+#include "base/log.h"
 #include "store/sqlite.h"
 #include "sys/loop.h"
 
@@ -267,6 +268,8 @@ int main(int argc, char **argv)
         return 2;
     bench.in_flight = argc > 3 ? strtol(argv[3], NULL, 10) : 500;
     bench.is_keyless = argc > 6;
+    if (getenv("BENCH_DEBUG"))
+        gw_log_level_set(GW_LOG_DEBUG);
     gw_sys_init();
     gw_check(gw_loop_create(NULL, &bench.env, &error) == GW_OK);
     char *body = gw_alloc(body_bytes);
