@@ -85,11 +85,11 @@ static int find_server(struct gw_client *client)
     const char *text = given && given[0] ? given : URL_DEFAULT;
     struct gw_slice base = gw_slice_from(text);
     struct gw_url url;
-    struct gw_error error;
 
-    if (gw_url_parse(&url, base, &client->arena, &error) != GW_OK)
-        return gw_term_fail(GW_EXIT_USAGE, "GWH_URL: must be like %s, was \"%s\": %s", URL_DEFAULT,
-                            text, error.text);
+    if (gw_url_parse(&url, base, &client->arena, NULL) != GW_OK)
+        return gw_term_fail(GW_EXIT_USAGE,
+                            "GWH_URL: must be an http or https URL like %s, was \"%s\"",
+                            URL_DEFAULT, text);
     if (url.query.ptr)
         return gw_term_fail(GW_EXIT_USAGE, "GWH_URL: must have no query, was \"%s\"", text);
     while (base.len > 0 && base.ptr[base.len - 1] == '/')

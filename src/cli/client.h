@@ -18,7 +18,7 @@ struct gw_client_options {
 };
 
 #define GW_CLIENT_OPTIONS(options)                                                                 \
-    {.name = "json", .help = "print the API's answer, for programs", .flag = &(options).json},     \
+    {.name = "json", .help = "print JSON, for programs", .flag = &(options).json},                 \
     {                                                                                              \
         .name = "data", .value = "DIR", .help = "where admin.key is (./gwh-data)",                 \
         .text = &(options).data_dir                                                                \

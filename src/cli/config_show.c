@@ -1,5 +1,5 @@
-/* config_show.c: one config for people. Owns nothing. Fields appear in the API's order, so that a new
- * one needs no line here; a secret in clear comes with what to do about it. */
+/* config_show.c: one config for people. Owns nothing. Fields appear in the API's order, so that a
+ * new one needs no line here; a secret in clear comes with what to do about it. */
 #include "cli/config_show.h"
 
 #include "cli/term.h"

@@ -1,7 +1,7 @@
 /* deliveries.c: `gwh deliveries`: a page of them, a live table, or one with its attempts.
  *
- * The live table is drawn in place, below what was there before: nothing is to be put back when it is
- * ended by Ctrl-C. Without a terminal each drawing is printed below the last. */
+ * The live table is drawn in place, below what was there before: nothing is to be put back when it
+ * is ended by Ctrl-C. Without a terminal each drawing is printed below the last. */
 #include "base/timefmt.h"
 #include "cli/client.h"
 #include "cli/table.h"
@@ -281,7 +281,7 @@ static void add_attempt(struct gw_table *table, yyjson_val *attempt)
 {
     struct gw_slice outcome = gw_client_text(attempt, "outcome");
     int64_t status = gw_client_number(attempt, "statusCode", 0);
-    yyjson_val *took = yyjson_obj_get(attempt, "durationMs");
+    double took_ms = yyjson_get_num(yyjson_obj_get(attempt, "durationMs"));
     bool is_success = gw_slice_is(outcome, "success");
 
     gw_table_addf(table, GW_TONE_PLAIN, "%lld", (long long)gw_client_number(attempt, "n", 0));
@@ -291,7 +291,7 @@ static void add_attempt(struct gw_table *table, yyjson_val *attempt)
         gw_table_addf(table, GW_TONE_PLAIN, "%lld", (long long)status);
     else
         gw_table_add(table, GW_SLICE(""), GW_TONE_PLAIN);
-    gw_table_addf(table, GW_TONE_PLAIN, "%.0f ms", yyjson_get_num(took));
+    gw_table_addf(table, GW_TONE_PLAIN, "%.*f ms", took_ms < 10 ? 1 : 0, took_ms);
     gw_table_add(table, gw_client_text(attempt, "address"), GW_TONE_PLAIN);
     gw_table_add(table, gw_client_text(attempt, "error"), GW_TONE_PLAIN);
     gw_table_add(table, gw_client_text(attempt, "responseExcerpt"), GW_TONE_DIM);

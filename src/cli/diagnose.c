@@ -1,8 +1,8 @@
 /* diagnose.c: why a webhook's signature is not right. Pure; owns nothing.
  *
- * The order is the one in which a receiver's code goes wrong: headers, their form, the signature; and
- * only when no secret fits, the well-known mistakes one by one. The age is judged last, so that an
- * old capture is told that its signature was right. Nothing here is said about what the secret is. */
+ * The order is the one in which a receiver's code goes wrong: headers, their form, the signature;
+ * and only when no secret fits, the well-known mistakes one by one. The age is judged last, so that
+ * an old capture is told that its signature was right. Nothing is said about what the secret is. */
 #include "cli/diagnose.h"
 
 #include "base/alloc.h"
@@ -168,8 +168,8 @@ static bool fits(const struct parts *parts, const struct gw_secret *secret, stru
                           body);
 }
 
-/* The same secret with its text as the key, or with the base64 in its text decoded. False: it cannot
- * have been meant so. */
+/* The same secret with its text as the key, or with the base64 in its text decoded. False: it
+ * cannot have been meant so. */
 static bool other_key(const struct gw_secret *secret, bool *was_decoded, struct gw_secret *other)
 {
     struct gw_slice text = {secret->text, secret->text_len};

@@ -225,7 +225,8 @@ void gw_options_help(const struct gw_options *options, struct gw_buf *out)
         gw_buf_adds(out, GW_SLICE("\nEnvironment\n"
                                   "  GWH_URL                 the server (http://127.0.0.1:8080)\n"
                                   "  GWH_KEY                 appid:appkey; unset: the admin key in "
-                                  "DIR/admin.key\n"));
+                                  "DIR/admin.key\n"
+                                  "  GWH_DATA                the same as --data\n"));
     gw_buf_adds(out, GW_SLICE("\nExample\n"));
     add_lines(out, command->example);
 }

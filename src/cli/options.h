@@ -1,8 +1,8 @@
 /* options.h: one parser for the options of all commands. A command describes its options in one
  * table; parsing, errors and help come from it.
  *
- * "--name value", "--name=value"; a flag alone, or with =true, =false, =1, =0; "--" ends the options;
- * "-" alone is a word. Options and words may mix. */
+ * "--name value", "--name=value"; a flag alone, or with =true, =false, =1, =0; "--" ends the
+ * options; "-" alone is a word. Options and words may mix. */
 #pragma once
 
 #include "base/buf.h"

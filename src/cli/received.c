@@ -1,5 +1,5 @@
 /* received.c: one received webhook, for people and for programs. Pure; owns nothing. What came from
- * outside is cleaned before it gets near a terminal; a body is shown up to LINES_MAX lines. */
+ * outside is cleaned before it gets near a terminal; a body is shown up to LINES_MAX lines and BYTES_MAX bytes. */
 #include "cli/received.h"
 
 #include "base/timefmt.h"
@@ -9,6 +9,7 @@
 #include <yyjson.h>
 
 #define LINES_MAX 40
+#define BYTES_MAX ((size_t)16 * 1024)
 #define INDENT    "    "
 
 /* ── For people ────────────────────────────────────────────────────────────────────────────── */
@@ -64,7 +65,8 @@ static void add_check(const struct gw_received *r, const struct gw_term *term, s
 
 static void add_lines(struct gw_slice text, bool wide, struct gw_buf *out)
 {
-    struct gw_slice rest = text, line;
+    size_t hidden = !wide && text.len > BYTES_MAX ? text.len - BYTES_MAX : 0;
+    struct gw_slice rest = {text.ptr, text.len - hidden}, line;
     size_t count = 0, left = 0;
 
     while (gw_slice_split(&rest, '\n', &line)) {
@@ -77,13 +79,16 @@ static void add_lines(struct gw_slice text, bool wide, struct gw_buf *out)
         gw_buf_addc(out, '\n');
         count++;
     }
-    if (left > 0)
+    if (hidden > 0)
+        gw_buf_addf(out, INDENT "… and more: %zu bytes in all (--wide shows them)\n", text.len);
+    else if (left > 0)
         gw_buf_addf(out, INDENT "… and %zu more lines (--wide shows all)\n", left);
 }
 
 static void add_body(struct gw_slice body, bool wide, struct gw_buf *out)
 {
-    yyjson_doc *doc = yyjson_read(body.ptr, body.len, YYJSON_READ_NUMBER_AS_RAW);
+    bool is_deep = gw_text_json_depth(body) > GW_TEXT_DEPTH_MAX;
+    yyjson_doc *doc = is_deep ? NULL : yyjson_read(body.ptr, body.len, YYJSON_READ_NUMBER_AS_RAW);
     size_t len = 0;
     char *pretty = doc ? yyjson_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, &len) : NULL;
 

@@ -66,6 +66,8 @@ static int report(struct simulation *s)
 
     if (s->shows_progress)
         fputs("\r\x1b[K", stderr);
+    if (s->accepted == 0 && s->failed > 0 && !s->client->json)
+        return gw_term_fail(GW_EXIT_FAILED, "simulate: %s", s->last_error);
     if (s->client->json)
         gw_buf_addf(&out,
                     "{\"sent\":%lld,\"accepted\":%lld,\"skipped\":%lld,\"failed\":%lld,"

@@ -1,7 +1,8 @@
 /* term.c: standard output and standard error of the commands.
  *
  * Owns nothing but one flag: why standard output failed first, if it did. A reader that went away
- * (`gwh deliveries | head`) is no failure; a full disk is one, said once, at the end. One thread. */
+ * (`gwh deliveries | head`) is no failure; a full disk is one, said once, at the end. One
+ * thread. */
 #include "cli/term.h"
 
 #include <errno.h>

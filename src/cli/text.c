@@ -166,6 +166,25 @@ void gw_text_add_span(struct gw_buf *out, int64_t ms)
         gw_buf_addf(out, "%lldd", (long long)(s / 86400));
 }
 
+size_t gw_text_json_depth(struct gw_slice json)
+{
+    size_t depth = 0, deepest = 0;
+    bool is_string = false;
+
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.ptr[i];
+        if (c == '"')
+            is_string = !is_string;
+        else if (is_string && c == '\\')
+            i++;
+        else if (!is_string && (c == '[' || c == '{') && ++depth > deepest)
+            deepest = depth;
+        else if (!is_string && (c == ']' || c == '}') && depth > 0)
+            depth--;
+    }
+    return deepest;
+}
+
 /* ── What was meant ────────────────────────────────────────────────────────────────────────── */
 
 static size_t least(size_t a, size_t b)

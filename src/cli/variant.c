@@ -1,15 +1,15 @@
 /* variant.c: bodies written anew, as common software does it. Pure; owns its table of ways.
  *
- * Numbers keep their digits, but for amounts: what else was lost in them cannot be guessed. JSON deeper
- * than DEPTH_MAX is left alone. */
+ * Numbers keep their digits, but for amounts: what else was lost in them cannot be guessed. JSON
+ * deeper than GW_TEXT_DEPTH_MAX is left alone. */
 #include "cli/variant.h"
 
 #include "base/alloc.h"
+#include "cli/text.h"
 
 #include <stdlib.h>
 #include <yyjson.h>
 
-#define DEPTH_MAX   64
 #define MEMBERS_MAX 4096
 
 struct style {
@@ -135,7 +135,7 @@ static bool add_array(struct gw_buf *out, yyjson_val *array, const struct style 
 static bool add_value(struct gw_buf *out, yyjson_val *value, const struct style *style,
                       size_t depth)
 {
-    if (depth > DEPTH_MAX)
+    if (depth > GW_TEXT_DEPTH_MAX)
         return false;
     switch (yyjson_get_type(value)) {
     case YYJSON_TYPE_OBJ: return add_object(out, value, style, depth);
@@ -162,6 +162,8 @@ static bool write_anew(struct gw_slice body, const struct style *style, struct g
 
 static bool write_pretty(struct gw_slice body, yyjson_write_flag flags, struct gw_buf *out)
 {
+    if (gw_text_json_depth(body) > GW_TEXT_DEPTH_MAX)
+        return false;
     yyjson_doc *doc = yyjson_read(body.ptr, body.len, YYJSON_READ_NUMBER_AS_RAW);
     size_t len = 0;
     char *text = doc ? yyjson_write(doc, flags, &len) : NULL;

@@ -7,6 +7,6 @@
 #include "base/buf.h"
 
 /* Writes variant number `n` (0, 1, …) into `out`, which is emptied first. Returns what was done to
- * the body, in a few words, or NULL behind the last. A variant that does not apply (no JSON, nothing
- * to change) leaves the body as it is. */
+ * the body, in a few words, or NULL behind the last. A variant that does not apply (no JSON,
+ * nothing to change) leaves the body as it is. */
 const char *gw_variant_make(size_t n, struct gw_slice body, struct gw_buf *out);

@@ -1,0 +1,306 @@
+/* diagnose.c: genuine webhooks are recognised, and each way of going wrong by its own name. */
+#include "cli/diagnose.h"
+
+#include "../base/test.h"
+#include "base/alloc.h"
+#include "base/crypto.h"
+
+#include <stdio.h>
+
+#define NOW 1795506360
+
+static struct gw_secret secret, other, own;
+static struct gw_header headers[4];
+static char timestamp[24];
+static struct gw_buf signature, why;
+static const char body[] = "{\"appId\":\"acme\",\"n\":1.50,\"s\":\"é/\"}";
+
+static int setup(void **state)
+{
+    uint8_t random[32];
+
+    (void)state;
+    memset(random, 7, sizeof(random));
+    gw_secret_make(&secret, random);
+    memset(random, 9, sizeof(random));
+    gw_secret_make(&other, random);
+    assert_int_equal(gw_secret_parse(&own, GW_SLICE("MTIzNDU2Nzg5MDEyMzQ1Njc4OTA="), NULL), GW_OK);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    gw_buf_deinit(&signature);
+    gw_buf_deinit(&why);
+    signature = why = (struct gw_buf){0};
+    return 0;
+}
+
+/* A webhook signed at `sent_s` over `text`. */
+static void make(const struct gw_secret *with, int64_t sent_s, const char *text)
+{
+    gw_buf_clear(&signature);
+    snprintf(timestamp, sizeof(timestamp), "%lld", (long long)sent_s);
+    gw_sign_standard(&signature, with, GW_SLICE("msg_1"), sent_s, gw_slice_from(text));
+    headers[0] = (struct gw_header){GW_SLICE("Webhook-Id"), GW_SLICE("msg_1")};
+    headers[1] = (struct gw_header){GW_SLICE("webhook-TIMESTAMP"), gw_slice_from(timestamp)};
+    headers[2] = (struct gw_header){GW_SLICE("webhook-signature"), gw_buf_slice(&signature)};
+    headers[3] = (struct gw_header){GW_SLICE("x-other"), GW_SLICE("1")};
+}
+
+static enum gw_diagnosis judge(const struct gw_secret *with, const char *text)
+{
+    struct gw_diagnose d = {
+        .secrets = with,
+        .secret_count = 1,
+        .headers = headers,
+        .header_count = gw_count(headers),
+        .body = gw_slice_from(text),
+        .now_s = NOW,
+        .tolerance_s = 300,
+    };
+
+    gw_buf_clear(&why);
+    return gw_diagnose(&d, &why);
+}
+
+static void expect_why(const char *part)
+{
+    expect(strstr(gw_buf_text(&why), part), "\"%s\" is not in: %s", part, gw_buf_text(&why));
+}
+
+static void genuine(void **state)
+{
+    (void)state;
+    make(&secret, NOW - 3, body);
+    assert_int_equal(judge(&secret, body), GW_GENUINE);
+    expect_why(", 3 s ago");
+    assert_null(strstr(gw_buf_text(&why), secret.text));
+    make(&own, NOW, body);
+    assert_int_equal(judge(&own, body), GW_GENUINE);
+    make(&secret, NOW, "");
+    assert_int_equal(judge(&secret, ""), GW_GENUINE);
+}
+
+static void one_of_several(void **state)
+{
+    struct gw_secret both[] = {other, secret};
+    struct gw_diagnose d = {both, 2, headers, 4, gw_slice_from(body), NOW, 300};
+
+    (void)state;
+    make(&secret, NOW, body);
+    assert_int_equal(gw_diagnose(&d, &why), GW_GENUINE);
+    struct gw_buf more = {0};
+    gw_buf_addf(&more, "v1a,xx  v1,AAAA %s", gw_buf_text(&signature));
+    headers[2].value = gw_buf_slice(&more);
+    assert_int_equal(judge(&secret, body), GW_GENUINE);
+    headers[2].value = GW_SLICE("v1,AAAA");
+    headers[3] = (struct gw_header){GW_SLICE("webhook-signature"), gw_buf_slice(&signature)};
+    assert_int_equal(judge(&secret, body), GW_GENUINE);
+    gw_buf_deinit(&more);
+}
+
+static void missing_headers(void **state)
+{
+    static const char *const names[] = {"webhook-id", "webhook-timestamp", "webhook-signature"};
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(names); i++) {
+        make(&secret, NOW, body);
+        headers[i].value = GW_SLICE(" ");
+        assert_int_equal(judge(&secret, body), GW_HEADER_MISSING);
+        expect_why(names[i]);
+        headers[i].name = GW_SLICE("x");
+        assert_int_equal(judge(&secret, body), GW_HEADER_MISSING);
+    }
+}
+
+static void timestamps(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *said;
+    } rows[] = {
+        {"yesterday", "was \"yesterday\""},
+        {"-1", "was \"-1\""},
+        {"1795506360.5", "seconds"},
+        {"1795506360000", "looks like milliseconds"},
+        {"99999999999999999999999", "seconds"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        make(&secret, NOW, body);
+        headers[1].value = gw_slice_from(rows[i].text);
+        expect(judge(&secret, body) == GW_TIMESTAMP_BAD, "%s", rows[i].text);
+        expect_why(rows[i].said);
+    }
+}
+
+static void age(void **state)
+{
+    static const struct {
+        int64_t sent_s;
+        enum gw_diagnosis diagnosis;
+    } rows[] = {
+        {NOW - 300, GW_GENUINE}, {NOW + 300, GW_GENUINE}, {NOW - 301, GW_TOO_OLD},
+        {NOW + 301, GW_TOO_NEW}, {0, GW_TOO_OLD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        make(&secret, rows[i].sent_s, body);
+        expect(judge(&secret, body) == rows[i].diagnosis, "row %zu", i);
+        if (rows[i].diagnosis != GW_GENUINE) {
+            expect_why("the signature is right, but");
+            expect_why("clock");
+        }
+    }
+}
+
+static void forms(void **state)
+{
+    static const struct {
+        const char *text, *said;
+    } rows[] = {
+        {"nonsense", "does not begin with \"v1,\""},
+        {"v1,", "no base64 of 32 bytes"},
+        {"v1,AAAA", "no base64 of 32 bytes"},
+        {"v1a,AAAA", "Ed25519"},
+        {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "\"v1,\" before the base64 is missing"},
+        {"0000000000000000000000000000000000000000000000000000000000000000", "hex"},
+        {"v1,0000000000000000000000000000000000000000000000000000000000000000", "hex"},
+        {"sha256=00", "hex"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        make(&secret, NOW, body);
+        headers[2].value = gw_slice_from(rows[i].text);
+        expect(judge(&secret, body) == GW_SIGNATURE_FORM, "%s", rows[i].text);
+        expect_why(rows[i].said);
+    }
+}
+
+static void keys(void **state)
+{
+    struct gw_secret raw = secret, decoded = own;
+    struct gw_buf key = {0};
+
+    (void)state;
+    memcpy(raw.key, raw.text, raw.text_len);
+    raw.key_len = raw.text_len;
+    make(&raw, NOW, body);
+    assert_int_equal(judge(&secret, body), GW_KEY_NOT_DECODED);
+    expect_why("behind whsec_");
+
+    assert_true(gw_base64_decode(&key, GW_SLICE("MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=")));
+    memcpy(decoded.key, key.ptr, key.len);
+    decoded.key_len = key.len;
+    gw_buf_deinit(&key);
+    make(&decoded, NOW, body);
+    assert_int_equal(judge(&own, body), GW_KEY_DECODED);
+    expect_why("whsec_ in front");
+}
+
+static void body_alone(void **state)
+{
+    struct gw_slice key = {(const char *)secret.key, secret.key_len}, text = gw_slice_from(body);
+    uint8_t mac[GW_SHA256_BYTES];
+
+    (void)state;
+    make(&secret, NOW, body);
+    gw_hmac_sha256(key, &text, 1, mac);
+    gw_buf_clear(&signature);
+    gw_buf_adds(&signature, GW_SLICE("v1,"));
+    gw_base64_encode(&signature, mac, sizeof(mac));
+    headers[2].value = gw_buf_slice(&signature);
+    assert_int_equal(judge(&secret, body), GW_BODY_ALONE);
+}
+
+/* What was signed, and what came of it on the way. */
+static void bodies_written_anew(void **state)
+{
+    static const struct {
+        const char *sent, *got, *said;
+    } rows[] = {
+        {"{\"a\":1}", "{\"a\":1}\n", "white space at its ends"},
+        {"{\"a\":1}", "\t{\"a\":1}  ", "white space at its ends"},
+        {"{\"a\":1}\n", "{\"a\":1}", "line feed at its end was taken away"},
+        {"{\n\"a\":1}", "{\r\n\"a\":1}", "CR LF"},
+        {"{\r\n\"a\":1}", "{\n\"a\":1}", "CR LF"},
+        {"{}", "\xEF\xBB\xBF{}", "byte order mark"},
+        {"{\"a\":[1,2],\"b\":{\"c\":null}}", "{\"a\": [1, 2], \"b\": {\"c\": null}}", "inside it"},
+        {"{\"a\": [1, 2], \"b\": true}", "{\"a\":[1,2],\"b\":true}", "inside it"},
+        {"{\n  \"a\": 1\n}", "{\"a\":1}", "inside it"},
+        {"{\n    \"a\": 1\n}", "{\"a\":1}", "inside it"},
+        {"{\"s\":\"é\"}", "{\"s\": \"\\u00e9\"}", "white space"},
+        {"{\"s\":\"\\u00e9\\ud83d\\ude00\"}", "{\"s\":\"é😀\"}", "\\u escapes"},
+        {"{\"s\": \"\\u00e9\"}", "{\"s\":\"é\"}", "\\u escapes"},
+        {"{\"s\":\"a\\/b\"}", "{\"s\":\"a/b\"}", "slashes"},
+        {"{\"s\":\"\\u00e9\\/\"}", "{\"s\":\"é/\"}", "slashes"},
+        {"{\"n\":1.50,\"m\":-0.10}", "{\"n\": 1.5, \"m\": -0.1}", "digits of numbers"},
+        {"{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}", "order of its keys"},
+        {"{\"s\":\"\\b\\f\\n\\r\\t\\u0001\\\"\\\\\"}",
+         "{ \"s\":\"\\b\\f\\n\\r\\t\\u0001\\\"\\\\\"}", "inside it"},
+        {"{\"big\":12345678901234567890123,\"e\":1e400}",
+         "{\"big\": 12345678901234567890123, \"e\": 1e400}", "inside it"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        make(&secret, NOW, rows[i].sent);
+        expect(judge(&secret, rows[i].got) == GW_BODY_CHANGED, "row %zu: %s", i, gw_buf_text(&why));
+        expect_why(rows[i].said);
+        expect_why("raw body");
+    }
+}
+
+static void not_genuine(void **state)
+{
+    struct gw_buf deep = {0};
+
+    (void)state;
+    make(&secret, NOW, body);
+    assert_int_equal(judge(&other, body), GW_NOT_GENUINE);
+    expect_why("Expected for these is v1,");
+    assert_null(strstr(gw_buf_text(&why), other.text));
+    assert_int_equal(judge(&secret, "{\"appId\":\"acme\",\"n\":2}"), GW_NOT_GENUINE);
+    assert_int_equal(judge(&secret, ""), GW_NOT_GENUINE);
+    headers[0].value = GW_SLICE("msg_2");
+    assert_int_equal(judge(&secret, body), GW_NOT_GENUINE);
+    for (int i = 0; i < 100000; i++)
+        gw_buf_addc(&deep, '[');
+    for (int i = 0; i < 100000; i++)
+        gw_buf_addc(&deep, ']');
+    assert_int_equal(judge(&secret, gw_buf_text(&deep)), GW_NOT_GENUINE);
+    gw_buf_deinit(&deep);
+}
+
+static void names(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= GW_NOT_GENUINE; i++)
+        assert_non_null(gw_diagnosis_name((enum gw_diagnosis)i));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(genuine),
+        TEST(one_of_several),
+        TEST(missing_headers),
+        TEST(timestamps),
+        TEST(age),
+        TEST(forms),
+        TEST(keys),
+        TEST(body_alone),
+        TEST(bodies_written_anew),
+        TEST(not_genuine),
+        TEST(names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
