@@ -1,5 +1,6 @@
 /* received.c: one received webhook, for people and for programs. Pure; owns nothing. What came from
- * outside is cleaned before it gets near a terminal; a body is shown up to LINES_MAX lines and BYTES_MAX bytes. */
+ * outside is cleaned before it gets near a terminal; a body is shown up to LINES_MAX lines and
+ * BYTES_MAX bytes. */
 #include "cli/received.h"
 
 #include "base/timefmt.h"
