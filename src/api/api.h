@@ -12,6 +12,7 @@
 #define GW_API_ROLE_CLIENT   4u
 #define GW_API_ROLE_VIEWER   8u
 
+/* Lists and texts are borrowed, and live as long as the API. */
 struct gw_api_options {
     struct gw_net_list allowed_ips;     /* ALLOWED_IPS; default loopback only */
     struct gw_net_list trusted_proxies; /* whose X-Forwarded-For counts */

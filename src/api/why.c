@@ -13,6 +13,7 @@
 #include "base/check.h"
 
 #define EVENTS_MAX 100
+#define STEPS_MAX  20 /* events whose steps are told, the worst; the others' are left out */
 
 struct why {
     struct gw_api_request *request;
@@ -174,7 +175,10 @@ static void answer(struct why *why)
         gw_buf_addc(out, '{');
         gw_json_member_id(out, "id", GW_ID_MESSAGE, &story->event->message->id);
         gw_json_member_s(out, "verdict", gw_why_verdict_name(story->verdict));
-        gw_why_steps(story, arena, out);
+        if (i < STEPS_MAX)
+            gw_why_steps(story, arena, out);
+        else
+            gw_buf_adds(out, GW_SLICE(",\"steps\":[]"));
         gw_json_member_s(out, "next", gw_why_next(story, arena, now_ms));
         gw_buf_addc(out, '}');
     }

@@ -24,7 +24,7 @@
 #include "api/api.h"
 #include "app/admin_key.h"
 #include "app/settings.h"
-#include "base/check.h"
+#include "base/crypto.h"
 #include "core/config.h"
 #include "store/sqlite.h"
 #include "sys/http_server.h"
@@ -447,6 +447,7 @@ static void close_all(struct serve *serve)
     }
     if (serve->home)
         gw_loop_destroy(serve->home);
+    gw_wipe(serve->key, sizeof(serve->key));
     gw_free(serve->flow.shards);
     gw_free(serve->places);
     gw_settings_deinit(&serve->settings);

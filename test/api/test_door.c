@@ -148,6 +148,74 @@ static void roles(void **state)
     rig_destroy(rig);
 }
 
+/* What the routes will do for keys with a scope; handlers are called as if one had been shown. */
+static struct call *scoped(struct rig *rig, void (*handle)(struct gw_api_request *request),
+                           const char *target, const char *id, const char *body)
+{
+    struct call *call = call_prepare(rig, GW_GET, target, body);
+    struct gw_api_request *request = gw_arena_zalloc(&call->arena, sizeof(*request));
+    call->exchange.env = rig->envs[0];
+    request->api = rig->apis[0];
+    request->exchange = &call->exchange;
+    request->caller = (struct gw_caller){GW_API_ROLE_CLIENT, GW_SLICE("mine"), GW_SLICE("mine")};
+    request->id = gw_slice_from(id);
+    gw_shard_begin(rig->flow.shards[0]);
+    handle(request);
+    call_wait(rig, call);
+    return call;
+}
+
+static void scopes(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    make_config(rig, "{'appId':'other','eventType':'T','webhookUrl':'https://hook.example/'}");
+    make_config(rig, "{'appId':'mine','eventType':'T','webhookUrl':'https://hook.example/'}");
+    struct sent other = send_event(rig, "{'appId':'other','eventType':'T','eventId':'e'}");
+    struct sent mine = send_event(rig, "{'appId':'mine','eventType':'T','eventId':'m'}");
+    rig_run(rig, 1000);
+
+    expect_failed(scoped(rig, gw_events_post, "/", NULL, "{'appId':'other','eventType':'T'}"), 403,
+                  "another app");
+    expect_failed(scoped(rig, gw_config_api_post, "/", NULL,
+                         "{'appId':'other','eventType':'U','webhookUrl':'https://hook.example/'}"),
+                  403, "another app");
+    expect_failed(scoped(rig, gw_config_api_patch, "/", NULL,
+                         "{'appId':'other','eventType':'T','product':'x'}"),
+                  403, "another app");
+    expect_failed(scoped(rig, gw_config_api_delete, "/?appId=other&eventType=T", NULL, NULL), 404,
+                  "config");
+    expect_failed(scoped(rig, gw_config_api_get, "/?appId=other&eventType=T", NULL, NULL), 404, "");
+    expect_failed(scoped(rig, gw_config_api_get, "/?appId=other", NULL, NULL), 404, "");
+    expect_failed(scoped(rig, gw_events_get, "/?appId=other&eventId=e", NULL, NULL), 404, "event");
+    expect_failed(scoped(rig, gw_events_get_one, "/", other.message, NULL), 404, "event");
+    expect_failed(scoped(rig, gw_deliveries_get, "/?appId=other", NULL, NULL), 404, "app");
+    expect_failed(scoped(rig, gw_deliveries_get_one, "/", other.delivery, NULL), 404, "delivery");
+    expect_failed(scoped(rig, gw_deliveries_retry, "/", other.delivery, NULL), 404, "delivery");
+    const char *ids[] = {other.message, other.delivery, "e"};
+    for (size_t i = 0; i < gw_count(ids); i++) {
+        struct call *call = scoped(rig, gw_why_get, "/", ids[i], NULL);
+        expect_at(call, "/result/verdict", "unknown");
+        call_free(call);
+    }
+
+    struct call *call = scoped(rig, gw_config_api_get, "/", NULL, NULL);
+    expect_at(call, "/result/items/0/appId", "mine");
+    assert_int_equal(count_at(call, "/result/items"), 1);
+    call_free(call);
+    call = scoped(rig, gw_deliveries_get, "/", NULL, NULL);
+    expect_at(call, "/result/items/0/id", mine.delivery);
+    assert_int_equal(count_at(call, "/result/items"), 1);
+    call_free(call);
+    call = scoped(rig, gw_why_get, "/", "m", NULL);
+    expect_at(call, "/result/verdict", "delivered");
+    call_free(call);
+    call = scoped(rig, gw_events_get_one, "/", mine.message, NULL);
+    expect_status(call, 200);
+    call_free(call);
+    rig_destroy(rig);
+}
+
 static void on_idle(void *ctx)
 {
     *(bool *)ctx = true;
@@ -236,6 +304,7 @@ int main(void)
         cmocka_unit_test(paths_and_methods),
         cmocka_unit_test(what_could_not_be_read),
         cmocka_unit_test(roles),
+        cmocka_unit_test(scopes),
         cmocka_unit_test(while_it_stops),
         cmocka_unit_test(metrics),
     };
