@@ -17,9 +17,8 @@
 #define WAL_BIG_BYTES  ((size_t)16 * 1024 * 1024)
 #define WAL_MORE_BYTES ((size_t)4 * 1024 * 1024)
 #define WAL_HUGE_BYTES ((size_t)40 * 1024 * 1024)
-#define LEVEL_PAGES                                                                                \
-    1024 /* a pass that had no more to copy took so little time that the next has less */
-#define PASSES_MAX 4
+#define LEVEL_PAGES    1024 /* a pass that copied no more was short, and left even less behind */
+#define PASSES_MAX     4
 
 static int pages(size_t bytes)
 {

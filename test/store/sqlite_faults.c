@@ -82,6 +82,38 @@ static void test_sync_fails(void **state)
     fail_and_restart(*state, RIG_FAULT_SYNC);
 }
 
+/* What the checkpointer cannot sync may be lost, but for the log, which is then kept. */
+static void test_checkpoint_fails(void **state)
+{
+    struct rig *rig = *state;
+    size_t size = (size_t)256 * 1024, stored = 0;
+    char *body = gw_zalloc(size + 1), event_id[32];
+    enum gw_err err = GW_OK;
+
+    memset(body, 'b', size);
+    rig_vfs_fail(RIG_FAULT_SYNC, SEGMENT, 0);
+    while (err == GW_OK && stored < 1000) {
+        struct rig_event event;
+        snprintf(event_id, sizeof(event_id), "e%zu", stored);
+        rig_event_start(rig, &event, event_id, body, 1);
+        rig_wait(rig);
+        err = event.accept.op.err;
+        stored += err == GW_OK;
+        rig_event_end(&event);
+    }
+    assert_int_equal(err, GW_ERR_STOPPED);
+    assert_true(stored > 10);
+    assert_false(state_of(rig).accepting);
+    rig_vfs_fail(RIG_FAULT_NONE, "", 0);
+    rig_reopen(rig);
+    assert_int_equal(state_of(rig).open, stored);
+    for (size_t i = 0; i < stored; i++) {
+        snprintf(event_id, sizeof(event_id), "e%zu", i);
+        assert_int_equal(rig_find(rig, event_id)->message->body.len, size);
+    }
+    gw_free(body);
+}
+
 static void test_write_fails(void **state)
 {
     fail_and_restart(*state, RIG_FAULT_WRITE);
@@ -419,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_sync_fails),
         TEST(test_write_fails),
+        TEST(test_checkpoint_fails),
         TEST(test_disk_full),
         TEST(test_names_of_a_failed_group),
         TEST(test_small_disk),
