@@ -190,7 +190,9 @@ static void add_headline(struct gw_client *client, yyjson_val *result, const str
                 counts[k]++;
     }
     gw_time_text(gw_env_wall_ms(client->env), stamp);
-    gw_term_paintf(term, out, GW_TONE_DIM, "%.8s UTC  the newest %zu:", stamp + 11, max);
+    gw_term_paintf(term, out, GW_TONE_DIM, "%.8s UTC", stamp + 11);
+    if (max > 0)
+        gw_term_paintf(term, out, GW_TONE_DIM, "  the newest %zu:", max);
     for (size_t k = 0; k < gw_count(statuses); k++)
         if (counts[k] > 0) {
             gw_buf_addf(out, " %zu ", counts[k]);
