@@ -231,6 +231,20 @@ def test_pages(servers, app):
     failed(api.get("/v1/config", appid=app), 400, "appid")
 
 
+@pytest.mark.parametrize("query", [{"shareSecret": "maybe"}, {"limit": "many"}, {"type": TYPE}])
+def test_a_bad_query_is_named(shared, app, query):
+    subscribe(shared, app, URL)
+    pair = {} if "limit" in query else {"eventType": TYPE}
+    failed(shared.get("/v1/config", appId=app, **pair, **query), 400, *query)
+
+
+def test_a_config_that_is_too_large(shared, app):
+    body = dict(appId=app, eventType=TYPE, webhookUrl=URL, product="x" * 500_000)
+    answer = shared.call("POST", "/v1/config", body)
+    failed(answer, answer.status)
+    assert answer.status in (400, 413)
+
+
 def test_names_of_every_kind(shared, receiver):
     for number, (name, type) in enumerate(
         [("a b&c=d/e?f#g%20", "T+1"), ("é漢字😀", "\u00a0"), ('"\\', "*"), ("x" * 256, "y" * 256)]

@@ -15,7 +15,7 @@ import pytest
 
 from harness import signature
 from harness.api import Connection
-from harness.events import TYPE, event, subscribe
+from harness.events import TYPE, attempted, event, settled, subscribe
 from harness.receiver import Reply
 from harness.waiting import eventually, seconds
 
@@ -291,3 +291,32 @@ def test_kill_9_with_a_backlog(servers, receiver, app):
     assert all(signature.is_signed(r, made["secret"]) for r in receiver.requests())
     eventually(lambda: not server.api.deliveries(appId=app, status="pending"), 60)
     assert len(server.api.deliveries(appId=app, status="delivered")) == 400
+
+
+def test_what_was_answered_by_hand_outlives_kill_9(servers, receiver, app):
+    """A manual retry, a deletion, a deactivation: answered, so done."""
+    server = servers().start()
+    for number in range(ROUNDS):
+        name = f"{app}-{number}"
+        receiver.always(f"/{name}", 500)
+        for type, schedule in [("DEAD", []), ("WAIT", [60]), ("GONE", [60]), ("HELD", [60])]:
+            url = receiver.url(f"/{name}")
+            subscribe(server.api, name, url, type=type, retry={"schedule": schedule})
+        sent = {}
+        for type in ("DEAD", "WAIT", "GONE", "HELD"):
+            (accepted,) = server.api.send(event(name, type=type))["deliveries"]
+            sent[type] = accepted["id"]
+            attempted(server.api, accepted["id"], 1)
+        receiver.always(f"/{name}", Reply(hang=True))
+        server.api.retry(sent["DEAD"]).expect(202)
+        server.api.retry(sent["WAIT"]).expect(202)
+        server.api.patch(name, "HELD", isActive=False).expect(200)
+        server.api.delete(name, "GONE").expect(200)
+        server.kill()
+        receiver.always(f"/{name}", 200)
+        server.start()
+        for type, status in [
+            ("DEAD", "delivered"), ("WAIT", "delivered"), ("GONE", "cancelled"), ("HELD", "held"),
+        ]:  # fmt: skip
+            found = settled(server.api, sent[type], status)
+            assert found["attempts"] == (2 if status == "delivered" else 1)

@@ -81,6 +81,21 @@ def test_each_attempt_has_its_own_time_and_signature(shared, receiver, app):
     assert second > first
 
 
+def test_over_ipv6(servers, receivers, app):
+    try:
+        receiver = receivers(host="::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    api = servers("--allow-nets", "::1/128").start().api
+    made = subscribe(api, app, receiver.url())
+    _, delivery = one(api, app)
+    (attempt,) = settled(api, delivery, "delivered")["attemptLog"]
+    assert "::1" in attempt["address"]
+    request = receiver.one()
+    assert request.header("host") == f"[::1]:{receiver.port}"
+    signature.check(request, made["secret"])
+
+
 def test_connections_are_used_again(shared, receiver, app):
     subscribe(shared, app, receiver.url())
     for _ in range(20):
@@ -143,6 +158,16 @@ def test_a_body_that_never_ends(shared, receiver, app):
     for type in (TYPE, "ENDLESS"):
         _, delivery = one(shared, app, type=type)
         settled(shared, delivery, "delivered")
+
+
+@pytest.mark.parametrize("status, end", [(200, "delivered"), (413, "dead")])
+def test_an_answer_before_the_body_was_read(shared, receiver, app, status, end):
+    receiver.always("/", Reply(status))
+    receiver.early.add("/")
+    subscribe(shared, app, receiver.url(), retry=NEVER)
+    _, delivery = one(shared, app, pad="x" * 900_000)
+    (attempt,) = settled(shared, delivery, end)["attemptLog"]
+    assert attempt["statusCode"] == status
 
 
 def test_the_excerpt_of_an_answer(shared, receiver, app):

@@ -36,6 +36,14 @@ def test_the_first_start_makes_a_key(server):
     server.api.get("/v1/config").expect(200)
 
 
+def test_only_the_owner_reads_the_data(server, receiver, app):
+    subscribe(server.api, app, receiver.url())
+    server.api.send(event(app))
+    receiver.one()
+    for file in server.data.rglob("*"):
+        assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+
+
 def test_a_data_directory_has_one_server(servers, receiver, app):
     server = servers().start()
     second = serve(server.data)
@@ -196,6 +204,20 @@ def test_an_orderly_end(servers, number):
     assert server.wait() == 0
     with pytest.raises(OSError):
         server.api.get("/healthz")
+
+
+def test_an_end_at_any_moment_of_the_start(servers, receiver, app):
+    server = servers().start()
+    subscribe(server.api, app, receiver.url())
+    for n in range(12):
+        server.stop()
+        server.launch()
+        time.sleep(seconds(0.008) * n)
+        server.signal()
+        assert server.wait() in (0, -signal.SIGTERM)
+        server.start()
+        sent = server.api.send(event(app))
+        receiver.one(id=sent["id"])
 
 
 def test_idle_connections_do_not_hold_it(servers):

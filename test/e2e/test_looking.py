@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from datetime import datetime, timezone
 
 import pytest
@@ -395,6 +396,22 @@ def test_metrics(server, receiver, app):
         'gwh_attempts_total {outcome="success"}': 3,
         'gwh_attempts_total {outcome="http_error"}': 1,
     }
+
+
+def test_metrics_for_many_at_once(shared):
+    def scrape():
+        for _ in range(30):
+            try:
+                parse_metrics(shared.get("/metrics").expect(200).body.decode())
+                shared.get("/healthz").expect(200)
+            except Exception as failure:
+                failures.append(failure)
+
+    failures = []
+    threads = [threading.Thread(target=scrape) for _ in range(6)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert not failures
 
 
 def test_ready_and_alive(server):

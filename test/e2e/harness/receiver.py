@@ -57,7 +57,10 @@ class Receiver:
     """Listens on a free port of 127.0.0.1. Answers by path: first what `script()` queued for it,
     then what `always()` said, else 200."""
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, host="127.0.0.1"):
+        self.host = host
+        self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.early = set()  # paths that are answered before the body has been read
         self.requests_lock = threading.Condition()
         self.all_requests = []
         self.under_way = defaultdict(int)
@@ -69,15 +72,16 @@ class Receiver:
         self.connections = set()
         self.count = itertools.count()
         # Holds the port while nobody listens on it, so that nobody else gets it.
-        self.reservation = socket.socket()
+        self.reservation = socket.socket(self.family)
         self.reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.reservation.bind(("127.0.0.1", 0))
+        self.reservation.bind((host, 0))
         self.port = self.reservation.getsockname()[1]
         self.listener = None
         self.up()
 
     def url(self, path="/"):
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
     # ── how it behaves ──────────────────────────────────────────────────────────────────────────
 
@@ -93,9 +97,9 @@ class Receiver:
 
     def up(self):
         """Listens (again)."""
-        self.listener = socket.socket()
+        self.listener = socket.socket(self.family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.bind((self.host, self.port))
         self.listener.listen(1024)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
@@ -170,7 +174,7 @@ class Receiver:
             connection.close()
 
     def _exchange(self, connection, stream, number):
-        request = _read(stream, number)
+        request = _read(stream, number, self.early)
         if request is None:
             return False
         path = request.path
@@ -192,11 +196,11 @@ class Receiver:
                 left = True
 
         try:
-            return self._answer(connection, reply, leave)
+            return self._answer(connection, request, reply, leave)
         finally:
             leave()
 
-    def _answer(self, connection, reply, leave):
+    def _answer(self, connection, request, reply, leave):
         if reply.delay:
             self.closing.wait(reply.delay)
         if reply.hold:
@@ -224,11 +228,22 @@ class Receiver:
         head = f"HTTP/1.1 {reply.status} Whatever\r\n"
         head += "".join(f"{k}: {v}\r\n" for k, v in headers.items())
         connection.sendall(head.encode("latin-1") + b"\r\n" + reply.body)
+        if request.path in self.early:
+            _drain(connection)
+            return False
         return not reply.close
 
 
 def _reply(reply):
     return Reply(status=reply) if isinstance(reply, int) else reply
+
+
+def _drain(connection):
+    """Lets the other side end the connection."""
+    connection.settimeout(10)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
 
 
 def _cut(connection):
@@ -238,7 +253,7 @@ def _cut(connection):
         pass
 
 
-def _read(stream, connection):
+def _read(stream, connection, early):
     line = stream.readline()
     if not line:
         return None
@@ -249,7 +264,9 @@ def _read(stream, connection):
         name, _, value = raw.decode("latin-1").rstrip("\r\n").partition(":")
         headers.append((name, value.strip(" ")))
     names = {name.lower(): value for name, value in headers}
-    if names.get("transfer-encoding", "").lower() == "chunked":
+    if path in early:
+        body = b""
+    elif names.get("transfer-encoding", "").lower() == "chunked":
         body = b""
         while size := int(stream.readline().split(b";")[0], 16):
             body += stream.read(size)
