@@ -261,7 +261,7 @@ static void send_request(struct gw_transfer *t)
         t->was_retried ? (gw_env_mono_us(&client->loop->env) - t->started_us) / 1000 : 0;
 
     t->header_bytes = t->body_bytes = t->blocked = t->tried = 0;
-    t->in_block = t->is_answered = t->is_sending = false;
+    t->in_block = t->is_answered = t->is_securing = t->is_sending = false;
     t->status = 0;
     t->bad = NULL;
     gw_buf_clear(&t->reply);

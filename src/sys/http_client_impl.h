@@ -36,9 +36,10 @@ struct gw_transfer {
     int status;
     bool in_block;    /* between a status line and the empty line */
     bool is_answered; /* the final header block is complete */
+    bool is_securing; /* TCP is connected, TLS is not */
     bool is_sending;  /* connected; the request goes out */
     bool has_length, is_chunked;
-    char length[24];
+    uint64_t length;
     const char *bad;       /* what is wrong with the reply's head */
     size_t blocked, tried; /* addresses */
     size_t body_bytes;

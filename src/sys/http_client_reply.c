@@ -58,14 +58,13 @@ static const char *see_field(struct gw_transfer *t, struct gw_slice line)
         return "a header line of the reply has no name";
     value = gw_slice_trim(value);
     if (name.len == 14 && gw_slice_eq_nocase(name, GW_SLICE("content-length"))) {
-        if (value.len >= sizeof(t->length))
+        uint64_t length;
+        if (!gw_slice_u64(value, &length))
             return "the reply's Content-Length is malformed";
-        struct gw_slice before = gw_slice_from(t->length);
-        if (t->has_length && !gw_slice_eq(before, value))
+        if (t->has_length && t->length != length)
             return "the reply has two lengths";
         t->has_length = true;
-        memcpy(t->length, value.ptr, value.len);
-        t->length[value.len] = '\0';
+        t->length = length;
     } else if (name.len == 17 && gw_slice_eq_nocase(name, GW_SLICE("transfer-encoding"))) {
         t->is_chunked = true;
     }
@@ -160,11 +159,6 @@ static void fill_times(struct gw_transfer *t)
     call->total_us = gw_env_mono_us(&t->client->loop->env) - t->started_us;
 }
 
-static bool is_https(const struct gw_http_call *call)
-{
-    return strncasecmp(call->url, "https:", 6) == 0;
-}
-
 static const char *phase(struct gw_transfer *t)
 {
     if (t->is_sending) {
@@ -174,9 +168,7 @@ static const char *phase(struct gw_transfer *t)
             return "connected and sent, waiting for the first byte";
         return "connected, sending the request";
     }
-    if (info_us(t, CURLINFO_CONNECT_TIME_T) > 0 && is_https(t->call))
-        return "in the TLS handshake";
-    return "while connecting";
+    return t->is_securing ? "in the TLS handshake" : "while connecting";
 }
 
 static void timed_out(struct gw_transfer *t)

@@ -82,9 +82,14 @@ int gw_http_socket_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void
 {
     struct gw_http_client *client = ctx;
     struct gw_http_socket *s = find(client, fd);
+    struct gw_transfer *t = NULL;
 
-    (void)easy;
     (void)assigned;
+    if (what & CURL_POLL_IN) { /* TCP connects waiting to write; only TLS reads before we send */
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+        if (t)
+            t->is_securing = !t->is_sending;
+    }
     if (s == NULL && what != CURL_POLL_REMOVE)
         s = add(client, fd, false);
     if (s == NULL)
