@@ -32,10 +32,9 @@ PRIVATE = "*_impl.h"
 # Which files may include an outside library's headers.
 LIBRARIES = {
     "openssl/*": ["base/crypto.c"],
-    "uv.h": ["sys/loop*.c", "sys/loop_impl.h", "sys/http_server.c", "sys/http_client.c",
-             "sys/resolver.c", "sys/worker.c"],
-    "llhttp.h": ["sys/http_server.c"],
-    "curl/*": ["sys/http_client.c"],
+    "uv.h": ["sys/loop*", "sys/http_*.c", "sys/http_*_impl.h", "sys/resolver.c"],
+    "llhttp.h": ["sys/http_conn*.c", "sys/http_server_impl.h"],
+    "curl/*": ["sys/http_client*.c", "sys/http_client_impl.h"],
     "ares.h": ["sys/resolver.c"],
     "sqlite3.h": ["store/sqlite*.c", "store/sqlite*.h"],
     "libpq-fe.h": ["store/postgres.c"],
