@@ -211,11 +211,13 @@ static void not_connected(struct gw_transfer *t)
     gw_http_reply_fail(t->call, GW_HTTP_CONNECT, "%s", why);
 }
 
-/* The numbers are OpenSSL's X509_V_ERR_*. */
+/* The numbers are OpenSSL's X509_V_ERR_*, but for 0 and 1: libcurl compares names itself, and what
+ * it leaves behind when they differ has changed between versions. */
 static const char *certificate_problem(long result)
 {
     switch (result) {
-    case 0: return "the certificate is for another name";
+    case 0:
+    case 1: return "the certificate is for another name";
     case 2:
     case 20:
     case 21: return "the certificate's issuer is not known";

@@ -205,10 +205,10 @@ static const char *problem(int status)
     case ARES_ENOTFOUND: return "the name does not exist";
     case ARES_EBADNAME: return "the name is malformed";
     case ARES_ETIMEOUT: return "the name servers do not answer";
-    case ARES_ECONNREFUSED: return "no name server can be reached";
+    case ARES_ECONNREFUSED: /* what c-ares before 1.19 makes of the next three */
     case ARES_ESERVFAIL:
     case ARES_EREFUSED:
-    case ARES_ENOTIMP: return "the name servers have no answer";
+    case ARES_ENOTIMP: return "no name server has an answer";
     default: return ares_strerror(status);
     }
 }
