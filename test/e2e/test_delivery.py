@@ -135,7 +135,8 @@ RAW_SUCCESS = {
     "http-1.0": b"HTTP/1.0 200 OK\r\n\r\nhello",
     "no-reason": b"HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n",
     "after-100": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-    "after-103": b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    "after-103": b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
     "binary-body": b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\xff\x00\xfe\x01",
     "bad-gzip": b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\nhello",
 }
@@ -183,7 +184,9 @@ def test_the_excerpt_of_an_answer(shared, receiver, app):
 # ── Failures ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 408, 409, 422, 500, 502, 599])
+@pytest.mark.parametrize(
+    "status", [301, 302, 307, 308, 400, 401, 404, 408, 409, 422, 500, 502, 599]
+)
 def test_http_errors_are_retried_until_the_schedule_is_over(shared, receiver, app, status):
     receiver.always("/", Reply(status, headers={"location": receiver.url("/elsewhere")}))
     subscribe(shared, app, receiver.url(), retry={"schedule": [0, 0]})

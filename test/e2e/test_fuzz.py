@@ -11,9 +11,9 @@ import string
 import pytest
 
 from harness.events import event, settled, subscribe
+from harness.raw import request_head
 from harness.receiver import Reply
 from harness.waiting import seconds
-from test_intake import request_head
 
 SEED = int(os.environ.get("GWH_FUZZ_SEED") or random.randrange(1 << 32))
 ROUNDS = int(os.environ.get("GWH_FUZZ_ROUNDS", "400"))
@@ -104,8 +104,8 @@ def judge(body):
 
 TOKENS = [t.encode() for t in (
     '"', "\\", "{", "}", "[", "]", ",", ":", " ", "\n", "null", "true", "\\u0000", "\\ud800",
-    "\\udc00", "\\u0041", '"x":', '"eventId":"', "é", "\ufeff", "\u2028", "\0", "\x7f", "\x85", "//",
-    "/**/", "[[[[", "]]]]",
+    "\\udc00", "\\u0041", '"x":', '"eventId":"', "é", "\ufeff", "\u2028", "\0", "\x7f", "\x85",
+    "//", "/**/", "[[[[", "]]]]",
 )] + [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]  # fmt: skip
 
 
@@ -187,13 +187,20 @@ ANSWER = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nretry-after: 3\r\ncontent-length: 5\r\n"
     b"connection: keep-alive\r\n\r\nhello"
 )
-CHUNKED = b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\nretry-after: 1\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\nretry-after: 1\r\n\r\n"
+    b"5\r\nhello\r\n0\r\n\r\n"
+)
 
 
 def test_answers_of_clients(shared, shared_server, receiver, app):
     dice = random.Random(SEED)
     print(f"seed {SEED}")
-    receiver.always("/", lambda request: Reply(raw=mutate(dice, dice.choice([ANSWER, CHUNKED]), HTTP_TOKENS)))
+
+    def answer(_):
+        return Reply(raw=mutate(dice, dice.choice([ANSWER, CHUNKED]), HTTP_TOKENS))
+
+    receiver.always("/", answer)
     retry = {"schedule": [], "timeoutMs": 1000}
     subscribe(shared, app, receiver.url(), retry=retry, maxInFlight=4)
     with shared.connect() as connection:

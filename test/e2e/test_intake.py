@@ -9,6 +9,7 @@ import pytest
 
 from harness.api import Api, failed
 from harness.events import TYPE, event, settled, subscribe
+from harness.raw import answers, request_head
 from harness.server import CANARY
 from harness.waiting import eventually, seconds
 
@@ -383,11 +384,6 @@ def test_the_app_id_is_removed_to_the_byte(shared, receiver, app, before, after)
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def request_head(api, *lines, path="/v1/events", method="POST"):
-    fields = ["host: gwh", *(f"{k}: {v}" for k, v in api.headers.items()), *lines]
-    return (f"{method} {path} HTTP/1.1\r\n" + "\r\n".join(fields) + "\r\n\r\n").encode()
-
-
 def test_many_events_over_one_connection(shared, receiver, app):
     subscribe(shared, app, receiver.url())
     with shared.connect() as connection:
@@ -423,19 +419,6 @@ def test_events_from_many_threads(shared, receiver, app):
         eventually(lambda: not shared.deliveries(appId=name, status="pending"))
         requests = receiver.requests(f"/{name}")
         assert {r.id: r.body for r in requests} == sent[name] and len(requests) == 40
-
-
-def answers(raw):
-    """The (status, body) of each answer in a stream of them."""
-    found = []
-    while raw:
-        head, _, raw = raw.partition(b"\r\n\r\n")
-        status = int(head.split(b" ")[1])
-        length = re.search(rb"content-length: *(\d+)", head, re.I)
-        size = int(length[1]) if length and status >= 200 else 0
-        found.append((status, raw[:size]))
-        raw = raw[size:]
-    return found
 
 
 def test_pipelined_requests_are_answered_in_order(shared, receiver, app):

@@ -12,9 +12,9 @@ import pytest
 
 from harness.api import failed
 from harness.events import event, settled, subscribe
+from harness.raw import answers, request_head
 from harness.receiver import Reply
 from harness.waiting import eventually, seconds
-from test_intake import answers, request_head
 
 
 def told_to_come_again(answer):

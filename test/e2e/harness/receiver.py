@@ -163,6 +163,9 @@ class Receiver:
                 with self.requests_lock:
                     self.connections.discard(plain)
                     self.connections.add(connection)
+            elif connection.recv(1, socket.MSG_PEEK) == b"\x16":  # somebody else's TLS
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                return
             stream = connection.makefile("rb")
             while self._exchange(connection, stream, number):
                 pass

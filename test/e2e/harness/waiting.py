@@ -32,6 +32,7 @@ def eventually(condition, timeout=PATIENCE, what=None):
             last = "an assertion"
         if late:
             name = what or getattr(condition, "__name__", "condition")
-            raise AssertionError(f"never came true in {seconds(timeout)} s: {name} (last: {last!r})")
+            told = f"{name} (last: {last!r})"
+            raise AssertionError(f"never came true in {seconds(timeout)} s: {told}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
