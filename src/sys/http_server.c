@@ -311,11 +311,25 @@ static void close_listener(struct gw_http_server *server)
         uv_close((uv_handle_t *)&server->listener, on_listener_closed);
 }
 
+/* A request that is here and not yet read would be lost with the connection. */
+static bool has_unread(const struct gw_conn *conn)
+{
+    uv_os_fd_t fd;
+    char byte;
+
+    return uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0 &&
+           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void gw_http_server_drain(struct gw_http_server *server)
 {
     server->is_draining = true;
     close_listener(server);
-    close_queue(&server->queues[GW_CONN_IDLE]);
+    gw_list_each_safe (link, &server->queues[GW_CONN_IDLE].conns) {
+        struct gw_conn *conn = gw_container_of(link, struct gw_conn, link);
+        if (!has_unread(conn))
+            gw_conn_close(conn);
+    }
 }
 
 void gw_http_server_stop(struct gw_http_server *server)

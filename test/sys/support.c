@@ -137,6 +137,39 @@ void message_deinit(struct message *m)
     *m = (struct message){0};
 }
 
+/* ── Noise ─────────────────────────────────────────────────────────────────────────────────── */
+
+uint64_t draw(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+void mutate(struct gw_buf *out, const char *text, size_t len, uint64_t *state)
+{
+    static const char odd[] = "\r\n\0 :;,\t0123456789abcfF-+/?#*\x7f\xff";
+    uint64_t changes = 1 + draw(state) % 4;
+
+    gw_buf_clear(out);
+    gw_buf_add(out, text, len);
+    while (changes-- > 0) {
+        size_t at = draw(state) % out->len, to = draw(state) % out->len;
+        switch (draw(state) % 5) {
+        case 0: out->ptr[at] = odd[draw(state) % (sizeof(odd) - 1)]; break;
+        case 1: out->ptr[at] = (char)draw(state); break;
+        case 2: out->len = at + 1; break;
+        case 3: gw_buf_add(out, text, draw(state) % len + 1); break;
+        default: {
+            char c = out->ptr[at];
+            out->ptr[at] = out->ptr[to];
+            out->ptr[to] = c;
+        }
+        }
+    }
+}
+
 /* ── Peers ─────────────────────────────────────────────────────────────────────────────────── */
 
 static void peer_run(void *ctx)

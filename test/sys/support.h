@@ -59,6 +59,11 @@ bool get_message(int fd, struct message *m);
 bool get_head(int fd, struct message *m); /* the head alone: answers to HEAD, interim ones */
 void message_deinit(struct message *m);
 
+/* xorshift64: the same numbers in every run. */
+uint64_t draw(uint64_t *state);
+/* Changes, drops, repeats and swaps bytes of a copy of `text`. */
+void mutate(struct gw_buf *out, const char *text, size_t len, uint64_t *state);
+
 /* ── A peer with a script, on a thread of its own ──────────────────────────────────────────── */
 
 struct peer {

@@ -457,6 +457,31 @@ static void nothing_is_resolved_here(void **state)
     assert_int_equal(atomic_load(&peer.count), 0);
 }
 
+static void ways_to_write_a_host(void **state)
+{
+    static const struct {
+        const char *url, *host;
+    } rows[] = {
+        {"http://target.test.:%u/", "target.test."}, {"HTTP://TARGET.test:%u", "target.test"},
+        {"http://target.test:%u?q", "TARGET.TEST"},  {"http://u:p@target.test:%u/", "target.test"},
+        {"http://u:p@a_b.test:%u/", "a_b.test"},   {"http://127.0.0.1:%u/#f", "127.0.0.1"},
+    };
+    struct web web = {0};
+
+    (void)state;
+    web_start(&web);
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        call_deinit(&call);
+        call_init(&call, env, web.port, "/");
+        const char *at = strstr(rows[i].url, "%u");
+        snprintf(call.url, sizeof(call.url), "%.*s%u%s", (int)(at - rows[i].url), rows[i].url,
+                 (unsigned)web.port, at + 2);
+        call.http.host = rows[i].host;
+        assert_call(&call, GW_HTTP_ANSWERED, 200, "");
+    }
+    web_stop(&web);
+}
+
 static void the_second_address_is_tried(void **state)
 {
     struct peer peer = {.text = OK_REPLY, .number = 1};
@@ -512,6 +537,7 @@ int main(void)
         TEST(blocked_addresses),
         TEST(a_kept_connection_is_asked_about_too),
         TEST(nothing_is_resolved_here),
+        TEST(ways_to_write_a_host),
         TEST(the_second_address_is_tried),
         TEST(the_environment_names_no_proxy),
     };

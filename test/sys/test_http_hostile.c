@@ -228,6 +228,54 @@ static void an_answer_ahead_of_its_request(void **state)
     peer_join(&peer);
 }
 
+static const char noise_text[] =
+    "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+    "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "5;e=v\r\nhello\r\n0\r\nTrailer: x\r\n\r\n"
+    "HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n0123456789";
+
+static void say_noise(struct peer *peer)
+{
+    struct message m = {0};
+    struct gw_buf buf = {0};
+    uint64_t seed = 20261124;
+    int fd;
+
+    while ((fd = peer_accept(peer)) >= 0) {
+        if (get_message(fd, &m)) {
+            size_t skip = draw(&seed) % 3 ? strcspn(noise_text, "L") + 11 : 0;
+            mutate(&buf, noise_text + skip, sizeof(noise_text) - 1 - skip, &seed);
+            put(fd, buf.ptr, buf.len);
+        }
+        shutdown(fd, SHUT_WR);
+        has_ended(fd);
+        close(fd);
+    }
+    message_deinit(&m);
+    gw_buf_deinit(&buf);
+}
+
+static void noise(void **state)
+{
+    struct peer peer = {0};
+    int answered = 0;
+
+    (void)state;
+    peer_start(&peer, say_noise);
+    for (int i = 0; i < 1500; i++) {
+        call_init(&call, env, peer.port, "/");
+        call_run(&call); /* ends, as whatever */
+        answered += call.http.end == GW_HTTP_ANSWERED;
+        assert_true((call.http.status >= 200) == (call.http.end == GW_HTTP_ANSWERED));
+        assert_true(call.http.end != GW_HTTP_TIMEOUT);
+        call_deinit(&call);
+    }
+    assert_true(answered > 100 && answered < 1500);
+    gw_loop_destroy(env);
+    env = loop_make(NULL);
+    peer_join(&peer);
+}
+
 /* ── Connecting ────────────────────────────────────────────────────────────────────────────── */
 
 static void nobody_listens(void **state)
@@ -446,6 +494,7 @@ int main(void)
         TEST(without_end),
         TEST(whatever_the_body_does),
         TEST(an_answer_ahead_of_its_request),
+        TEST(noise),
         TEST(nobody_listens),
         TEST(connecting_takes_too_long),
         TEST(a_handshake_that_does_not_come),

@@ -243,6 +243,32 @@ static void an_answer_reaches_a_peer_that_is_still_sending(void **state)
     web_wait_connections(&web, 0);
 }
 
+/* Whatever comes, each connection ends, and the server is there for the next. */
+static void noise(void **state)
+{
+    static const char text[] =
+        "POST /one?q HTTP/1.1\r\nHost: example.com\r\nContent-Length: 10\r\n\r\n0123456789"
+        "PUT /two HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+        "5;e=v\r\nhello\r\n06\r\n world\r\n0\r\nTrailer: x\r\n\r\n"
+        "GET /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    uint64_t seed = 20261124;
+    struct gw_buf buf = {0};
+
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        int fd = dial(web.port);
+        mutate(&buf, text, sizeof(text) - 1, &seed);
+        size_t cut = draw(&seed) % buf.len;
+        put(fd, buf.ptr, cut);
+        put(fd, buf.ptr + cut, buf.len - cut);
+        shutdown(fd, SHUT_WR);
+        assert_true(has_ended(fd));
+        close(fd);
+    }
+    gw_buf_deinit(&buf);
+    web_wait_connections(&web, 0);
+}
+
 /* ── Time ──────────────────────────────────────────────────────────────────────────────────── */
 
 static const struct gw_http_server_options impatient = {
@@ -337,6 +363,7 @@ int main(void)
         WITH(as_much_as_is_allowed, NULL),
         WITH(a_chunked_body_that_grows_too_large, NULL),
         WITH(an_answer_reaches_a_peer_that_is_still_sending, NULL),
+        WITH(noise, NULL),
         WITH(a_request_that_does_not_come, &impatient),
         WITH(idle_connections_are_closed, &brief),
         WITH(the_longest_idle_makes_room, &few),

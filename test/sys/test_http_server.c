@@ -376,6 +376,26 @@ static void drain(struct web *w)
     gw_http_server_drain(w->server);
 }
 
+static void send_and_drain(struct web *w)
+{
+    puts_to(w->extra_fd, get_a); /* on the loop's thread, so it has not been read */
+    gw_http_server_drain(w->server);
+}
+
+static void draining_loses_no_request_that_has_come(void **state)
+{
+    int fd = dial(web.port);
+
+    (void)state;
+    web_wait_connections(&web, 1);
+    web.extra_fd = fd;
+    web_on_loop(&web, send_and_drain);
+    assert_echo(fd, "GET /a");
+    assert_has(m.head, "connection: close");
+    assert_true(has_ended(fd));
+    close(fd);
+}
+
 static void draining(void **state)
 {
     int idle = dial(web.port), busy = dial(web.port), half = dial(web.port);
@@ -409,6 +429,16 @@ static void stop_server(struct web *w)
 {
     gw_http_server_stop(w->server);
     w->server = NULL;
+}
+
+static void a_handler_that_outlives_the_loop(void **state)
+{
+    int fd = dial(web.port);
+
+    (void)state;
+    puts_to(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    web_wait_held(&web, 1);
+    close(fd); /* web_stop ends the loop first, then the handler */
 }
 
 static void stopping_with_everything_open(void **state)
@@ -500,6 +530,8 @@ int main(void)
         TEST(an_abort_resets_the_connection),
         TEST(peers_that_leave_early),
         TEST(draining),
+        TEST(draining_loses_no_request_that_has_come),
+        TEST(a_handler_that_outlives_the_loop),
         TEST(stopping_with_everything_open),
         TEST(the_port),
         cmocka_unit_test(looking_for_a_header),

@@ -10,6 +10,7 @@ struct web {
     struct gw_http_server *server;
     struct gw_thread *thread;
     uint16_t port;
+    int extra_fd; /* for what a test does on the loop */
 
     struct gw_exchange *held; /* by /hold; the loop's thread only */
     atomic_int held_count;
