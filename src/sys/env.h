@@ -76,6 +76,8 @@ struct gw_http_call {
     int64_t timeout_ms;         /* the whole exchange */
     size_t reply_read_max;      /* the body beyond is not read */
     size_t reply_keep_max;      /* of it, kept in `reply` */
+    /* These two run in the middle of libcurl: they must not start or cancel calls. addr_allowed is
+     * asked before a connection is made and again before one, new or kept, is used. */
     bool (*addr_allowed)(struct gw_http_call *call, const struct gw_addr *addr); /* may be NULL */
     void (*on_header)(struct gw_http_call *call, struct gw_slice name,
                       struct gw_slice value); /* of the final answer; may be NULL */

@@ -464,7 +464,7 @@ static void ways_to_write_a_host(void **state)
     } rows[] = {
         {"http://target.test.:%u/", "target.test."}, {"HTTP://TARGET.test:%u", "target.test"},
         {"http://target.test:%u?q", "TARGET.TEST"},  {"http://u:p@target.test:%u/", "target.test"},
-        {"http://u:p@a_b.test:%u/", "a_b.test"},   {"http://127.0.0.1:%u/#f", "127.0.0.1"},
+        {"http://u:p@a_b.test:%u/", "a_b.test"},     {"http://127.0.0.1:%u/#f", "127.0.0.1"},
     };
     struct web web = {0};
 
