@@ -48,7 +48,7 @@ static void on_app_again(struct gw_timer *timer)
 {
     struct gw_app *app = gw_container_of(timer, struct gw_app, again);
     app->pins--;
-    if (app->snapshot || gw_list_empty(&app->lanes))
+    if (app->snapshot || gw_list_empty(&app->lanes) || app->schedule->shard->draining)
         gw_apps_release(app);
     else
         app_load(app);
@@ -103,7 +103,7 @@ struct gw_app *gw_apps_get(struct gw_schedule *schedule, struct gw_slice app_id)
 void gw_schedule_on_snapshot(struct gw_schedule *schedule, struct gw_snapshot *snapshot)
 {
     struct gw_app *app = gw_map_get(&schedule->apps, gw_slice_from(snapshot->app_id));
-    if (!app)
+    if (!app || (app->snapshot && app->snapshot->revision >= snapshot->revision))
         return;
     app_set_snapshot(app, snapshot);
     gw_schedule_run(schedule);

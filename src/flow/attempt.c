@@ -40,10 +40,11 @@ void gw_attempt_free(struct gw_flight *flight)
     gw_shard_end(shard);
 }
 
-/* Over without a record: pending as it was. */
-static void abandon(struct gw_flight *flight)
+void gw_attempt_abandon(struct gw_flight *flight)
 {
     struct gw_pending *pending = flight->pending;
+    if (flight->stalls)
+        gw_schedule_resume(flight->shard->schedule);
     gw_attempt_free(flight);
     gw_schedule_landed(pending, NULL);
 }
@@ -53,6 +54,12 @@ static void ask_again(struct gw_flight *flight, const struct gw_op *op,
                       void (*fire)(struct gw_timer *timer))
 {
     bool broken = gw_err_class(op->err) == GW_CLASS_FATAL;
+    if (broken) {
+        char id[GW_ID_TEXT_MAX];
+        gw_log(GW_LOG_ERROR, "delivery_unreadable",
+               GW_SL("delivery", gw_id_text(GW_ID_DELIVERY, &flight->pending->delivery.id, id)),
+               GW_S("error", gw_err_name(op->err)));
+    }
     int64_t delay_ms = op->again_ms > 0 ? op->again_ms : broken ? BROKEN_MS : AGAIN_MS;
     flight->again.fire = fire;
     gw_env_timer_set(env_of(flight), &flight->again, delay_ms);
@@ -251,7 +258,7 @@ static void route(struct gw_flight *flight)
         gw_schedule_route(flight->pending, &snapshot, &flight->config, &flight->route, &reason);
     flight->snapshot = gw_snapshot_ref(snapshot);
     if (!leads && reason == GW_END_NONE) {
-        abandon(flight);
+        gw_attempt_abandon(flight);
         return;
     }
     if (!leads) {
@@ -283,15 +290,14 @@ static void on_loaded(struct gw_op *op)
 {
     struct gw_load *load = gw_container_of(op, struct gw_load, op);
     struct gw_flight *flight = gw_container_of(load, struct gw_flight, load);
-    if (flight->shard->draining && op->err != GW_OK) {
-        abandon(flight);
+    if (op->err == GW_OK)
+        flight->pending->message = load->message;
+    if (flight->shard->draining) {
+        gw_attempt_abandon(flight);
         return;
     }
     switch (op->err) {
-    case GW_OK:
-        flight->pending->message = load->message;
-        route(flight);
-        return;
+    case GW_OK: route(flight); return;
     case GW_ERR_GONE:
     case GW_ERR_NOT_FOUND: gw_settle_end(flight, GW_END_PAYLOAD_GONE); return;
     case GW_ERR_CHANGED: gw_settle_end(flight, GW_END_PAYLOAD_CHANGED); return;
@@ -322,7 +328,7 @@ static void on_claimed(struct gw_op *op)
     struct gw_claim *claim = gw_container_of(op, struct gw_claim, op);
     struct gw_flight *flight = gw_container_of(claim, struct gw_flight, claim);
     if (flight->shard->draining) {
-        abandon(flight);
+        gw_attempt_abandon(flight);
         return;
     }
     if (gw_err_class(op->err) == GW_CLASS_REJECT) {
@@ -376,9 +382,7 @@ void gw_attempt_cut(struct gw_flight *flight)
         if (!gw_heap_linked(&flight->again.node))
             return; /* the ledger has it, and will answer */
         gw_env_timer_stop(env, &flight->again);
-        if (flight->stage == GW_FLIGHT_SETTLE)
-            gw_schedule_resume(flight->shard->schedule);
         break;
     }
-    abandon(flight);
+    gw_attempt_abandon(flight);
 }

@@ -32,6 +32,7 @@ struct gw_flight {
     struct gw_http_call call;
     struct gw_settle settle;
     struct gw_timer again;
+    bool stalls; /* its settle is waited for: see settle.c */
 };
 
 /* Starts an attempt of a delivery that was taken from its lane; ends in gw_schedule_landed(). */
@@ -40,5 +41,6 @@ void gw_attempt_start(struct gw_shard *shard, struct gw_pending *pending);
 /* Cancels what waits for the outside world; what waits for the ledger goes on. */
 void gw_attempt_cut(struct gw_flight *flight);
 
-/* For settle.c: the flight is over. */
+/* For settle.c: the flight is over; or it is, without a record: the delivery is pending as it was. */
 void gw_attempt_free(struct gw_flight *flight);
+void gw_attempt_abandon(struct gw_flight *flight);

@@ -94,7 +94,7 @@ static void accept_event(struct gw_intake *intake, struct gw_snapshot *snapshot)
     struct gw_offer *offer = NULL;
     if (routing.count) {
         struct gw_shard *owner = gw_flow_owner(shard->flow, message->app_id);
-        offer = gw_schedule_offer_create(owner, message, routing.count);
+        offer = gw_schedule_offer_create(owner, message, snapshot, routing.count);
     }
     intake->accept = (struct gw_accept){
         .op = {.env = shard->env, .done = on_accepted},

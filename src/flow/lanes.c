@@ -6,11 +6,13 @@
  *   admit    beyond the mark: dropped, for it is in the ledger
  *   refill   reads what lies behind the mark, and moves the mark to the last row read (or away,
  *            when there is nothing behind). The ledger completes it in order with accepts and
- *            settles, so it shows exactly what those have told
+ *            settles, so it shows exactly what those have told; but a settle whose answer was lost
+ *            is told later, so what is in flight is left out
  *   trim     over the shard's ceiling the largest lane keeps its nearer half; the mark goes to the
  *            last one kept, but never before one in flight: a refill must not show that again
  *
- * Thread: the shard's. A refill that fails is tried again when the lane next changes. */
+ * Thread: the shard's. A refill that fails is asked again: nothing else may ever happen to the lane,
+ * for what is new in it lies beyond the mark. */
 #include "flow/lanes.h"
 
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #define REFILL_MAX 512
 #define REFILL_MIN 16 /* also over the ceiling: every lane must get on */
 #define TRIM_FLOOR 64 /* lanes are not trimmed below */
+#define AGAIN_MS   1000
 
 static int key_compare(int64_t due_a, uint64_t order_a, int64_t due_b, uint64_t order_b)
 {
@@ -34,6 +37,8 @@ bool gw_lanes_within(const struct gw_lane *lane, int64_t due_ms, uint64_t order)
     return lane->complete || key_compare(due_ms, order, lane->mark_due_ms, lane->mark_order) <= 0;
 }
 
+static void on_refill_again(struct gw_timer *timer);
+
 struct gw_lane *gw_lanes_get(struct gw_schedule *schedule, struct gw_slice app_id, uint64_t number,
                              bool complete)
 {
@@ -44,6 +49,7 @@ struct gw_lane *gw_lanes_get(struct gw_schedule *schedule, struct gw_slice app_i
     lane->number = number;
     lane->complete = complete;
     lane->mark_due_ms = INT64_MIN;
+    lane->again.fire = on_refill_again;
     gw_list_init(&lane->flights);
     lane->app = gw_apps_get(schedule, app_id);
     gw_list_push(&lane->app->lanes, &lane->link);
@@ -133,7 +139,13 @@ struct gw_pending *gw_lanes_take(struct gw_lane *lane)
 
 void gw_lanes_put_back(struct gw_pending *pending)
 {
+    struct gw_message *loaded = pending->body_bytes ? NULL : pending->message;
     gw_list_remove(&pending->link);
+    if (loaded) { /* for the attempt alone: it stays if there is room for it too */
+        pending->message = NULL;
+        ride_along(pending, loaded);
+        gw_message_unref(loaded);
+    }
     push(pending);
 }
 
@@ -240,15 +252,30 @@ static void trim(struct gw_schedule *schedule)
 
 /* ── Refills ───────────────────────────────────────────────────────────────────────────────── */
 
+static void on_refill_again(struct gw_timer *timer)
+{
+    struct gw_lane *lane = gw_container_of(timer, struct gw_lane, again);
+    lane->refilling = false;
+    gw_lanes_settle_down(lane);
+}
+
+static bool is_flying(const struct gw_lane *lane, uint64_t order)
+{
+    gw_list_each (link, &lane->flights)
+        if (gw_container_of(link, struct gw_pending, link)->delivery.order == order)
+            return true;
+    return false;
+}
+
 static void on_refilled(struct gw_op *op)
 {
     struct gw_refill *refill = gw_container_of(op, struct gw_refill, op);
     struct gw_lane *lane = gw_container_of(refill, struct gw_lane, refill);
     struct gw_schedule *schedule = lane->app->schedule;
     struct gw_shard *shard = schedule->shard;
-    lane->refilling = false;
     struct gw_delivery *rows = refill->deliveries;
     refill->deliveries = NULL;
+    lane->refilling = op->err != GW_OK;
     if (op->err == GW_OK) {
         lane->complete = refill->complete;
         if (refill->count) {
@@ -256,11 +283,14 @@ static void on_refilled(struct gw_op *op)
             lane->mark_order = rows[refill->count - 1].order;
         }
         for (size_t i = 0; i < refill->count; i++)
-            gw_lanes_admit(lane, &rows[i], NULL);
+            if (!is_flying(lane, rows[i].order))
+                gw_lanes_admit(lane, &rows[i], NULL);
     }
     gw_free(rows);
     if (op->err == GW_OK)
         gw_lanes_settle_down(lane);
+    else
+        gw_env_timer_set(shard->env, &lane->again, op->again_ms > 0 ? op->again_ms : AGAIN_MS);
     gw_schedule_run(schedule);
     gw_shard_end(shard);
 }

@@ -29,8 +29,9 @@ struct gw_lane {
     bool complete;              /* memory holds all that is open in it */
     int64_t mark_due_ms;        /* else exactly what is open up to (and with) this mark */
     uint64_t mark_order;
-    bool refilling;
+    bool refilling; /* under way, or to be asked again */
     struct gw_refill refill;
+    struct gw_timer again;
 };
 
 /* Where lanes lead: (appId, URL). One more of them, without a URL, takes what must be ended. */

@@ -1,7 +1,9 @@
 /* offers.c: owns what brings deliveries into the schedule: the start, offers, manual retries.
  *
  * An offer is made on the shard that took the event, posted by the ledger after its commit, and
- * taken in by the owner of the app. Ledger and owner see the same order. */
+ * taken in by the owner of the app. Ledger and owner see the same order. It brings the snapshot that
+ * routed it along: a change of configs reaches the shards one by one, and a lane that the owner has
+ * not heard of yet would look like one that is gone. */
 #include "flow/lanes.h"
 
 void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *lanes, size_t count)
@@ -17,8 +19,9 @@ void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *l
 
 struct offer_head {
     struct gw_shard *owner;
-    struct gw_slice app_id; /* in the message, or own memory for a retry */
-    struct gw_offer offer;  /* last: its deliveries follow */
+    struct gw_slice app_id;       /* behind the deliveries */
+    struct gw_snapshot *snapshot; /* NULL for a retry: the lane is known */
+    struct gw_offer offer;        /* last: its deliveries follow */
 };
 
 static struct offer_head *offer_head(struct gw_offer *offer)
@@ -26,10 +29,22 @@ static struct offer_head *offer_head(struct gw_offer *offer)
     return gw_container_of(offer, struct offer_head, offer);
 }
 
+/* The shard stops, and may have said already that it is idle; the ledger has what is offered. */
+static bool is_too_late(struct gw_offer *offer)
+{
+    bool draining = offer_head(offer)->owner->draining;
+    if (draining)
+        gw_schedule_offer_destroy(offer);
+    return draining;
+}
+
 static void on_offer(struct gw_msg *msg)
 {
     struct gw_offer *offer = gw_container_of(msg, struct gw_offer, msg);
     struct gw_schedule *schedule = offer_head(offer)->owner->schedule;
+    if (is_too_late(offer))
+        return;
+    gw_snapshots_learn(offer_head(offer)->owner, offer_head(offer)->snapshot);
     for (size_t i = 0; i < offer->count; i++) {
         struct gw_delivery *delivery = &offer->deliveries[i];
         struct gw_lane *lane =
@@ -46,6 +61,8 @@ static void on_retry(struct gw_msg *msg)
     struct gw_offer *offer = gw_container_of(msg, struct gw_offer, msg);
     struct gw_schedule *schedule = offer_head(offer)->owner->schedule;
     struct gw_delivery *delivery = &offer->deliveries[0];
+    if (is_too_late(offer))
+        return;
     struct gw_lane *lane = gw_lanes_get(schedule, offer_head(offer)->app_id, delivery->lane, true);
     bool in_flight;
     struct gw_pending *pending = gw_lanes_find(lane, &delivery->id, &in_flight);
@@ -71,9 +88,10 @@ static struct gw_offer *offer_create(struct gw_shard *owner, struct gw_slice app
 }
 
 struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_message *message,
-                                          size_t room)
+                                          struct gw_snapshot *snapshot, size_t room)
 {
     struct gw_offer *offer = offer_create(owner, message->app_id, room);
+    offer_head(offer)->snapshot = gw_snapshot_ref(snapshot);
     offer->message = gw_message_ref(message);
     offer->msg.run = on_offer;
     return offer;
@@ -89,5 +107,6 @@ struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slic
 void gw_schedule_offer_destroy(struct gw_offer *offer)
 {
     gw_message_unref(offer->message);
+    gw_snapshot_unref(offer_head(offer)->snapshot);
     gw_free(offer_head(offer));
 }

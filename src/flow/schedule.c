@@ -12,7 +12,6 @@
  * Thread: the shard's. Wall time decides what is due; the timer looks again at least every minute,
  * so that a step of the clock is noticed. */
 #include "base/check.h"
-#include "base/log.h"
 #include "flow/attempt.h"
 #include "flow/lanes.h"
 
@@ -291,8 +290,13 @@ static void collect_due(struct gw_schedule *schedule)
 void gw_schedule_run(struct gw_schedule *schedule)
 {
     struct gw_shard *shard = schedule->shard;
-    if (shard->draining || schedule->stalls)
+    if (shard->draining)
         return;
+    if (schedule->stalls) { /* nothing starts, but how long things wait must be seen */
+        gw_env_timer_set(shard->env, &schedule->wake, GAUGE_EVERY_US / 1000);
+        update_gauges(schedule);
+        return;
+    }
     collect_due(schedule);
     size_t max = shard->flow->options.in_flight_max;
     size_t starts = 0;

@@ -27,9 +27,10 @@ void gw_schedule_destroy(struct gw_schedule *schedule);
 /* At the start: these lanes have something open. */
 void gw_schedule_open(struct gw_schedule *schedule, const struct gw_open_lane *lanes, size_t count);
 
-/* Prepares an offer to `owner`; posting it brings its deliveries into memory there. */
+/* Prepares an offer to `owner`; posting it brings its deliveries into memory there. `snapshot` is
+ * what they were routed under. */
 struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_message *message,
-                                          size_t room);
+                                          struct gw_snapshot *snapshot, size_t room);
 /* The same for a manual retry: the delivery may be known already. */
 struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slice app_id);
 void gw_schedule_offer_destroy(struct gw_offer *offer); /* one that was not posted */

@@ -1,12 +1,12 @@
 /* settle.c: owns the way of an outcome into the ledger.
  *
  *   outcome ─▶ step (core/delivery.c) ─▶ settle ─┬─ stored ──────▶ landed
- *                                                ├─ again ───────▶ stall; the same settle later
- *                                                ├─ stale ───────▶ forget: the ledger knows better
- *                                                └─ fatal ───────▶ stall for good: no attempts
+ *                                                ├─ again, fatal ▶ stall; the same settle later
+ *                                                └─ stale ───────▶ forget: the ledger knows better
  *
- * An outcome is never dropped for want of space: the flight keeps it and asks again, and no new
- * attempt starts meanwhile. */
+ * An outcome is never dropped for want of space: the flight keeps it and asks again. No attempt
+ * starts from the first "again" until that settle is stored: what would be posted meanwhile could not
+ * be stored either, and would be posted again. Only the end of the grace time gives an outcome up. */
 #include "flow/settle.h"
 
 #include "base/log.h"
@@ -37,14 +37,19 @@ static void start(struct gw_flight *flight)
 static void on_again(struct gw_timer *timer)
 {
     struct gw_flight *flight = gw_container_of(timer, struct gw_flight, again);
-    gw_schedule_resume(flight->shard->schedule);
     start(flight);
 }
 
 static void try_again(struct gw_flight *flight, const struct gw_op *op)
 {
     gw_shard_count(flight->shard, GW_COUNT_SETTLE_AGAIN);
-    gw_schedule_stall(flight->shard->schedule);
+    if (flight->shard->is_cut) {
+        gw_attempt_abandon(flight);
+        return;
+    }
+    if (!flight->stalls)
+        gw_schedule_stall(flight->shard->schedule);
+    flight->stalls = true;
     flight->again.fire = on_again;
     gw_env_timer_set(flight->shard->env, &flight->again,
                      op->again_ms > 0 ? op->again_ms : AGAIN_MS);
@@ -59,6 +64,8 @@ static void on_settled(struct gw_op *op)
         try_again(flight, op);
         return;
     }
+    if (flight->stalls)
+        gw_schedule_resume(flight->shard->schedule);
     if (op->err != GW_OK) {
         char id[GW_ID_TEXT_MAX];
         gw_log(GW_LOG_WARN, "settle_refused",

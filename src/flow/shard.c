@@ -84,6 +84,7 @@ void gw_shard_drain(struct gw_shard *shard, void (*idle)(void *ctx), void *ctx)
 
 void gw_shard_cut(struct gw_shard *shard)
 {
+    shard->is_cut = true;
     gw_schedule_cut(shard->schedule);
 }
 

@@ -71,6 +71,7 @@ struct gw_shard {
     size_t under_way;        /* everything that must end before the shard may go: accepts, attempts,
                          loads, refills */
     bool draining;           /* takes no events, starts no attempts */
+    bool is_cut;             /* and waits for nothing but the ledger's next word */
     void (*idle)(void *ctx); /* told once, when draining and nothing is under way */
     void *idle_ctx;
     void (*started)(void *ctx, enum gw_err err);

@@ -146,6 +146,14 @@ void gw_snapshots_load(struct gw_shard *shard, struct gw_slice app_id,
     shard->flow->configs->ops->load(shard->flow->configs, &entry->load);
 }
 
+void gw_snapshots_learn(struct gw_shard *shard, struct gw_snapshot *snapshot)
+{
+    struct entry *entry = gw_map_get(&shard->snapshots->by_app, gw_slice_from(snapshot->app_id));
+    if (entry)
+        entry_offer(entry, gw_snapshot_ref(snapshot));
+    gw_schedule_on_snapshot(shard->schedule, snapshot);
+}
+
 /* ── Publishing ────────────────────────────────────────────────────────────────────────────── */
 
 struct notice {
@@ -164,13 +172,8 @@ static void on_published(struct gw_msg *msg)
 static void on_notice(struct gw_msg *msg)
 {
     struct notice *notice = gw_container_of(msg, struct notice, msg);
-    struct gw_shard *shard = notice->shard;
-    struct gw_snapshot *snapshot = notice->snapshot;
-    struct entry *entry = gw_map_get(&shard->snapshots->by_app, gw_slice_from(snapshot->app_id));
-    if (entry)
-        entry_offer(entry, gw_snapshot_ref(snapshot));
-    gw_schedule_on_snapshot(shard->schedule, snapshot);
-    gw_snapshot_unref(snapshot);
+    gw_snapshots_learn(notice->shard, notice->snapshot);
+    gw_snapshot_unref(notice->snapshot);
     struct gw_publish *publish = notice->publish;
     gw_free(notice);
     if (atomic_fetch_sub(&publish->left, 1) == 1)

@@ -20,6 +20,9 @@ struct gw_snapshot_wait {
 void gw_snapshots_load(struct gw_shard *shard, struct gw_slice app_id,
                        struct gw_snapshot_wait *wait);
 
+/* Puts the snapshot in force on this shard, unless what is there is as new. It stays the caller's. */
+void gw_snapshots_learn(struct gw_shard *shard, struct gw_snapshot *snapshot);
+
 /* A committed change, on its way to every shard. */
 struct gw_publish {
     void (*done)(struct gw_publish *publish); /* on the env of the shard that published */

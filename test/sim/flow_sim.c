@@ -1,7 +1,7 @@
 /* flow_sim.c: the deterministic simulation: the real flow and core, a few hundred worlds, one for
  * each seed. A world posts events, changes configs, breaks and mends clients' servers, retries by
- * hand, steps the clock, crashes and restarts, all at random; then everything is mended, and every
- * promise is checked.
+ * hand, steps the clock, crashes and restarts, all at random, and in half of the worlds the store is
+ * late, fails and loses answers too; then everything else is mended, and every promise is checked.
  *
  *   flow_sim                 300 seeds from 1
  *   flow_sim FIRST COUNT     others; a failure prints its seed, and the same seed fails again

@@ -116,6 +116,34 @@ static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
     return reply;
 }
 
+/* ── The store ─────────────────────────────────────────────────────────────────────────────── */
+
+/* In every second world the store is late, fails, does things twice and loses answers: what the
+ * shards ask of it all day. What the world itself asks for, and a start, goes through. */
+static struct gw_fault_act choose(void *ctx, enum gw_fault_call call, const struct gw_op *op)
+{
+    struct world *world = ctx;
+    struct gw_fault_act act = gw_fault_by_odds(&world->odds, call, op);
+    if (op->env == world->driver || call == GW_FAULT_OPEN_LANES)
+        act = (struct gw_fault_act){0};
+    return act;
+}
+
+static void odds_draw(struct world *world, uint64_t seed)
+{
+    if (seed % 2)
+        return;
+    world->odds = (struct gw_fault_odds){
+        .seed = seed,
+        .delay = (uint32_t)sim_random(world->sim, 500),
+        .fail = (uint32_t)sim_random(world->sim, 500),
+        .repeat = (uint32_t)sim_random(world->sim, 500),
+        .lose = (uint32_t)sim_random(world->sim, 500),
+        .delay_ms_max = 1 + (int64_t)sim_random(world->sim, 2000),
+        .again_ms = (int64_t)sim_random(world->sim, 3000),
+    };
+}
+
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
 
 static void on_started(void *ctx, enum gw_err err)
@@ -132,8 +160,10 @@ static bool all_started(void *ctx)
 
 static void start(struct world *world)
 {
-    world->flow.ledger = gw_memory_ledger(world->memory);
-    world->flow.configs = gw_memory_configs(world->memory);
+    world->fault = gw_fault_create(gw_memory_ledger(world->memory),
+                                   gw_memory_configs(world->memory), choose, world);
+    world->flow.ledger = gw_fault_ledger(world->fault);
+    world->flow.configs = gw_fault_configs(world->fault);
     world->flow.shards = world->shards;
     world->flow.shard_count = WORLD_SHARDS;
     world->started = 0;
@@ -148,6 +178,7 @@ void world_create(struct world *world, uint64_t seed)
 {
     *world = (struct world){0};
     world->sim = sim_create(&(struct sim_options){.seed = seed});
+    odds_draw(world, seed);
     world->driver = sim_env_create(world->sim);
     world->ledger_env = sim_env_create(world->sim);
     world->memory = gw_memory_create(
@@ -183,6 +214,7 @@ void world_destroy(struct world *world)
 {
     for (size_t i = 0; i < WORLD_SHARDS; i++)
         gw_shard_destroy(world->shards[i]);
+    gw_fault_destroy(world->fault);
     gw_memory_destroy(world->memory);
     sim_destroy(world->sim);
     for (size_t i = 0; i < world->posted_count; i++)
@@ -210,6 +242,7 @@ void world_crash(struct world *world)
     sim_env_kill(world->ledger_env);
     world->ledger_env = sim_env_create(world->sim);
     gw_memory_crash(world->memory, world->ledger_env);
+    sim_bury(world->fault);
     start(world);
 }
 
@@ -246,6 +279,7 @@ void world_restart(struct world *world)
         sim_env_kill(world->shards[i]->env);
         gw_shard_destroy(world->shards[i]);
     }
+    gw_fault_destroy(world->fault);
     start(world);
 }
 
@@ -524,12 +558,20 @@ static void check_posted(struct world *world, struct posted *posted)
     gw_arena_deinit(&arena);
 }
 
+static bool nothing_under_way(void *ctx)
+{
+    struct world *world = ctx;
+    for (size_t i = 0; i < WORLD_SHARDS; i++)
+        if (world->shards[i]->under_way)
+            return false;
+    return true;
+}
+
 void world_check(struct world *world)
 {
     for (size_t i = 0; i < world->posted_count; i++)
         if (world->posted[i]->acked)
             check_posted(world, world->posted[i]);
-    for (size_t i = 0; i < WORLD_SHARDS; i++)
-        if (world->shards[i]->under_way)
-            world_broken(world, "something is under way, and nothing is open");
+    if (!sim_run(world->sim, nothing_under_way, world, 60000))
+        world_broken(world, "something is under way, and nothing is open");
 }

@@ -6,6 +6,7 @@
 #include "flow/intake.h"
 #include "flow/schedule.h"
 #include "sim_env.h"
+#include "store/fault.h"
 #include "store/memory.h"
 
 #define WORLD_APPS   3
@@ -51,6 +52,8 @@ struct open_call {
 struct world {
     struct sim *sim;
     struct gw_memory *memory;
+    struct gw_fault *fault; /* before it, and before the configs */
+    struct gw_fault_odds odds;
     struct gw_env *ledger_env;
     struct gw_env *driver; /* never killed: configs are written through it */
     struct gw_flow flow;
