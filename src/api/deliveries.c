@@ -2,7 +2,8 @@
  *
  * The ledger filters by what it stores. `held` and the URL of what was never attempted follow from
  * the configs of now, so these two are filtered here; when that leaves nothing of a page the next
- * one is read at once, a few times, before the caller gets an empty page with a cursor. */
+ * one is read at once, a few times, before the caller gets an empty page with a cursor. A page is
+ * megabytes when its deliveries failed often, so one that shows nothing is freed before the next. */
 #include "api/look.h"
 #include "api/query.h"
 #include "api/reply.h"
@@ -37,6 +38,7 @@ enum held { HELD_ANY, HELD_ONLY, HELD_NOT };
 struct listing {
     struct gw_api_request *request;
     struct gw_list_op op;
+    struct gw_arena page; /* op's */
     struct gw_look look;
     struct gw_slice url; /* filter, without its query */
     enum held held;
@@ -114,6 +116,12 @@ static void filter(struct listing *listing)
     op->count = kept;
 }
 
+static void page_free(struct listing *listing)
+{
+    gw_look_deinit(&listing->look);
+    gw_arena_deinit(&listing->page);
+}
+
 static void answer_list(struct listing *listing)
 {
     struct gw_api_request *request = listing->request;
@@ -129,7 +137,7 @@ static void answer_list(struct listing *listing)
     gw_buf_addc(out, ']');
     gw_json_member(out, "next", listing->op.next);
     gw_buf_addc(out, '}');
-    gw_look_deinit(&listing->look);
+    page_free(listing);
     gw_reply_end(request);
 }
 
@@ -139,13 +147,14 @@ static void on_list_look(struct gw_look *look)
 {
     struct listing *listing = gw_container_of(look, struct listing, look);
     if (look->failed.err != GW_OK) {
-        gw_look_deinit(look);
+        page_free(listing);
         gw_reply_store_failed(listing->request, &look->failed);
         return;
     }
     filter(listing);
     if (listing->op.count == 0 && listing->op.next.ptr && ++listing->rounds < ROUNDS_MAX) {
-        listing->op.cursor = listing->op.next;
+        listing->op.cursor = gw_arena_dup(gw_api_arena(listing->request), listing->op.next);
+        page_free(listing);
         start_list(listing);
         return;
     }
@@ -157,7 +166,7 @@ static void on_listed(struct gw_op *base)
     struct gw_list_op *op = gw_container_of(base, struct gw_list_op, op);
     struct listing *listing = gw_container_of(op, struct listing, op);
     if (base->err != GW_OK) {
-        gw_look_deinit(&listing->look);
+        page_free(listing);
         if (base->err == GW_ERR_INVALID)
             gw_reply_fail(listing->request, 400, "cursor: must be the next of an earlier page");
         else
@@ -172,6 +181,7 @@ static void on_listed(struct gw_op *base)
 static void start_list(struct listing *listing)
 {
     struct gw_ledger *ledger = listing->request->api->shard->flow->ledger;
+    gw_look_init(&listing->look, listing->request, on_list_look);
     listing->op.op = (struct gw_op){.env = gw_api_env(listing->request), .done = on_listed};
     listing->op.next = (struct gw_slice){0};
     ledger->ops->list(ledger, &listing->op);
@@ -182,7 +192,7 @@ void gw_deliveries_get(struct gw_api_request *request)
     struct listing *listing = gw_arena_zalloc(gw_api_arena(request), sizeof(*listing));
     struct gw_error error;
     listing->request = request;
-    listing->op.arena = gw_api_arena(request);
+    listing->op.arena = &listing->page;
     if (parse_listing(listing, &error) != GW_OK) {
         gw_reply_fail(request, 400, "%s", error.text);
         return;
@@ -193,7 +203,6 @@ void gw_deliveries_get(struct gw_api_request *request)
         gw_reply_fail(request, 404, "there is no such app");
         return;
     }
-    gw_look_init(&listing->look, request, on_list_look);
     start_list(listing);
 }
 

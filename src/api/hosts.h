@@ -21,7 +21,6 @@ struct gw_hosts {
     struct gw_host *hosts;
     size_t count, next, running;
     size_t unresolved;
-    bool is_starting;
     struct gw_timer deadline;
 };
 
