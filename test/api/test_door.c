@@ -256,6 +256,7 @@ static void while_it_stops(void **state)
     expect_status(ready, 200);
     expect_at(ready, "/accepting", "true");
     expect_at(ready, "/oldestDueAgeMs", "0");
+    expect_at(ready, "/openDeliveries", "(none)"); /* anybody may ask */
     call_free(ready);
     expect_status(ready = run(rig, bare(rig, GW_GET, "/healthz")), 200);
     call_free(ready);
