@@ -35,12 +35,22 @@ static size_t control_at(struct gw_slice s)
     return s.len;
 }
 
+/* Characters of valid UTF-8: all bytes but those that continue one. */
+static size_t chars_of(struct gw_slice s)
+{
+    size_t chars = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        chars += ((unsigned char)s.ptr[i] & 0xC0) != 0x80;
+    return chars;
+}
+
 static enum gw_err name_check(const char *field, const char *rule, struct gw_slice value,
                               struct gw_error *error)
 {
-    if (value.len > GW_NAME_BYTES_MAX)
-        return gw_error_set(error, GW_ERR_INVALID, "%s: %s, was %zu bytes of UTF-8", field, rule,
-                            value.len);
+    size_t chars = value.len > GW_NAME_CHARS_MAX ? chars_of(value) : value.len;
+    if (chars > GW_NAME_CHARS_MAX)
+        return gw_error_set(error, GW_ERR_INVALID, "%s: %s, was %zu long", field, rule, chars);
     size_t control = control_at(value);
     if (control < value.len)
         return gw_error_set(error, GW_ERR_INVALID, "%s: %s, held a control character as byte %zu",
@@ -53,7 +63,7 @@ enum gw_err gw_name_check(const char *field, struct gw_slice value, struct gw_er
     if (value.len == 0)
         return gw_error_set(error, GW_ERR_INVALID, "%s: " NAME_RULE ", was %s", field,
                             value.ptr ? "empty" : "missing");
-    if (value.len <= GW_NAME_BYTES_MAX && !gw_slice_is_utf8(value))
+    if (!gw_slice_is_utf8(value))
         return gw_error_set(error, GW_ERR_INVALID, "%s: " NAME_RULE ", was not UTF-8", field);
     return name_check(field, NAME_RULE, value, error);
 }
@@ -124,6 +134,11 @@ static struct gw_slice text_of(yyjson_val *value)
     return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
 }
 
+static struct gw_slice raw_of(yyjson_val *value) /* a number, as it was written */
+{
+    return (struct gw_slice){yyjson_get_raw(value), yyjson_get_len(value)};
+}
+
 /* Is `value` nested more than `levels` deep? Calls itself at most `levels` times deep. */
 static bool is_deeper(yyjson_val *value, unsigned levels)
 {
@@ -156,20 +171,21 @@ struct field {
     struct gw_slice name; /* NUL behind the end */
     size_t offset;        /* of its slice in struct gw_event */
     bool is_required;
+    bool is_free; /* of form: may be a number too */
 };
 
-#define FIELD(name, member, is_required)                                                           \
+#define FIELD(name, member, is_required, is_free)                                                  \
     {                                                                                              \
-        {name, sizeof(name) - 1}, offsetof(struct gw_event, member), is_required                   \
+        {name, sizeof(name) - 1}, offsetof(struct gw_event, member), is_required, is_free          \
     }
 
 static const struct field fields[] = {
-    FIELD("appId", app_id, true),
-    FIELD("eventType", event_type, true),
-    FIELD("eventId", event_id, false),
-    FIELD("transactionId", transaction_id, false),
-    FIELD("workflowId", workflow_id, false),
-    FIELD("eventTime", event_time, false),
+    FIELD("appId", app_id, true, false),
+    FIELD("eventType", event_type, true, false),
+    FIELD("eventId", event_id, false, false),
+    FIELD("transactionId", transaction_id, false, false),
+    FIELD("workflowId", workflow_id, false, false),
+    FIELD("eventTime", event_time, false, true),
 };
 
 static const struct field *field_find(struct gw_slice name)
@@ -189,11 +205,11 @@ static enum gw_err field_take(const struct field *field, yyjson_val *value, stru
                               struct gw_arena *arena, struct gw_error *error)
 {
     const char *rule = field->is_required ? NAME_RULE : OPTIONAL_RULE;
-    struct gw_slice text = text_of(value);
+    struct gw_slice text = yyjson_is_raw(value) ? raw_of(value) : text_of(value);
 
     if (yyjson_is_null(value) && !field->is_required)
         return GW_OK;
-    if (!yyjson_is_str(value))
+    if (!yyjson_is_str(value) && !(field->is_free && yyjson_is_raw(value)))
         return gw_error_set(error, GW_ERR_INVALID, "%s: %s, was %s", field->name.ptr, rule,
                             type_name(value));
     /* An empty id would make one event of all that carry it. */

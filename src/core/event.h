@@ -7,7 +7,8 @@
 #include "base/err.h"
 
 #define GW_EVENT_DEPTH_MAX 64
-#define GW_NAME_BYTES_MAX  256 /* appId, eventType and every other id, in UTF-8 */
+#define GW_NAME_CHARS_MAX  256                     /* of appId, eventType and every other id */
+#define GW_NAME_BYTES_MAX  (4 * GW_NAME_CHARS_MAX) /* in UTF-8 */
 
 struct gw_event {
     struct gw_slice body; /* the producer's bytes, all of them */
@@ -17,14 +18,14 @@ struct gw_event {
 };
 
 /* Reads one event: a JSON object in UTF-8, no duplicate top-level key (after unescaping), depth
- * at most 64; `appId` and `eventType` 1-256 printable characters; `eventId`, `transactionId`,
- * `workflowId` and `eventTime`, when there, strings of at most 256 bytes (numbers are refused:
- * the error names the field). JSON null and "" in an optional field = absent. GW_ERR_INVALID
+ * at most 64; `appId` and `eventType` 1-256 printable characters; `eventId`, `transactionId`
+ * and `workflowId`, when there, strings of at most 256 characters (numbers are refused: the error
+ * names the field); `eventTime` such a string or a number. JSON null and "" in an optional field = absent. GW_ERR_INVALID
  * otherwise; the event then holds those fields that could be read, for telling which it was.
  * `body` must outlive the event. */
 enum gw_err gw_event_parse(struct gw_event *event, struct gw_slice body, struct gw_arena *arena,
                            struct gw_error *error);
 
-/* 1-256 bytes of UTF-8 without control characters. Used for appId, eventType, ids everywhere;
+/* 1-256 characters of UTF-8 without control characters. Used for appId, eventType, ids everywhere;
  * `field` is for the error text. */
 enum gw_err gw_name_check(const char *field, struct gw_slice value, struct gw_error *error);

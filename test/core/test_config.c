@@ -410,7 +410,7 @@ static void long_values(void **state)
     assert_null(with_fill("{" BASE ",'product':'", 257, "'}", &error));
     assert_string_equal(
         error.text,
-        "product: must be a string of 1 to 256 printable characters, was 257 bytes of UTF-8");
+        "product: must be a string of 1 to 256 printable characters, was 257 long");
     assert_null(with_fill("{" BASE ",'headers':{'content-", 5000, "':'x'}}", &error));
     assert_string_equal(error.text, "headers: \"content-vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv\" cannot "
                                     "be set: it follows from the body");

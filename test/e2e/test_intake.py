@@ -124,7 +124,19 @@ def test_a_missing_required_field_is_named(shared, app, field):
     ids=["number", "bool", "array", "object", "long", "control"],
 )  # fmt: skip
 def test_a_bad_optional_field_is_named(shared, app, field, value):
+    if field == "eventTime" and value == 1:
+        return  # free form: see below
     failed(shared.post_event(event(app, **{field: value})), 400, field)
+
+
+@pytest.mark.parametrize("value", [1764000000, 1764000000.25, -1, "yesterday, at noon", None])
+def test_an_event_time_is_free_form(shared, app, value):
+    shared.post_event(event(app, eventTime=value)).expect(202)
+
+
+def test_names_are_counted_in_characters(shared, app):
+    shared.post_event(event(app, eventId="\u4e2d" * 256)).expect(202)
+    failed(shared.post_event(event(app, eventId="\u4e2d" * 257)), 400, "eventId")
 
 
 @pytest.mark.parametrize(
