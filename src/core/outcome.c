@@ -105,15 +105,14 @@ static const struct {
      "The client's server reports a conflict: its handler should answer 2xx to a webhook-id that "
      "it has already processed."},
     {410, 410,
-     "The endpoint says that it is gone for good, so the target was disabled: set a new "
-     "webhookUrl, "
-     "or enable the target again if the answer was a mistake."},
+     "The endpoint says that it is gone for good: set a new webhookUrl, or have the client mend "
+     "the endpoint if the answer was a mistake, and retry."},
     {411, 412,
      "The client's server or a proxy before it demands other request headers: the client must "
      "accept a plain POST with content-length and content-type: application/json."},
     {413, 413,
      "The payload is larger than the client's server accepts: have the body limit there raised "
-     "(1 MiB is safe), or remove what is not needed with payloadBlocklist."},
+     "(1 MiB is safe)."},
     {415, 415,
      "The client's server does not accept this content type: the endpoint must take "
      "content-type: application/json."},
@@ -125,8 +124,7 @@ static const struct {
      "compare the event with what its validation expects."},
     {429, 429,
      "The client's server is asking for fewer requests: we wait as long as its Retry-After says; "
-     "if "
-     "it keeps happening, set rateLimit or maxInFlight in the config."},
+     "if it keeps happening, lower maxInFlight in the config."},
     {431, 431,
      "The request headers are too large for the client's server: shorten the headers in the config "
      "or have the limit there raised."},

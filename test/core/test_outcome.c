@@ -115,7 +115,7 @@ static void advice(void **state)
         {403, "firewall"},
         {404, "webhookUrl"},
         {405, "POST"},
-        {410, "disabled"},
+        {410, "webhookUrl"},
         {413, "payload"},
         {415, "application/json"},
         {422, "content"},
