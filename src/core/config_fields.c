@@ -341,6 +341,7 @@ const struct gw_config_field gw_config_fields[] = {
     {"createdAt", GW_USE_SHOWN, NULL, NULL, render_created_at},
     {"updatedAt", GW_USE_SHOWN, NULL, NULL, render_updated_at},
     {"publicKey", GW_USE_SHOWN, NULL, NULL, NULL},
+    {"warnings", GW_USE_SHOWN, NULL, NULL, NULL},
     {"secret", GW_USE_COMMAND, NULL, NULL, render_secret},
     {"updateSecret", GW_USE_COMMAND, NULL, NULL, NULL},
 };
