@@ -19,6 +19,7 @@ enum type {
     TYPE_INT64, /* int64_t */
     TYPE_LISTEN,
     TYPE_NETS,
+    TYPE_PROXIES, /* the same without "*" */
     TYPE_PORTS,
     TYPE_LEVEL,
     TYPE_ADMIN_KEY,
@@ -57,7 +58,7 @@ static const struct row rows[] = {
      "ports of webhook URLs beside 443; * = any"},
     {"allowed-ips", "ALLOWED_IPS", TYPE_NETS, AT(allowed_ips), "127.0.0.0/8,::1", 0, 0,
      "who may call the API; * = anybody"},
-    {"trusted-proxies", NULL, TYPE_NETS, AT(trusted_proxies), "", 0, 0,
+    {"trusted-proxies", NULL, TYPE_PROXIES, AT(trusted_proxies), "", 0, 0,
      "whose X-Forwarded-For counts"},
     {"ca-file", NULL, TYPE_TEXT, AT(ca_file), "", 0, 0,
      "more certificate authorities (PEM) for webhooks"},
@@ -190,6 +191,15 @@ static enum gw_err parse_nets(const struct source *source, struct gw_net_list *l
     return refuse(source, allowed);
 }
 
+/* Were everybody a proxy, every caller could name the address he calls from. */
+static enum gw_err parse_proxies(const struct source *source, struct gw_net_list *list)
+{
+    enum gw_err err = parse_nets(source, list);
+    if (err == GW_OK && list->any)
+        return refuse(source, "addresses and networks of proxies, comma-separated, and not *");
+    return err;
+}
+
 static enum gw_err parse_ports(const struct source *source, struct gw_guard *guard)
 {
     struct gw_slice bad;
@@ -222,6 +232,7 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
     case TYPE_INT64: return parse_number(source, field);
     case TYPE_LISTEN: return parse_listen(source, settings);
     case TYPE_NETS: return parse_nets(source, field);
+    case TYPE_PROXIES: return parse_proxies(source, field);
     case TYPE_PORTS: return parse_ports(source, field);
     case TYPE_LEVEL:
         if (gw_log_level_parse(gw_slice_from(source->text), field))
@@ -349,7 +360,8 @@ static const char *type_text(const struct row *row)
     case TYPE_SIZE:
     case TYPE_INT64: return "NUMBER";
     case TYPE_LISTEN: return "ADDRESS:PORT";
-    case TYPE_NETS: return "NETWORKS";
+    case TYPE_NETS:
+    case TYPE_PROXIES: return "NETWORKS";
     case TYPE_PORTS: return "PORTS";
     case TYPE_LEVEL: return "LEVEL";
     case TYPE_ADMIN_KEY: return "APPID:APPKEY";
