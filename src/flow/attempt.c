@@ -1,9 +1,9 @@
 /* attempt.c: owns one attempt, from the delivery taken out of its lane to the outcome.
  *
- *   start ─▶ CLAIM ─▶ LOAD (unless the body rides along) ─▶ route: where does it go now?
- *                                                             │ nowhere ───────▶ settle: cancelled
- *                                                             │ held ──────────▶ put back
- *                                                             ▼
+ *   start ─▶ CLAIM ─▶ route: where does it go? ─▶ LOAD (unless the body rides along; then again:
+ *                       │ nowhere ───────▶ settle: cancelled     where does it go by now?)
+ *                       │ held ──────────▶ put back              │
+ *                                                                ▼
  *            RESOLVE (a name) ─▶ guard every address ─▶ sign ─▶ POST ─▶ classify ─▶ SETTLE
  *              └──────────────────┴─ failed: that is the outcome ───────────────────▶┘
  *
@@ -250,21 +250,28 @@ static void find_address(struct gw_flight *flight)
     gw_env_resolve(env_of(flight), &flight->resolve);
 }
 
-static void route(struct gw_flight *flight)
+/* Where it goes now. False: nowhere, and the flight is over or is being ended. */
+static bool route(struct gw_flight *flight)
 {
     enum gw_end_reason reason;
     struct gw_snapshot *snapshot;
     bool leads =
         gw_schedule_route(flight->pending, &snapshot, &flight->config, &flight->route, &reason);
-    flight->snapshot = gw_snapshot_ref(snapshot);
-    if (!leads && reason == GW_END_NONE) {
+    if (!leads && reason == GW_END_NONE)
         gw_attempt_abandon(flight);
-        return;
-    }
-    if (!leads) {
+    else if (!leads)
         gw_settle_end(flight, reason);
-        return;
-    }
+    if (!leads)
+        return false;
+    gw_snapshot_ref(snapshot);
+    if (flight->snapshot)
+        gw_snapshot_unref(flight->snapshot);
+    flight->snapshot = snapshot;
+    return true;
+}
+
+static void begin(struct gw_flight *flight)
+{
     const struct gw_delivery *delivery = &flight->pending->delivery;
     int64_t now_ms = gw_env_wall_ms(env_of(flight));
     int64_t waited_ms = delivery->due_ms ? now_ms - delivery->due_ms : 0;
@@ -297,7 +304,10 @@ static void on_loaded(struct gw_op *op)
         return;
     }
     switch (op->err) {
-    case GW_OK: route(flight); return;
+    case GW_OK:
+        if (route(flight))
+            begin(flight);
+        return;
     case GW_ERR_GONE:
     case GW_ERR_NOT_FOUND: gw_settle_end(flight, GW_END_PAYLOAD_GONE); return;
     case GW_ERR_CHANGED: gw_settle_end(flight, GW_END_PAYLOAD_CHANGED); return;
@@ -342,8 +352,10 @@ static void on_claimed(struct gw_op *op)
         return;
     }
     flight->settle.write_id = claim->write_id;
+    if (!route(flight))
+        return;
     if (flight->pending->message)
-        route(flight);
+        begin(flight);
     else
         start_load(flight);
 }
