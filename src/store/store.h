@@ -84,7 +84,10 @@ struct gw_add {
     bool offered;
 };
 
-/* Before a POST. Nobody else gets a write id for this delivery until the lease ends or settle. */
+/* Before a POST. Nobody gets another write id for this delivery until the lease ends or settle, not
+ * the claimer either: GW_ERR_BUSY, with again_ms the rest of the lease. Where one process owns the
+ * ledger that owner is the lease, and it may claim again what it gave up.
+ * GW_ERR_NOT_FOUND: it is not open. */
 struct gw_claim {
     struct gw_op op;
     struct gw_delivery delivery; /* as the caller knows it */
