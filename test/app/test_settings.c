@@ -156,6 +156,7 @@ static void refused(void **state)
         {"--listen ::1:80", NULL, {"--listen", "[::1]:8080"}},
         {"--listen [127.0.0.1]:80", NULL, {"--listen"}},
         {"--allow-nets 10.0.0.0/33", NULL, {"--allow-nets", "10.0.0.0/33"}},
+        {"--trusted-proxies *", NULL, {"--trusted-proxies", "\"*\"", "not *"}},
         {NULL, "ALLOWED_IPS=10.0.0.1,somewhere", {"ALLOWED_IPS", "somewhere is none"}},
         {"--allow-ports 443,x", NULL, {"--allow-ports", "443,x", "65535"}},
         {"--log-level loud", NULL, {"--log-level", "loud", "debug"}},
