@@ -172,6 +172,7 @@ enum gw_err memory_accept(struct gw_memory *memory, struct gw_op *base)
     if (first) {
         gw_free((char *)key.ptr);
         answer_existing(op, first);
+        memory_repeat_count(memory, op->message);
         return GW_OK;
     }
     if (memory->event_count >= memory->options.events_max) {

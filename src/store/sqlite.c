@@ -198,6 +198,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .load = start_load,
     .find = start_find,
     .list = start_list,
+    .tally = sqlite_tally_start,
     .health_save = start_health_save,
     .health_load = start_health_load,
     .state = get_state,

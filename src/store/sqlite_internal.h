@@ -355,6 +355,10 @@ static inline uint64_t sqlite_keyed_at(const struct sqlite_keyed *keyed, size_t 
     return seq;
 }
 
+/* ── Counting ──────────────────────────────────────────────────────────────────────────────── */
+
+void sqlite_tally_start(struct gw_ledger *ledger, struct gw_tally_op *op);
+
 /* ── Checkpoints ───────────────────────────────────────────────────────────────────────────── */
 
 enum gw_err sqlite_wal_init(struct sqlite_file *file, struct gw_error *error);

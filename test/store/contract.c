@@ -29,8 +29,8 @@ static const struct backend *backend_of(const char *name)
 int main(int argc, char **argv)
 {
     static int (*const suites[])(void) = {
-        suite_accept, suite_settle,  suite_open,  suite_order,
-        suite_look,   suite_configs, suite_fault, suite_last,
+        suite_accept, suite_settle,  suite_open,  suite_order, suite_look,
+        suite_tally,  suite_configs, suite_fault, suite_last,
     };
     int failed = 0;
 
@@ -47,6 +47,7 @@ int main(int argc, char **argv)
     }
     backend = backend_of(argv[1]);
     for (size_t i = 0; i < gw_count(suites); i++)
-        failed += suites[i]();
+        if (suites[i] != suite_tally || backend == &backend_memory) /* others do not count yet */
+            failed += suites[i]();
     return failed ? 1 : 0;
 }
