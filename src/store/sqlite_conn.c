@@ -39,6 +39,8 @@ enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc)
     case SQLITE_IOERR: break;
     default: return GW_ERR_IO;
     }
+    if (rc == SQLITE_IOERR_DATA) /* a page is not as it was written: sqlite_sum.c */
+        return GW_ERR_CORRUPT;
     /* No space, not seen as such by SQLite. After a failed fsync it does not matter why: what was
      * written before may be lost. */
     int system = system_errno(conn, rc);
@@ -181,6 +183,8 @@ static enum gw_err check_version(struct sqlite_conn *conn, bool *is_new, struct 
                             "%s: written by a newer version (its schema is %lld, this one knows "
                             "up to %d)",
                             conn->path, (long long)version, kind->version);
+    if (!sqlite_sum_check(conn->db))
+        return gw_error_set(error, GW_ERR_CORRUPT, "%s: its head is damaged", conn->path);
     return GW_OK;
 }
 
@@ -276,7 +280,9 @@ enum gw_err sqlite_conn_open(struct sqlite_conn *conn, const char *path,
     flags |= role == SQLITE_ROLE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     conn->kind = kind;
     conn->path = gw_strdup(path);
-    int rc = sqlite3_open_v2(path, &conn->db, flags, NULL);
+    int rc = sqlite3_open_v2(path, &conn->db, flags, SQLITE_SUM_VFS);
+    if (rc == SQLITE_OK)
+        rc = sqlite_sum_reserve(conn->db);
     if (rc != SQLITE_OK)
         return sqlite_conn_error(conn, rc, "open it", error);
     return set_up(conn, role, cache_bytes, error);

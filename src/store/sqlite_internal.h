@@ -3,6 +3,7 @@
  *   sqlite.c         open, close, the two ports, totals, the disk's reserve
  *   sqlite_dir.c     the directory, its lock and its files
  *   sqlite_conn.c    one connection: opening, schema version, statements, errors
+ *   sqlite_sum.c     a checksum in every page
  *   sqlite_schema.c  the tables and every statement, of both kinds of file
  *   sqlite_key.c     ids, hashes of keys, page cursors
  *   sqlite_name.c    appIds and eventTypes as numbers
@@ -73,6 +74,12 @@ void sqlite_bind_text(sqlite3_stmt *st, int at, struct gw_slice s); /* absent: N
 void sqlite_bind_blob(sqlite3_stmt *st, int at, struct gw_slice s);
 struct gw_slice sqlite_text(sqlite3_stmt *st, int column); /* until the next step; NULL: absent */
 struct gw_slice sqlite_blob(sqlite3_stmt *st, int column);
+
+/* The file system of all connections: it sums pages, and knows them again. */
+#define SQLITE_SUM_VFS "gwh-sum"
+void sqlite_sum_init(void);          /* once, before the first connection */
+int sqlite_sum_reserve(sqlite3 *db); /* room in the pages of a new file; nothing in an old one */
+bool sqlite_sum_check(sqlite3 *db);  /* its pages have sums */
 
 /* ── Files ─────────────────────────────────────────────────────────────────────────────────── */
 

@@ -28,14 +28,20 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Something on a file that only another program would do. */
-static void run_sql(struct rig *rig, const char *name, const char *sql)
+static void run_sql_with(struct rig *rig, const char *vfs, const char *name, const char *sql)
 {
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     sqlite3 *db = NULL;
 
-    assert_int_equal(sqlite3_open(rig_path(rig, name), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open_v2(rig_path(rig, name), &db, flags, vfs), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
+}
+
+/* Something on a file that the store itself would not do, but with the sums right. */
+static void run_sql(struct rig *rig, const char *name, const char *sql)
+{
+    run_sql_with(rig, "gwh-sum", name, sql);
 }
 
 static void expect_refused(struct rig *rig, enum gw_err err, const char *file)
@@ -139,9 +145,9 @@ static void test_another_program(void **state)
 {
     struct rig *rig = *state;
 
-    run_sql(rig, "main.db", "CREATE TABLE theirs(x); PRAGMA user_version = 1");
+    run_sql_with(rig, NULL, "main.db", "CREATE TABLE theirs(x); PRAGMA user_version = 1");
     expect_refused(rig, GW_ERR_SCHEMA, "main.db");
-    run_sql(rig, "main.db", "INSERT INTO theirs VALUES(1)"); /* and it is still theirs */
+    run_sql_with(rig, NULL, "main.db", "INSERT INTO theirs VALUES(1)"); /* and still theirs */
 }
 
 static void test_no_database(void **state)
