@@ -171,6 +171,7 @@ enum sqlite_segment_sql {
     SEG_EVENTS_DOWN,
     SEG_KEY_DOWN,
     SEG_TX_DOWN,
+    SEG_KEYS_UP,
     SEG_OPEN_ADD,
     SEG_OPEN_GET,
     SEG_OPEN_SET,

@@ -58,6 +58,8 @@ static const char *const segment_sql[] = {
                      " ORDER BY seq DESC LIMIT ?4",
     [SEG_TX_DOWN] = "SELECT seq FROM event WHERE tx_hash = ?1 AND seq <= ?2"
                     " ORDER BY seq DESC LIMIT ?3",
+    [SEG_KEYS_UP] = "SELECT seq, skip, key_hash, tx_hash FROM event WHERE seq > ?1 AND seq <= ?2"
+                    " ORDER BY seq",
     [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
     [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", log FROM open WHERE id = ?1",
     [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5, log = ?6"
