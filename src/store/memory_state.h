@@ -21,6 +21,7 @@ struct memory_event {
     uint64_t seq; /* 1, 2, …: its place in gw_memory.events, plus one */
     struct gw_message *message;
     struct gw_slice key; /* (appId, eventId), ours; absent without an eventId */
+    struct memory_event *routed_before; /* the one before with this key */
     struct memory_row **rows;
     size_t row_count;
 };

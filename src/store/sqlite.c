@@ -29,6 +29,15 @@ void sqlite_stop(struct gw_sqlite *sqlite, const struct sqlite_conn *conn, int r
                GW_I("errno", sqlite3_system_errno(conn->db)));
 }
 
+void sqlite_file_failed(struct gw_sqlite *sqlite, struct sqlite_file *file,
+                        const struct sqlite_conn *conn, int rc)
+{
+    if (file->segment && sqlite_conn_err(conn, rc) == GW_ERR_CORRUPT)
+        sqlite_segment_set_aside(sqlite, file->segment, sqlite3_errstr(rc));
+    else
+        sqlite_stop(sqlite, conn, rc);
+}
+
 bool sqlite_disk_low(struct gw_sqlite *sqlite)
 {
     int_fast64_t looked_us = atomic_load(&sqlite->disk_checked_us);
@@ -119,12 +128,26 @@ static void start_add(struct gw_ledger *ledger, struct gw_add *op)
     sqlite_writer_submit(of_ledger(ledger), &op->op, OP_ADD);
 }
 
+/* Nothing is begun whose outcome could not be stored. */
+static enum gw_err claim_err(struct gw_sqlite *sqlite, const struct gw_id *id)
+{
+    struct sqlite_segment *segment;
+    struct sqlite_ref ref;
+
+    if (atomic_load(&sqlite->segments.special) == 0 || !sqlite_id_delivery(&sqlite->keys, id, &ref))
+        return GW_OK;
+    segment = sqlite_segment_of(sqlite, ref.segment);
+    if (segment == NULL || atomic_load(&segment->state) == SQLITE_SEGMENT_ENDING)
+        return GW_ERR_NOT_FOUND;
+    return sqlite_segment_err(segment);
+}
+
 /* One process, one owner for each delivery: the next attempt's number will do, and no lease. */
 static void start_claim(struct gw_ledger *ledger, struct gw_claim *op)
 {
-    (void)ledger;
     op->write_id = (uint64_t)op->delivery.attempts + 1;
-    sqlite_complete(&op->op, sqlite_op_late(&op->op) ? GW_ERR_TIMEOUT : GW_OK);
+    enum gw_err err = claim_err(of_ledger(ledger), &op->delivery.id);
+    sqlite_complete(&op->op, sqlite_op_late(&op->op) ? GW_ERR_TIMEOUT : err);
 }
 
 static void start_settle(struct gw_ledger *ledger, struct gw_settle *op)
@@ -303,13 +326,18 @@ struct gw_configs *gw_sqlite_configs(struct gw_sqlite *sqlite)
     return &sqlite->configs;
 }
 
-/* What was opened only in part is left as it was found. */
-static void file_close(struct gw_sqlite *sqlite, struct sqlite_file *file, bool was_open)
+static void segments_close(struct gw_sqlite *sqlite, bool was_open)
 {
-    if (was_open)
-        sqlite_wal_finish(sqlite, file);
-    sqlite_wal_deinit(file);
-    sqlite_conn_close(&file->conn);
+    struct sqlite_segments *set = &sqlite->segments;
+
+    for (size_t i = 0; set->at && set->base + i <= atomic_load(&set->top); i++) {
+        struct sqlite_segment *segment = atomic_load(&set->at[i]);
+        if (segment && was_open)
+            sqlite_segment_close(sqlite, segment, true);
+        sqlite_segment_destroy(segment);
+    }
+    sqlite_segment_destroy(sqlite->next.segment); /* made, and not taken: later */
+    gw_free(set->at);
 }
 
 void gw_sqlite_close(struct gw_sqlite *sqlite)
@@ -322,9 +350,12 @@ void gw_sqlite_close(struct gw_sqlite *sqlite)
         sqlite_reader_stop(&sqlite->readers[i]);
     if (sqlite->checkpointer)
         gw_worker_stop(sqlite->checkpointer);
-    file_close(sqlite, &sqlite->segment.file, was_open);
-    file_close(sqlite, &sqlite->main, was_open);
-    sqlite_names_forget(&sqlite->segment);
+    /* What was opened only in part is left as it was found. */
+    segments_close(sqlite, was_open);
+    if (was_open)
+        sqlite_wal_finish(sqlite, &sqlite->main, true);
+    sqlite_wal_deinit(&sqlite->main);
+    sqlite_conn_close(&sqlite->main.conn);
     if (sqlite->lock_fd >= 0)
         close(sqlite->lock_fd);
     gw_wipe(&sqlite->keys, sizeof(sqlite->keys));

@@ -178,7 +178,8 @@ static enum gw_err check_version(struct sqlite_conn *conn, bool *is_new, struct 
     if (application != kind->application_id)
         return gw_error_set(error, GW_ERR_SCHEMA, "%s: this is no %s of gwh", conn->path,
                             kind->what);
-    if (version > kind->version)
+    conn->is_newer = version > kind->version;
+    if (conn->is_newer)
         return gw_error_set(error, GW_ERR_SCHEMA,
                             "%s: written by a newer version (its schema is %lld, this one knows "
                             "up to %d)",
@@ -258,12 +259,14 @@ static enum gw_err set_up(struct sqlite_conn *conn, enum sqlite_role role, size_
     enum gw_err err = check_version(conn, &is_new, error);
     if (err != GW_OK)
         return err;
-    if (role == SQLITE_ROLE_WRITER)
+    if (is_new && role != SQLITE_ROLE_MAKER)
+        return gw_error_set(error, GW_ERR_CORRUPT, "%s: it is empty", conn->path);
+    if (role == SQLITE_ROLE_WRITER || role == SQLITE_ROLE_MAKER)
         err = set_log(conn, error);
     if (err != GW_OK)
         return err;
     if (is_new)
-        rc = role == SQLITE_ROLE_WRITER ? create_schema(conn) : SQLITE_CORRUPT;
+        rc = create_schema(conn);
     if (rc != SQLITE_OK)
         return sqlite_conn_error(conn, rc, "set it up", error);
     if (role != SQLITE_ROLE_CHECKPOINTER)

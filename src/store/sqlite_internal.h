@@ -4,6 +4,7 @@
  *   sqlite_dir.c     the directory, its lock and its files
  *   sqlite_conn.c    one connection: opening, schema version, statements, errors
  *   sqlite_sum.c     a checksum in every page
+ *   sqlite_segment.c the set of segments: which there are, which are open, the next one
  *   sqlite_schema.c  the tables and every statement, of both kinds of file
  *   sqlite_key.c     ids, hashes of keys, page cursors
  *   sqlite_name.c    appIds and eventTypes as numbers
@@ -18,8 +19,8 @@
  *   sqlite_wal.c     checkpoints
  *
  * Who may touch what: a connection belongs to one thread at a time (SQLite is told so). The writer
- * owns gw_sqlite.writer, .main and .segment; each reader its own struct. What several threads read
- * is set before they start, or atomic. */
+ * owns gw_sqlite.writer, .main and what is not atomic in each segment; each reader its own struct.
+ * What several threads read is set before they start, or atomic. */
 #pragma once
 
 #include "base/check.h"
@@ -44,7 +45,12 @@ struct sqlite_kind {
 extern const struct sqlite_kind sqlite_main_kind;
 extern const struct sqlite_kind sqlite_segment_kind;
 
-enum sqlite_role { SQLITE_ROLE_WRITER, SQLITE_ROLE_READER, SQLITE_ROLE_CHECKPOINTER };
+enum sqlite_role {
+    SQLITE_ROLE_MAKER, /* a writer that makes the schema in an empty file */
+    SQLITE_ROLE_WRITER,
+    SQLITE_ROLE_READER,
+    SQLITE_ROLE_CHECKPOINTER,
+};
 
 struct sqlite_conn {
     sqlite3 *db;
@@ -52,9 +58,10 @@ struct sqlite_conn {
     char *path;
     sqlite3_stmt **st; /* readers: those that read; checkpointers: none */
     int rc;            /* the first failure since this was last cleared */
+    bool is_newer;     /* why it could not be opened: its schema is of a newer version */
 };
 
-/* A writer makes the schema in an empty file. `path` is absolute and the file is there. */
+/* `path` is absolute and the file is there. An empty one is damage, but to a maker. */
 enum gw_err sqlite_conn_open(struct sqlite_conn *conn, const char *path,
                              const struct sqlite_kind *kind, enum sqlite_role role,
                              size_t cache_bytes, struct gw_error *error);
@@ -92,24 +99,73 @@ enum sqlite_checkpoint {
 
 /* A file as the writer sees it: its connection and its write-ahead log. */
 struct sqlite_file {
-    struct sqlite_conn conn;
-    bool in_group;       /* a transaction is open */
-    enum gw_err outcome; /* of the last group's transaction, for its operations */
-    int wal_pages;       /* in the log since it last began anew */
-    int wal_trigger;     /* at which the checkpointer is called */
+    struct sqlite_segment *segment; /* NULL: it is the main file */
+    struct sqlite_conn conn;        /* db NULL: it is not open */
+    bool in_group;                  /* a transaction is open */
+    enum gw_err outcome;            /* of the last group's transaction, for its operations */
+    int wal_pages;                  /* in the log since it last began anew */
+    int wal_trigger;                /* at which the checkpointer is called */
 
-    struct sqlite_conn checkpointer; /* that thread's */
+    struct sqlite_conn checkpointer; /* that thread's while RUNNING; opened when first needed */
     struct gw_msg checkpoint_msg;
+    int checkpoint_rc;     /* how it went */
     atomic_int checkpoint; /* enum sqlite_checkpoint: whose turn it is */
 };
 
-/* Events and their deliveries. One for now; later ones go on with the sequence, so that a
- * delivery's number, seq << 16 | n, is its place in time across all of them. */
+/* ── Segments ──────────────────────────────────────────────────────────────────────────────── */
+
+enum sqlite_segment_state {
+    SQLITE_SEGMENT_IN_USE,
+    SQLITE_SEGMENT_ENDING,   /* past retention: no new deliveries, no claims, no refills */
+    SQLITE_SEGMENT_UNUSABLE, /* damaged, and set aside until a restart */
+    SQLITE_SEGMENT_REMOVED,  /* its file is gone */
+};
+
+/* Events and their deliveries, for ever in this file. A delivery's number, seq << 16 | n, is its
+ * place in time across all segments: the sequence goes on from one to the next. */
 struct sqlite_segment {
     uint32_t number;
+    const char *path;
+    uint64_t first_seq; /* no event below */
+    atomic_int state;
+    /* The earliest and the latest accept, outward to whole minutes; first > last: none. */
+    atomic_int_fast64_t first_ms, last_ms;
+    atomic_uint_fast64_t open; /* deliveries, as committed */
+
+    /* The writer's. */
     struct sqlite_file file;
-    uint64_t next_seq;   /* may run ahead of what is stored: numbers of a failed group are lost */
-    struct gw_map names; /* interned: struct name in sqlite_ledger.c */
+    uint64_t last_seq;   /* when it was opened at the start; 0: it had no event */
+    int64_t day;         /* of its first accept, UTC; while it has none: -1 */
+    bool is_span_stored; /* first_ms and last_ms stand in the file */
+    bool is_touched;     /* in the group */
+    int64_t open_change; /* by the group */
+    uint64_t used;       /* when, as a count of uses */
+    struct gw_map names; /* interned: struct name in sqlite_name.c */
+};
+
+/* Those there are, by number. They are added and marked as removed by the writer alone, found by any
+ * thread without a lock, and freed at the end. */
+struct sqlite_segments {
+    _Atomic(struct sqlite_segment *) *at; /* NULL: there is none */
+    uint32_t base;                        /* number of the first place */
+    size_t cap;
+    atomic_uint top;     /* the highest number */
+    atomic_uint special; /* how many are ENDING or UNUSABLE */
+};
+
+/* The next segment on its way. `state` says whose it is. */
+enum sqlite_next_state {
+    SQLITE_NEXT_NONE,
+    SQLITE_NEXT_MAKING,
+    SQLITE_NEXT_MADE,
+    SQLITE_NEXT_FAILED
+};
+
+struct sqlite_next {
+    atomic_int state;
+    struct gw_msg msg;
+    struct sqlite_segment *segment;
+    enum gw_err err; /* with FAILED */
 };
 
 /* ── Keys ──────────────────────────────────────────────────────────────────────────────────── */
@@ -160,6 +216,8 @@ enum sqlite_segment_sql {
     SEG_ROLLBACK,
     SEG_READ,
     SEG_LAST_SEQ,
+    SEG_SPAN_GET,
+    SEG_SPAN_SET,
     SEG_NAME_ID,
     SEG_NAME_ADD,
     SEG_NAMES,
@@ -262,7 +320,8 @@ enum sqlite_op_kind {
 
 struct sqlite_member {
     struct gw_op *op;
-    bool is_done; /* in the transaction: its outcome is the operation's */
+    struct sqlite_file *file; /* whose outcome is the operation's; NULL: no file's */
+    bool is_of_all;           /* of every file in the group */
 };
 
 struct sqlite_writer {
@@ -270,13 +329,23 @@ struct sqlite_writer {
     struct gw_worker *worker;
     struct sqlite_member *group; /* group_max of them */
     size_t count, bytes;         /* in the group */
-    int64_t open_change;         /* by it */
+    struct gw_buf touched;       /* struct sqlite_segment *: those in the group */
+    struct gw_buf sources;       /* of the refill that is being done */
+    uint64_t uses;
+    bool wants_next; /* another segment is to begin */
+    bool has_opened; /* a file, since they were last counted */
+    int64_t next_us; /* when the last one began, or its making failed */
+
+    /* Of the operation that is being done: see struct sqlite_member. */
+    struct sqlite_file *file;
+    bool is_of_all;
+
     struct gw_buf log, trimmed;
     struct gw_buf lanes_given; /* uint64_t * into configs: taken back when the group fails */
     struct sqlite_outbox outbox;
 };
 
-/* Does it inside the group's transaction; a failure of SQLite is left in the file's conn.rc. */
+/* Does it inside its file's transaction; a failure of SQLite is left in the file's conn.rc. */
 typedef enum gw_err sqlite_write_fn(struct sqlite_writer *w, struct gw_op *op);
 sqlite_write_fn sqlite_accept, sqlite_add, sqlite_settle, sqlite_retry;      /* _ledger.c */
 sqlite_write_fn sqlite_open_lanes, sqlite_refill;                            /* _wait.c */
@@ -289,8 +358,12 @@ sqlite_finish_fn sqlite_accept_finish, sqlite_add_finish, sqlite_retry_finish;
 sqlite_finish_fn sqlite_open_lanes_finish, sqlite_refill_finish;
 sqlite_finish_fn sqlite_config_put_finish, sqlite_config_remove_finish;
 
-/* The number of a name, given now if need be; 0 with conn->rc. */
+/* Begins the file's part of the group, unless it has begun. False: conn.rc. */
+bool sqlite_writer_begin(struct sqlite_file *file);
+
+/* The number of a name, given now if need be; 0 with conn->rc. The other gives none: 0. */
 int64_t sqlite_name_id(struct sqlite_segment *segment, int kind, struct gw_slice text);
+int64_t sqlite_name_find(struct sqlite_segment *segment, int kind, struct gw_slice text);
 void sqlite_names_forget(struct sqlite_segment *segment);
 
 /* Deliveries of one event in the order of their numbers, as they stand. */
@@ -317,12 +390,25 @@ struct gw_delivery sqlite_done_delivery(sqlite3_stmt *st, const struct sqlite_ke
 #define SQLITE_LOOKERS 2
 #define SQLITE_READERS (SQLITE_LOADERS + SQLITE_LOOKERS)
 
+#define SQLITE_READER_KEEPS 4 /* segments open at once */
+
 struct sqlite_reader {
     struct gw_sqlite *sqlite;
     struct gw_worker *worker;
-    struct sqlite_conn main, segment;
-    struct sqlite_outbox outbox;
+    struct sqlite_conn main;
+    struct sqlite_conn *segment; /* the one that was entered */
+    struct {
+        struct sqlite_segment *segment;
+        struct sqlite_conn conn;
+        uint64_t used;
+    } kept[SQLITE_READER_KEEPS];
+    uint64_t uses;
 };
+
+/* Begins a read transaction in the segment, which r->segment then is. What fails is logged. Leaving
+ * ends it, and says `err`, or what SQLite has said. */
+enum gw_err sqlite_reader_enter(struct sqlite_reader *r, struct sqlite_segment *segment);
+enum gw_err sqlite_reader_leave(struct sqlite_reader *r, enum gw_err err);
 
 typedef enum gw_err sqlite_read_fn(struct sqlite_reader *r, struct gw_op *op);
 sqlite_read_fn sqlite_load, sqlite_find;                                   /* _look.c */
@@ -345,7 +431,7 @@ struct sqlite_key {
     bool is_event_id; /* else a transaction's */
 };
 
-/* Where a key leads, newest first; rows are still to be compared with it. */
+/* Where a key leads in the segment that was entered, newest first; rows are still to be compared with it. */
 struct sqlite_keyed {
     struct gw_buf seqs; /* uint64_t; the caller's to free */
     size_t count;
@@ -369,11 +455,58 @@ void sqlite_tally_start(struct gw_ledger *ledger, struct gw_tally_op *op);
 
 /* ── Checkpoints ───────────────────────────────────────────────────────────────────────────── */
 
-enum gw_err sqlite_wal_init(struct sqlite_file *file, struct gw_error *error);
+void sqlite_wal_init(struct sqlite_file *file); /* its connection has been opened */
 void sqlite_wal_deinit(struct sqlite_file *file);
-void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file);   /* between groups */
-void sqlite_wal_worker(void *ctx, struct gw_list *batch);                   /* gw_worker_fn */
-void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file); /* before closing */
+bool sqlite_wal_is_busy(struct sqlite_file *file); /* it is the checkpointer's for now */
+void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file); /* between groups */
+void sqlite_wal_worker(void *ctx, struct gw_list *batch);                 /* gw_worker_fn */
+/* Before closing: copies the log back. `waits`: for readers, and takes the space from the log. */
+void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file, bool waits);
+
+/* ── The set of segments ───────────────────────────────────────────────────────────────────── */
+
+#define SQLITE_MINUTE_MS ((int64_t)60000)
+#define SQLITE_DAY_MS    ((int64_t)86400000)
+
+/* Any thread. NULL: there is none (any more). */
+struct sqlite_segment *sqlite_segment_of(struct gw_sqlite *sqlite, uint32_t number);
+/* The highest that is there, with at most this number. */
+struct sqlite_segment *sqlite_segment_below(struct gw_sqlite *sqlite, uint32_t number);
+/* GW_OK: it can be read. */
+enum gw_err sqlite_segment_err(const struct sqlite_segment *segment);
+/* May it hold accepts with from <= t < to (0: open)? */
+bool sqlite_segment_spans(const struct sqlite_segment *segment, int64_t from_ms, int64_t to_ms);
+
+/* The writer's: opens what is not open. The connection is then in the group; for writing a
+ * transaction has begun, and its outcome is the operation's. NULL: *err says why not. */
+struct sqlite_conn *sqlite_segment_read(struct sqlite_writer *w, struct sqlite_segment *segment,
+                                        enum gw_err *err);
+struct sqlite_conn *sqlite_segment_write(struct sqlite_writer *w, struct sqlite_segment *segment,
+                                         enum gw_err *err);
+/* Has what was read from it failed? A damaged segment is then set aside: GW_ERR_CORRUPT. */
+enum gw_err sqlite_segment_check(struct sqlite_writer *w, struct sqlite_segment *segment);
+void sqlite_segment_set_aside(struct gw_sqlite *sqlite, struct sqlite_segment *segment,
+                              const char *why);
+
+/* Where an accept goes. NULL: nowhere for now. */
+struct sqlite_segment *sqlite_segment_head(struct sqlite_writer *w, int64_t accepted_ms);
+/* That accept is in the group: the segment's span covers it. */
+void sqlite_segment_cover(struct sqlite_segment *segment, int64_t accepted_ms);
+
+void sqlite_segment_mind(struct sqlite_writer *w);  /* between groups: takes or asks for the next */
+void sqlite_segment_make(struct gw_sqlite *sqlite); /* on the checkpointer's thread */
+
+struct sqlite_segment *sqlite_segment_create(struct gw_sqlite *sqlite, uint32_t number,
+                                             uint64_t first_seq);
+void sqlite_segment_destroy(struct sqlite_segment *segment); /* drops it too */
+/* Of an open file: its span and how many are open. */
+enum gw_err sqlite_segment_look(struct sqlite_segment *segment, struct gw_error *error);
+/* Closes its file, its log copied back; dropped, it stays as it is. */
+void sqlite_segment_close(struct gw_sqlite *sqlite, struct sqlite_segment *segment, bool waits);
+void sqlite_segment_drop(struct sqlite_segment *segment);
+/* Lists it in the main file: it is there, and takes what is accepted. */
+enum gw_err sqlite_segment_take(struct gw_sqlite *sqlite, struct sqlite_segment *segment,
+                                struct gw_error *error);
 
 /* ── The backend ───────────────────────────────────────────────────────────────────────────── */
 
@@ -387,7 +520,10 @@ struct gw_sqlite {
 
     struct sqlite_writer writer;
     struct sqlite_file main;
-    struct sqlite_segment segment;
+    struct sqlite_segments segments;
+    struct sqlite_segment *head; /* the writer's: takes what is accepted; NULL: none does */
+    struct sqlite_next next;
+    uint64_t next_seq; /* the writer's; may run ahead of what is stored */
     struct gw_worker *checkpointer;
     struct sqlite_reader readers[SQLITE_READERS];
     atomic_uint next_loader, next_looker;
@@ -399,11 +535,18 @@ struct gw_sqlite {
     atomic_int_fast64_t disk_checked_us;
 };
 
-/* Makes or opens everything in the directory: options.dir, lock_fd, keys, main, segment. */
+/* Makes or opens everything in the directory: options.dir, lock_fd, keys, main, segments. */
 enum gw_err sqlite_dir_open(struct gw_sqlite *sqlite, const char *dir, struct gw_error *error);
+/* Makes the file of a new segment, complete, and opens it for writing. Any thread. */
+enum gw_err sqlite_dir_make(struct gw_sqlite *sqlite, struct sqlite_segment *segment,
+                            struct gw_error *error);
+char *sqlite_dir_path(const struct gw_sqlite *sqlite, const char *name); /* the caller's to free */
 
 /* The files stay as they are until a restart: nobody knows what a failed write left behind. */
 void sqlite_stop(struct gw_sqlite *sqlite, const struct sqlite_conn *conn, int rc);
+/* The writer's, on a fatal failure of the file: a damaged segment is set aside, else all stops. */
+void sqlite_file_failed(struct gw_sqlite *sqlite, struct sqlite_file *file,
+                        const struct sqlite_conn *conn, int rc);
 bool sqlite_disk_low(struct gw_sqlite *sqlite); /* looks at most once a second */
 
 void sqlite_writer_start(struct gw_sqlite *sqlite);

@@ -7,11 +7,13 @@
 
 /* ── Segments ──────────────────────────────────────────────────────────────────────────────── */
 
-/* `name`: kind 0 = appId, 1 = eventType. `event`: what is looked at stands before the body, so that
+/* `span`: one row, of the accepts; `day` is that of the first. `name`: kind 0 = appId, 1 = eventType. `event`: what is looked at stands before the body, so that
  * a walk never reads bodies that overflow their page. `open` and `done`: id = seq << 16 | n; a row
  * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
  * touched by every delivery. `extra`: what a job has added, so that it may ask twice. */
 static const char segment_schema[] =
+    "CREATE TABLE span(id INTEGER PRIMARY KEY CHECK(id = 1), day INTEGER NOT NULL,"
+    "  first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;"
     "CREATE TABLE name(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL,"
     "  UNIQUE(kind, text)) STRICT;"
     "CREATE TABLE event(seq INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, app INTEGER NOT NULL,"
@@ -40,6 +42,9 @@ static const char *const segment_sql[] = {
     [SEG_ROLLBACK] = "ROLLBACK",
     [SEG_READ] = "BEGIN",
     [SEG_LAST_SEQ] = "SELECT max(seq) FROM event",
+    [SEG_SPAN_GET] = "SELECT day, first, last FROM span WHERE id = 1",
+    [SEG_SPAN_SET] = "INSERT INTO span VALUES(1, ?1, ?2, ?3)"
+                     " ON CONFLICT(id) DO UPDATE SET first = excluded.first, last = excluded.last",
     [SEG_NAME_ID] = "SELECT id FROM name WHERE kind = ?1 AND text = ?2",
     [SEG_NAME_ADD] = "INSERT INTO name(kind, text) VALUES(?1, ?2)",
     [SEG_NAMES] = "SELECT text FROM name WHERE kind = ?1",
@@ -102,10 +107,11 @@ const struct sqlite_kind sqlite_segment_kind = {
 
 /* ── The main file ─────────────────────────────────────────────────────────────────────────── */
 
-/* `lane` keeps numbers whose config is gone: they are never given again. */
+/* `segment`: those there are, each with the sequence at which it began. `lane` keeps numbers whose
+ * config is gone: they are never given again. */
 static const char main_schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE segment(number INTEGER PRIMARY KEY) STRICT;"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL) STRICT;"
     "CREATE TABLE config(app_id TEXT NOT NULL, event_type TEXT NOT NULL,"
     "  version INTEGER NOT NULL, doc BLOB NOT NULL, PRIMARY KEY(app_id, event_type)) STRICT;"
     "CREATE TABLE app(app_id TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -122,8 +128,8 @@ static const char *const main_sql[] = {
     [MAIN_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [MAIN_META_SET] = "INSERT INTO meta VALUES(?1, ?2)"
                       " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
-    [MAIN_SEGMENTS] = "SELECT number FROM segment ORDER BY number",
-    [MAIN_SEGMENT_ADD] = "INSERT INTO segment VALUES(?1)",
+    [MAIN_SEGMENTS] = "SELECT number, first_seq FROM segment ORDER BY number",
+    [MAIN_SEGMENT_ADD] = "INSERT INTO segment VALUES(?1, ?2)",
     [MAIN_CONFIG_VERSION] = "SELECT version FROM config WHERE app_id = ?1 AND event_type = ?2",
     [MAIN_CONFIG_SET] = "INSERT INTO config VALUES(?1, ?2, ?3, ?4)"
                         " ON CONFLICT(app_id, event_type) DO UPDATE"

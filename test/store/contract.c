@@ -1,6 +1,6 @@
 /* contract.c: runs the contract of store.h against one backend.
  *
- *   contract memory|sqlite-sim|sqlite
+ *   contract memory|sqlite-sim|sqlite-roll|sqlite
  *   contract model BACKEND SEEDS STEPS   random calls; memory and BACKEND must answer alike */
 #include "world.h"
 
@@ -13,6 +13,7 @@ static const struct backend *const backends[] = {
     &backend_memory,
 #ifdef CONTRACT_SQLITE
     &backend_sqlite_sim,
+    &backend_sqlite_roll,
     &backend_sqlite,
 #endif
 };
