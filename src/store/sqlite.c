@@ -301,6 +301,8 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
     s->env = env;
     s->options = *options;
     s->options.dir = NULL;
+    sqlite_master_init(&s->master, options->master_key);
+    gw_wipe(s->options.master_key, sizeof(s->options.master_key));
     s->lock_fd = -1;
     atomic_init(&s->disk_checked_us, INT64_MIN / 2);
     gw_check(options->group_max > 0 && options->queue_max > 0);
@@ -359,6 +361,7 @@ void gw_sqlite_close(struct gw_sqlite *sqlite)
     if (sqlite->lock_fd >= 0)
         close(sqlite->lock_fd);
     gw_wipe(&sqlite->keys, sizeof(sqlite->keys));
+    gw_wipe(&sqlite->master, sizeof(sqlite->master));
     gw_free((char *)sqlite->options.dir);
     gw_free(sqlite);
 }

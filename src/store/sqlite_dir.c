@@ -11,8 +11,6 @@
  * knows how far its sequence went: the next goes on far behind it. */
 #include "store/sqlite_internal.h"
 
-#include "base/crypto.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -110,34 +108,6 @@ static enum gw_err file_make(const char *path, bool *is_new, struct gw_error *er
 
 /* ── The main file ─────────────────────────────────────────────────────────────────────────── */
 
-/* Reads a key, or makes it in a new file. */
-static enum gw_err key_open(struct sqlite_conn *conn, const char *name, void *key, size_t len,
-                            bool is_new, struct gw_error *error)
-{
-    sqlite3_stmt *get = conn->st[MAIN_META_GET], *set = conn->st[MAIN_META_SET];
-    bool is_there = false;
-
-    sqlite_bind_text(get, 1, gw_slice_from(name));
-    if (sqlite_row(conn, get)) {
-        struct gw_slice value = sqlite_blob(get, 0);
-        is_there = value.len == len;
-        if (is_there)
-            memcpy(key, value.ptr, len);
-        sqlite3_reset(get);
-    }
-    if (conn->rc != SQLITE_OK)
-        return sqlite_conn_error(conn, conn->rc, "read it", error);
-    if (is_there)
-        return GW_OK;
-    if (!is_new)
-        return gw_error_set(error, GW_ERR_CORRUPT, "%s: its keys are missing", conn->path);
-    gw_random_bytes(key, len);
-    sqlite_bind_text(set, 1, gw_slice_from(name));
-    sqlite_bind_blob(set, 2, (struct gw_slice){key, len});
-    sqlite_run(conn, set);
-    return conn->rc == SQLITE_OK ? GW_OK : sqlite_conn_error(conn, conn->rc, "write it", error);
-}
-
 static int64_t count_of(struct sqlite_conn *conn, int sql)
 {
     int64_t count = 0;
@@ -163,10 +133,7 @@ static enum gw_err main_open(struct gw_sqlite *sqlite, bool *is_new, struct gw_e
         return err;
     *is_new = count_of(conn, MAIN_SEGMENTS) == 0;
     sqlite_run(conn, conn->st[MAIN_BEGIN]);
-    err = key_open(conn, "id_key", sqlite->keys.id, sizeof(sqlite->keys.id), *is_new, error);
-    if (err == GW_OK)
-        err = key_open(conn, "hash_key", sqlite->keys.hash, sizeof(sqlite->keys.hash), *is_new,
-                       error);
+    err = sqlite_master_open(&sqlite->master, conn, *is_new, &sqlite->keys, error);
     if (err != GW_OK)
         return err;
     sqlite_run(conn, conn->st[MAIN_COMMIT]);

@@ -108,7 +108,8 @@ const struct sqlite_kind sqlite_segment_kind = {
 /* ── The main file ─────────────────────────────────────────────────────────────────────────── */
 
 /* `segment`: those there are, each with the sequence at which it began. `lane` keeps numbers whose
- * config is gone: they are never given again. */
+ * config is gone: they are never given again. So does `app_key` (sealed NULL: erased). `health`: a
+ * URL may hold tokens, so its hash stands for it. */
 static const char main_schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL) STRICT;"
@@ -117,8 +118,12 @@ static const char main_schema[] =
     "CREATE TABLE app(app_id TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE lane(number INTEGER PRIMARY KEY, app_id TEXT NOT NULL,"
     "  event_type TEXT NOT NULL) STRICT;"
-    "CREATE TABLE health(app_id TEXT NOT NULL, url TEXT NOT NULL, json TEXT NOT NULL,"
-    "  PRIMARY KEY(app_id, url)) STRICT, WITHOUT ROWID;";
+    "CREATE TABLE health(app_id TEXT NOT NULL, key BLOB NOT NULL, doc BLOB NOT NULL,"
+    "  PRIMARY KEY(app_id, key)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE app_key(number INTEGER PRIMARY KEY, app_id TEXT NOT NULL, sealed BLOB) STRICT;"
+    "CREATE INDEX app_key_of ON app_key(app_id);";
+
+#define CONFIG_COLUMNS "app_id, event_type, version, doc FROM config"
 
 static const char *const main_sql[] = {
     [MAIN_BEGIN] = "BEGIN IMMEDIATE",
@@ -135,20 +140,25 @@ static const char *const main_sql[] = {
                         " ON CONFLICT(app_id, event_type) DO UPDATE"
                         " SET version = excluded.version, doc = excluded.doc",
     [MAIN_CONFIG_DELETE] = "DELETE FROM config WHERE app_id = ?1 AND event_type = ?2",
-    [MAIN_CONFIGS_OF] = "SELECT event_type, doc FROM config WHERE app_id = ?1 ORDER BY event_type",
-    [MAIN_CONFIGS_AFTER] = "SELECT doc FROM config WHERE (app_id, event_type) > (?1, ?2)"
+    [MAIN_CONFIGS_OF] = "SELECT " CONFIG_COLUMNS " WHERE app_id = ?1 ORDER BY event_type",
+    [MAIN_CONFIGS_AFTER] = "SELECT " CONFIG_COLUMNS " WHERE (app_id, event_type) > (?1, ?2)"
                            " ORDER BY app_id, event_type LIMIT ?3",
-    [MAIN_CONFIGS_OF_AFTER] = "SELECT doc FROM config WHERE app_id = ?1 AND event_type > ?2"
+    [MAIN_CONFIGS_OF_AFTER] = "SELECT " CONFIG_COLUMNS " WHERE app_id = ?1 AND event_type > ?2"
                               " ORDER BY event_type LIMIT ?3",
     [MAIN_APP_GET] = "SELECT revision FROM app WHERE app_id = ?1",
     [MAIN_APP_SET] = "INSERT INTO app VALUES(?1, ?2)"
                      " ON CONFLICT(app_id) DO UPDATE SET revision = excluded.revision",
     [MAIN_LANE_ADD] = "INSERT INTO lane VALUES(?1, ?2, ?3)",
     [MAIN_HEALTH_SET] = "INSERT INTO health VALUES(?1, ?2, ?3)"
-                        " ON CONFLICT(app_id, url) DO UPDATE SET json = excluded.json",
-    [MAIN_HEALTH_DELETE] = "DELETE FROM health WHERE app_id = ?1 AND url = ?2",
-    [MAIN_HEALTH_ALL] = "SELECT app_id, url, json FROM health",
-    [MAIN_HEALTH_OF] = "SELECT app_id, url, json FROM health WHERE app_id = ?1",
+                        " ON CONFLICT(app_id, key) DO UPDATE SET doc = excluded.doc",
+    [MAIN_HEALTH_DELETE] = "DELETE FROM health WHERE app_id = ?1 AND key = ?2",
+    [MAIN_HEALTH_ALL] = "SELECT app_id, key, doc FROM health",
+    [MAIN_HEALTH_OF] = "SELECT app_id, key, doc FROM health WHERE app_id = ?1",
+    [MAIN_APP_KEY_OF] = "SELECT number FROM app_key WHERE app_id = ?1 AND sealed IS NOT NULL"
+                        " ORDER BY number DESC LIMIT 1",
+    [MAIN_APP_KEY_GET] = "SELECT app_id, sealed FROM app_key WHERE number = ?1",
+    [MAIN_APP_KEY_ADD] = "INSERT INTO app_key(app_id, sealed) VALUES(?1, ?2)",
+    [MAIN_APP_KEY_ERASE] = "UPDATE app_key SET sealed = NULL WHERE app_id = ?1",
 };
 
 const struct sqlite_kind sqlite_main_kind = {
