@@ -274,7 +274,6 @@ static const struct gw_configs_ops configs_ops = {
 static void library_init(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    sqlite_sum_init();
 }
 
 static enum gw_err threads_start(struct gw_sqlite *sqlite, struct gw_error *error)

@@ -283,6 +283,7 @@ enum gw_err sqlite_conn_open(struct sqlite_conn *conn, const char *path,
     flags |= role == SQLITE_ROLE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     conn->kind = kind;
     conn->path = gw_strdup(path);
+    sqlite_sum_init();
     int rc = sqlite3_open_v2(path, &conn->db, flags, SQLITE_SUM_VFS);
     if (rc == SQLITE_OK)
         rc = sqlite_sum_reserve(conn->db);

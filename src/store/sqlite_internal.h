@@ -85,7 +85,7 @@ struct gw_slice sqlite_blob(sqlite3_stmt *st, int column);
 
 /* The file system of all connections: it sums pages, and knows them again. */
 #define SQLITE_SUM_VFS "gwh-sum"
-void sqlite_sum_init(void);          /* once, before the first connection */
+void sqlite_sum_init(void);          /* before a connection is opened */
 int sqlite_sum_reserve(sqlite3 *db); /* room in the pages of a new file; nothing in an old one */
 bool sqlite_sum_check(sqlite3 *db);  /* its pages have sums */
 

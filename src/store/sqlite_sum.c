@@ -14,6 +14,7 @@
 #include "store/sqlite_internal.h"
 
 #include <endian.h>
+#include <pthread.h>
 
 #define PAGE_BYTES     4096 /* SQLite's default, and nothing sets another */
 #define PAGE_BYTES_MIN 512  /* of SQLite: a page's head alone is read in fewer */
@@ -253,13 +254,11 @@ static int on_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, 
     return rc;
 }
 
-void sqlite_sum_init(void)
+static void add(void)
 {
     static sqlite3_vfs vfs;
     sqlite3_vfs *base = sqlite3_vfs_find(NULL);
 
-    if (sqlite3_vfs_find(SQLITE_SUM_VFS))
-        return;
     gw_check(base != NULL);
     vfs = *base;
     vfs.pNext = NULL;
@@ -268,6 +267,13 @@ void sqlite_sum_init(void)
     vfs.pAppData = base;
     vfs.xOpen = on_open;
     gw_check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK);
+}
+
+void sqlite_sum_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    gw_check(pthread_once(&once, add) == 0);
 }
 
 int sqlite_sum_reserve(sqlite3 *db)
