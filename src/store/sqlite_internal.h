@@ -39,6 +39,7 @@ struct sqlite_kind {
     int application_id;
     int version; /* of the schema: PRAGMA user_version */
     const char *schema;
+    const char *const *steps; /* version - 1 of them: from version 1 to 2, and so on */
     const char *const *sql;
     size_t sql_count;
 };
