@@ -198,6 +198,15 @@ static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
     look_submit(of_ledger(ledger), &op->op, OP_LIST);
 }
 
+static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
+{
+    op->counted = op->rows = (struct gw_tally){0};
+    op->open = NULL;
+    op->open_count = 0;
+    op->latency = (struct gw_latency){0};
+    look_submit(of_ledger(ledger), &op->op, OP_TALLY);
+}
+
 static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
 {
     sqlite_writer_submit(of_ledger(ledger), &op->op, OP_HEALTH_SAVE);
@@ -221,7 +230,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .load = start_load,
     .find = start_find,
     .list = start_list,
-    .tally = sqlite_tally_start,
+    .tally = start_tally,
     .health_save = start_health_save,
     .health_load = start_health_load,
     .state = get_state,

@@ -17,6 +17,8 @@
  *   sqlite_reader.c  the reader threads
  *   sqlite_look.c    load and find
  *   sqlite_list.c    pages of deliveries
+ *   sqlite_tally.c   counters, as the writer keeps them
+ *   sqlite_count.c   counters and rows, as they are looked at
  *   sqlite_wal.c     checkpoints
  *
  * Who may touch what: a connection belongs to one thread at a time (SQLite is told so). The writer
@@ -123,6 +125,17 @@ enum sqlite_segment_state {
     SQLITE_SEGMENT_REMOVED,  /* its file is gone */
 };
 
+/* What the writer counts in a segment; see sqlite_tally.c. */
+struct sqlite_tallies {
+    struct gw_map known;       /* (hour, app, type): struct known */
+    struct gw_map counting;    /* by id: struct counting */
+    struct gw_list touched;    /* by the group: counting.link */
+    struct gw_buf group;       /* latencies of the group: struct place */
+    struct gw_map latencies;   /* of groups that are committed: struct latencies */
+    int64_t latencies_from_us; /* since when there are any */
+    bool latencies_written;    /* by the group that is to be committed */
+};
+
 /* Events and their deliveries, for ever in this file. A delivery's number, seq << 16 | n, is its
  * place in time across all segments: the sequence goes on from one to the next. */
 struct sqlite_segment {
@@ -143,6 +156,7 @@ struct sqlite_segment {
     int64_t open_change; /* by the group */
     uint64_t used;       /* when, as a count of uses */
     struct gw_map names; /* interned: struct name in sqlite_name.c */
+    struct sqlite_tallies tallies;
 };
 
 /* Those there are, by number. They are added and marked as removed by the writer alone, found by any
@@ -296,6 +310,7 @@ enum sqlite_segment_sql {
     SEG_NAME_ID,
     SEG_NAME_ADD,
     SEG_NAMES,
+    SEG_NAME,
     SEG_EVENT_ADD,
     SEG_EVENT_OLD,
     SEG_EVENT,
@@ -326,6 +341,17 @@ enum sqlite_segment_sql {
     SEG_EXTRA_GET,
     SEG_EXTRA_FIRST,
     SEG_EXTRA_ADD,
+    SEG_EXTRA_UP,
+    SEG_TALLY_ID,
+    SEG_TALLY_ADD,
+    SEG_TALLY_COUNT,
+    SEG_TALLIES,
+    SEG_HIST_ADD,
+    SEG_HIST_OF,
+    SEG_OPEN_TALLIES,
+    SEG_EVENTS_UP,
+    SEG_OPEN_UP,
+    SEG_DONE_UP,
     SEG_SQL_COUNT
 };
 
@@ -392,6 +418,7 @@ enum sqlite_op_kind {
     OP_LOAD = OP_WRITER_COUNT,
     OP_FIND,
     OP_LIST,
+    OP_TALLY,
     OP_HEALTH_LOAD,
     OP_CONFIG_LOAD,
     OP_CONFIG_LIST,
@@ -419,6 +446,8 @@ struct sqlite_writer {
     struct sqlite_file *file;
     bool is_of_all;
 
+    int64_t tally;      /* of the row that was read last */
+    int64_t tallies_us; /* when it was last looked for latencies that wait */
     struct gw_buf log, trimmed;
     struct gw_buf lanes_given; /* uint64_t * into configs: taken back when the group fails */
     struct sqlite_outbox outbox;
@@ -492,6 +521,7 @@ enum gw_err sqlite_reader_leave(struct sqlite_reader *r, enum gw_err err);
 typedef enum gw_err sqlite_read_fn(struct sqlite_reader *r, struct gw_op *op);
 sqlite_read_fn sqlite_load, sqlite_find;                                   /* _look.c */
 sqlite_read_fn sqlite_list;                                                /* _list.c */
+sqlite_read_fn sqlite_tally;                                               /* _count.c */
 sqlite_read_fn sqlite_health_load, sqlite_config_load, sqlite_config_list; /* _configs.c */
 
 enum gw_err sqlite_reader_start(struct sqlite_reader *r, struct gw_sqlite *sqlite, const char *name,
@@ -530,7 +560,26 @@ static inline uint64_t sqlite_keyed_at(const struct sqlite_keyed *keyed, size_t 
 
 /* ── Counting ──────────────────────────────────────────────────────────────────────────────── */
 
-void sqlite_tally_start(struct gw_ledger *ledger, struct gw_tally_op *op);
+void sqlite_tallies_init(struct sqlite_tallies *tallies);
+void sqlite_tallies_deinit(struct sqlite_tallies *tallies); /* and empty */
+
+/* The number of the tally of an event, given now if need be; 0 with conn->rc. */
+int64_t sqlite_tally_id(struct sqlite_segment *segment, int64_t accepted_ms, int64_t app,
+                        int64_t type);
+/* Counts with the group. */
+void sqlite_tally_count(struct sqlite_segment *segment, int64_t id, enum gw_tally_count which,
+                        int64_t by);
+void sqlite_tally_latency(struct sqlite_segment *segment, int64_t id, int64_t ms);
+
+/* Into the transaction, as the last thing before its end, whose outcome is then to be told. */
+void sqlite_tallies_write(struct sqlite_segment *segment, int64_t now_us);
+void sqlite_tallies_committed(struct sqlite_segment *segment, int64_t now_us);
+void sqlite_tallies_failed(struct sqlite_segment *segment);
+
+/* Takes segments into the group whose latencies have waited long enough. */
+void sqlite_tallies_mind(struct sqlite_writer *w);
+/* Between groups: a transaction for what waits; without it if that fails. */
+void sqlite_tallies_finish(struct sqlite_segment *segment);
 
 /* ── Checkpoints ───────────────────────────────────────────────────────────────────────────── */
 

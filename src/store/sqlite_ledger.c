@@ -22,7 +22,8 @@ static struct sqlite_segment *segment_of(struct sqlite_writer *w, struct sqlite_
 
 /* ── Rows of `open` and `done` ─────────────────────────────────────────────────────────────── */
 
-static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
+static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, int64_t tally,
+                     struct gw_slice log)
 {
     sqlite3_stmt *st = conn->st[SEG_OPEN_ADD];
 
@@ -33,7 +34,8 @@ static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, stru
     sqlite3_bind_int64(st, 5, d->step);
     sqlite3_bind_int64(st, 6, d->resume_ms);
     sqlite3_bind_int64(st, 7, d->created_ms);
-    sqlite_bind_blob(st, 8, log);
+    sqlite3_bind_int64(st, 8, tally);
+    sqlite_bind_blob(st, 9, log);
     sqlite_run(conn, st);
 }
 
@@ -50,7 +52,8 @@ static void open_set(struct sqlite_conn *conn, const struct gw_delivery *d, stru
     sqlite_run(conn, st);
 }
 
-static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
+static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, int64_t tally,
+                     struct gw_slice log)
 {
     sqlite3_stmt *st = conn->st[SEG_DONE_ADD];
 
@@ -62,7 +65,8 @@ static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, stru
     sqlite3_bind_int64(st, 6, d->step);
     sqlite3_bind_int64(st, 7, d->created_ms);
     sqlite3_bind_int64(st, 8, d->ended_ms);
-    sqlite_bind_blob(st, 9, log);
+    sqlite3_bind_int64(st, 9, tally);
+    sqlite_bind_blob(st, 10, log);
     sqlite_run(conn, st);
 }
 
@@ -72,7 +76,7 @@ static void row_delete(struct sqlite_conn *conn, enum sqlite_segment_sql sql, ui
     sqlite_run(conn, conn->st[sql]);
 }
 
-/* The row with its log, which goes to w->log. False: there is none, or conn->rc. */
+/* The row with its log, which goes to w->log, and its tally, to w->tally. False: there is none, or conn->rc. */
 static bool open_get(struct sqlite_writer *w, struct sqlite_segment *segment, int64_t row_id,
                      struct gw_delivery *d)
 {
@@ -86,6 +90,7 @@ static bool open_get(struct sqlite_writer *w, struct sqlite_segment *segment, in
     gw_buf_clear(&w->log);
     if (d->attempts > 0)
         gw_buf_adds(&w->log, sqlite_blob(st, 7));
+    w->tally = sqlite3_column_int64(st, 8);
     sqlite3_reset(st);
     return true;
 }
@@ -102,6 +107,7 @@ static bool done_get(struct sqlite_writer *w, struct sqlite_segment *segment, in
     *d = sqlite_done_delivery(st, &w->sqlite->keys, segment->number);
     gw_buf_clear(&w->log);
     gw_buf_adds(&w->log, sqlite_blob(st, 8));
+    w->tally = sqlite3_column_int64(st, 9);
     sqlite3_reset(st);
     return true;
 }
@@ -214,26 +220,56 @@ static void answer_existing(struct sqlite_writer *w, struct gw_accept *op,
             extra = (uint64_t)sqlite3_column_int64(st, 0);
         sqlite3_reset(st);
     }
-    w->file = &segment->file;
     op->existing = true;
     op->message_id = sqlite_id(&w->sqlite->keys, first);
     for (size_t i = 0; i < count && found[i].delivery.order < extra; i++)
         op->deliveries[op->delivery_count++] = found[i].delivery;
 }
 
+/* The numbers of its names and of its tally. */
+struct numbers {
+    int64_t app, type, tally;
+};
+
+static struct numbers numbers_of(struct sqlite_segment *segment, const struct gw_message *m)
+{
+    struct numbers numbers = {
+        .app = sqlite_name_id(segment, SQLITE_NAME_APP, m->app_id),
+        .type = sqlite_name_id(segment, SQLITE_NAME_TYPE, m->event_type),
+    };
+
+    if (segment->file.conn.rc == SQLITE_OK)
+        numbers.tally = sqlite_tally_id(segment, m->accepted_ms, numbers.app, numbers.type);
+    return numbers;
+}
+
+/* In the head, in the hour in which it came, so that an old segment is only read for it. Without a
+ * head to write to it is answered all the same, and not counted. */
+static enum gw_err count_repeated(struct sqlite_writer *w, struct sqlite_segment *first,
+                                  const struct gw_message *m)
+{
+    enum gw_err err = sqlite_segment_check(w, first);
+    struct sqlite_segment *head = sqlite_segment_head(w, m->accepted_ms);
+    enum gw_err ignored;
+
+    w->file = &first->file;
+    if (err == GW_OK && head && sqlite_segment_write(w, head, &ignored))
+        sqlite_tally_count(head, numbers_of(head, m).tally, GW_TALLY_DUPLICATE, 1);
+    return err;
+}
+
 static void event_add(struct sqlite_writer *w, struct sqlite_segment *segment,
-                      const struct gw_message *m, uint64_t seq, int64_t key_hash)
+                      const struct gw_message *m, uint64_t seq, int64_t key_hash,
+                      const struct numbers *numbers)
 {
     const struct sqlite_keys *keys = &w->sqlite->keys;
     struct sqlite_conn *conn = &segment->file.conn;
-    int64_t app = sqlite_name_id(segment, SQLITE_NAME_APP, m->app_id);
-    int64_t type = sqlite_name_id(segment, SQLITE_NAME_TYPE, m->event_type);
     sqlite3_stmt *st = conn->st[SEG_EVENT_ADD];
 
     sqlite3_bind_int64(st, 1, (int64_t)seq);
     sqlite3_bind_int64(st, 2, m->accepted_ms);
-    sqlite3_bind_int64(st, 3, app);
-    sqlite3_bind_int64(st, 4, type);
+    sqlite3_bind_int64(st, 3, numbers->app);
+    sqlite3_bind_int64(st, 4, numbers->type);
     sqlite3_bind_int(st, 5, (int)m->skip);
     sqlite3_bind_int64(st, 6, (int64_t)m->config_version);
     if (m->event_id.ptr)
@@ -251,23 +287,27 @@ static void event_add(struct sqlite_writer *w, struct sqlite_segment *segment,
     sqlite_bind_text(st, 13, m->event_time);
     sqlite_bind_blob(st, 14, m->body);
     sqlite_run(conn, st);
+    sqlite_tally_count(segment, numbers->tally, GW_TALLY_RECEIVED, 1);
+    sqlite_tally_count(segment, numbers->tally, gw_tally_of_skip(m->skip), 1);
 }
 
 static void accept_new(struct sqlite_writer *w, struct sqlite_segment *segment,
                        struct gw_accept *op, int64_t key_hash)
 {
     struct sqlite_ref ref = {segment->number, w->sqlite->next_seq++, SQLITE_N_EVENT};
+    struct numbers numbers = numbers_of(segment, op->message);
 
     sqlite_segment_cover(segment, op->message->accepted_ms);
-    event_add(w, segment, op->message, ref.seq, key_hash);
+    event_add(w, segment, op->message, ref.seq, key_hash, &numbers);
     op->message_id = sqlite_id(&w->sqlite->keys, ref);
     for (size_t i = 0; i < op->lane_count; i++) {
         struct gw_delivery *d = &op->deliveries[op->delivery_count++];
         ref.n = (uint16_t)i;
         *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->message->accepted_ms);
-        open_add(&segment->file.conn, d, (struct gw_slice){0});
+        open_add(&segment->file.conn, d, numbers.tally, (struct gw_slice){0});
         offer_add(op->offer, d);
     }
+    sqlite_tally_count(segment, numbers.tally, GW_TALLY_CREATED, (int64_t)op->lane_count);
     segment->open_change += (int64_t)op->lane_count;
 }
 
@@ -285,9 +325,11 @@ enum gw_err sqlite_accept(struct sqlite_writer *w, struct gw_op *base)
     if (m->event_id.ptr) {
         key_hash = sqlite_key_hash(&w->sqlite->keys, m->app_id, m->event_id);
         segment = find_repeated(w, op, key_hash, &seq, &op->payload_differs, &err);
-        if (segment)
+        if (segment) {
             answer_existing(w, op, segment, seq);
-        if (segment || err != GW_OK)
+            return count_repeated(w, segment, m);
+        }
+        if (err != GW_OK)
             return err;
         op->payload_differs = false;
     }
@@ -359,28 +401,35 @@ static bool extra_get(struct sqlite_writer *w, struct sqlite_segment *segment,
 }
 
 static void extra_add(struct sqlite_segment *segment, const struct gw_add *op, uint64_t seq,
-                      const struct gw_delivery *d)
+                      int64_t tally, const struct gw_delivery *d)
 {
     struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EXTRA_ADD];
 
-    open_add(conn, d, (struct gw_slice){0});
+    open_add(conn, d, tally, (struct gw_slice){0});
     sqlite3_bind_int64(st, 1, (int64_t)seq);
     sqlite_bind_blob(st, 2, op->key);
     sqlite3_bind_int64(st, 3, (int64_t)d->lane);
     sqlite3_bind_int64(st, 4, (int64_t)d->order);
     sqlite_run(conn, st);
+    sqlite_tally_count(segment, tally, GW_TALLY_CREATED, 1);
+    sqlite_tally_count(segment, tally, GW_TALLY_REPLAYED, 1);
     segment->open_change++;
 }
 
-static bool event_exists(struct sqlite_conn *conn, uint64_t seq)
+/* The tally of an event. 0: there is no such event, or conn->rc. */
+static int64_t event_tally(struct sqlite_segment *segment, uint64_t seq)
 {
+    struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EVENT_APP];
 
     sqlite3_bind_int64(st, 1, (int64_t)seq);
-    bool exists = sqlite_row(conn, st);
+    if (!sqlite_row(conn, st))
+        return 0;
+    int64_t accepted_ms = sqlite3_column_int64(st, 1);
+    int64_t app = sqlite3_column_int64(st, 2), type = sqlite3_column_int64(st, 3);
     sqlite3_reset(st);
-    return exists;
+    return sqlite_tally_id(segment, accepted_ms, app, type);
 }
 
 enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
@@ -400,7 +449,8 @@ enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
     if (atomic_load(&segment->state) == SQLITE_SEGMENT_ENDING)
         return GW_ERR_GONE;
     struct sqlite_conn *conn = &segment->file.conn;
-    if (!event_exists(conn, event.seq))
+    int64_t tally = event_tally(segment, event.seq);
+    if (tally == 0)
         return GW_ERR_NOT_FOUND;
     uint32_t n = next_n(conn, event.seq);
     if (n + op->lane_count > SQLITE_N_EVENT)
@@ -411,7 +461,7 @@ enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
             continue;
         struct sqlite_ref ref = {event.segment, event.seq, (uint16_t)n++};
         *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->now_ms);
-        extra_add(segment, op, event.seq, d);
+        extra_add(segment, op, event.seq, tally, d);
         offer_add(op->offer, d);
     }
     return GW_OK;
@@ -493,7 +543,10 @@ enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
         open_set(conn, &next, log);
     } else {
         row_delete(conn, SEG_OPEN_DELETE, next.order);
-        done_add(conn, &next, log);
+        done_add(conn, &next, w->tally, log);
+        sqlite_tally_count(segment, w->tally, gw_tally_of_state(next.state), 1);
+        if (next.state == GW_DELIVERY_DELIVERED)
+            sqlite_tally_latency(segment, w->tally, next.ended_ms - next.created_ms);
         segment->open_change--;
     }
     return GW_OK;
@@ -527,7 +580,8 @@ enum gw_err sqlite_retry(struct sqlite_writer *w, struct gw_op *base)
         open_set(conn, d, gw_buf_slice(&w->log));
     } else {
         row_delete(conn, SEG_DONE_DELETE, d->order);
-        open_add(conn, d, gw_buf_slice(&w->log));
+        open_add(conn, d, w->tally, gw_buf_slice(&w->log));
+        sqlite_tally_count(segment, w->tally, GW_TALLY_DEAD, -1);
         segment->open_change++;
     }
     offer_add(op->offer, d);

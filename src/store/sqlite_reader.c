@@ -18,6 +18,7 @@ static const struct {
     [OP_LOAD] = {sqlite_load, false},
     [OP_FIND] = {sqlite_find, false},
     [OP_LIST] = {sqlite_list, false},
+    [OP_TALLY] = {sqlite_tally, false},
     [OP_HEALTH_LOAD] = {sqlite_health_load, true},
     [OP_CONFIG_LOAD] = {sqlite_config_load, true},
     [OP_CONFIG_LIST] = {sqlite_config_list, true},

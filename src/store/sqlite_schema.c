@@ -10,7 +10,9 @@
 /* `span`: one row, of the accepts; `day` is that of the first. `name`: kind 0 = appId, 1 = eventType. `event`: what is looked at stands before the body, so that
  * a walk never reads bodies that overflow their page. `open` and `done`: id = seq << 16 | n; a row
  * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
- * touched by every delivery. `extra`: what a job has added, so that it may ask twice. */
+ * touched by every delivery. `extra`: what a job has added, so that it may ask twice. `tally`: see
+ * enum gw_tally_count, whose order its columns have; `open` and `done` name the one of their event.
+ * `hist`: of a tally's deliveries, how many took so long. */
 static const char segment_schema[] =
     "CREATE TABLE span(id INTEGER PRIMARY KEY CHECK(id = 1), day INTEGER NOT NULL,"
     "  first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;"
@@ -24,14 +26,25 @@ static const char segment_schema[] =
     "CREATE INDEX event_tx ON event(tx_hash) WHERE tx_hash IS NOT NULL;"
     "CREATE TABLE open(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due INTEGER NOT NULL,"
     "  attempts INTEGER NOT NULL, step INTEGER NOT NULL, resume INTEGER NOT NULL,"
-    "  created INTEGER NOT NULL, log BLOB NOT NULL) STRICT;"
+    "  created INTEGER NOT NULL, tally INTEGER NOT NULL, log BLOB NOT NULL) STRICT;"
     "CREATE INDEX open_due ON open(lane, due);"
     "CREATE TABLE done(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, state INTEGER NOT NULL,"
     "  reason INTEGER NOT NULL, attempts INTEGER NOT NULL, step INTEGER NOT NULL,"
-    "  created INTEGER NOT NULL, ended INTEGER NOT NULL, log BLOB NOT NULL) STRICT;"
+    "  created INTEGER NOT NULL, ended INTEGER NOT NULL, tally INTEGER NOT NULL,"
+    "  log BLOB NOT NULL) STRICT;"
     "CREATE INDEX done_other ON done(state) WHERE state <> 1;"
     "CREATE TABLE extra(seq INTEGER NOT NULL, key BLOB NOT NULL, lane INTEGER NOT NULL,"
-    "  id INTEGER NOT NULL, PRIMARY KEY(seq, key, lane)) STRICT, WITHOUT ROWID;";
+    "  id INTEGER NOT NULL, PRIMARY KEY(seq, key, lane)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tally(id INTEGER PRIMARY KEY, hour INTEGER NOT NULL, app INTEGER NOT NULL,"
+    "  type INTEGER NOT NULL, received INTEGER NOT NULL DEFAULT 0,"
+    "  routed INTEGER NOT NULL DEFAULT 0, no_config INTEGER NOT NULL DEFAULT 0,"
+    "  inactive INTEGER NOT NULL DEFAULT 0, filtered INTEGER NOT NULL DEFAULT 0,"
+    "  duplicate INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL DEFAULT 0,"
+    "  replayed INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
+    "  dead INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(hour, app, type)) STRICT;"
+    "CREATE TABLE hist(tally INTEGER NOT NULL, bucket INTEGER NOT NULL, n INTEGER NOT NULL,"
+    "  PRIMARY KEY(tally, bucket)) STRICT, WITHOUT ROWID;";
 
 #define OPEN_COLUMNS "id, lane, due, attempts, step, resume, created"
 #define DONE_COLUMNS "id, lane, state, reason, attempts, step, created, ended"
@@ -48,6 +61,7 @@ static const char *const segment_sql[] = {
     [SEG_NAME_ID] = "SELECT id FROM name WHERE kind = ?1 AND text = ?2",
     [SEG_NAME_ADD] = "INSERT INTO name(kind, text) VALUES(?1, ?2)",
     [SEG_NAMES] = "SELECT text FROM name WHERE kind = ?1",
+    [SEG_NAME] = "SELECT text FROM name WHERE id = ?1",
     [SEG_EVENT_ADD] = "INSERT INTO event VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
     /* The routed event that may make another a duplicate, newest first. */
     [SEG_EVENT_OLD] = "SELECT seq, accepted, app, body_hash, event_id FROM event"
@@ -55,7 +69,8 @@ static const char *const segment_sql[] = {
     [SEG_EVENT] = "SELECT e.accepted, e.skip, e.config_version, a.text, t.text, e.event_id,"
                   " e.transaction_id, e.workflow_id, e.event_time FROM event e"
                   " JOIN name a ON a.id = e.app JOIN name t ON t.id = e.type WHERE e.seq = ?1",
-    [SEG_EVENT_APP] = "SELECT a.text FROM event e JOIN name a ON a.id = e.app WHERE e.seq = ?1",
+    [SEG_EVENT_APP] = "SELECT a.text, e.accepted, e.app, e.type FROM event e"
+                      " JOIN name a ON a.id = e.app WHERE e.seq = ?1",
     [SEG_EVENT_BODY] = "SELECT body, body_hash FROM event WHERE seq = ?1",
     [SEG_EVENTS_DOWN] = "SELECT seq, accepted, app, type FROM event WHERE seq <= ?1"
                         " ORDER BY seq DESC",
@@ -65,8 +80,8 @@ static const char *const segment_sql[] = {
                     " ORDER BY seq DESC LIMIT ?3",
     [SEG_KEYS_UP] = "SELECT seq, skip, key_hash, tx_hash FROM event WHERE seq > ?1 AND seq <= ?2"
                     " ORDER BY seq",
-    [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-    [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", log FROM open WHERE id = ?1",
+    [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", log, tally FROM open WHERE id = ?1",
     [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5, log = ?6"
                      " WHERE id = ?1",
     [SEG_OPEN_DELETE] = "DELETE FROM open WHERE id = ?1",
@@ -82,8 +97,8 @@ static const char *const segment_sql[] = {
                           " AND id > ?3 ORDER BY id LIMIT ?4",
     [SEG_LANE_LATER] = "SELECT " OPEN_COLUMNS " FROM open WHERE lane = ?1 AND due > ?2"
                        " ORDER BY due, id LIMIT ?3",
-    [SEG_DONE_ADD] = "INSERT INTO done VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
-    [SEG_DONE_GET] = "SELECT " DONE_COLUMNS ", log FROM done WHERE id = ?1",
+    [SEG_DONE_ADD] = "INSERT INTO done VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    [SEG_DONE_GET] = "SELECT " DONE_COLUMNS ", log, tally FROM done WHERE id = ?1",
     [SEG_DONE_DELETE] = "DELETE FROM done WHERE id = ?1",
     [SEG_DONE_OF] = "SELECT " DONE_COLUMNS ", log FROM done WHERE id BETWEEN ?1 AND ?2"
                     " ORDER BY id",
@@ -94,6 +109,25 @@ static const char *const segment_sql[] = {
     [SEG_EXTRA_GET] = "SELECT id FROM extra WHERE seq = ?1 AND key = ?2 AND lane = ?3",
     [SEG_EXTRA_FIRST] = "SELECT min(id) FROM extra WHERE seq = ?1",
     [SEG_EXTRA_ADD] = "INSERT INTO extra VALUES(?1, ?2, ?3, ?4)",
+    [SEG_EXTRA_UP] = "SELECT seq FROM extra ORDER BY seq",
+    [SEG_TALLY_ID] = "SELECT id FROM tally WHERE hour = ?1 AND app = ?2 AND type = ?3",
+    [SEG_TALLY_ADD] = "INSERT INTO tally(hour, app, type) VALUES(?1, ?2, ?3)",
+    [SEG_TALLY_COUNT] = "UPDATE tally SET received = received + ?2, routed = routed + ?3,"
+                        " no_config = no_config + ?4, inactive = inactive + ?5,"
+                        " filtered = filtered + ?6, duplicate = duplicate + ?7,"
+                        " created = created + ?8, replayed = replayed + ?9,"
+                        " delivered = delivered + ?10, dead = dead + ?11,"
+                        " cancelled = cancelled + ?12 WHERE id = ?1",
+    [SEG_TALLIES] = "SELECT id, app, type, received, routed, no_config, inactive, filtered,"
+                    " duplicate, created, replayed, delivered, dead, cancelled FROM tally"
+                    " WHERE hour >= ?1 AND hour < ?2",
+    [SEG_HIST_ADD] = "INSERT INTO hist VALUES(?1, ?2, ?3)"
+                     " ON CONFLICT(tally, bucket) DO UPDATE SET n = n + excluded.n",
+    [SEG_HIST_OF] = "SELECT bucket, n FROM hist WHERE tally = ?1",
+    [SEG_OPEN_TALLIES] = "SELECT tally, lane FROM open",
+    [SEG_EVENTS_UP] = "SELECT seq, accepted, app, type, skip FROM event ORDER BY seq",
+    [SEG_OPEN_UP] = "SELECT id FROM open ORDER BY id",
+    [SEG_DONE_UP] = "SELECT id, state FROM done ORDER BY id",
 };
 
 const struct sqlite_kind sqlite_segment_kind = {

@@ -77,6 +77,7 @@ struct sqlite_segment *sqlite_segment_create(struct gw_sqlite *sqlite, uint32_t 
     segment->path = sqlite_dir_path(sqlite, name);
     segment->first_seq = first_seq;
     segment->day = -1;
+    sqlite_tallies_init(&segment->tallies);
     atomic_init(&segment->first_ms, INT64_MAX);
     atomic_init(&segment->last_ms, INT64_MIN);
     return segment;
@@ -131,7 +132,11 @@ void sqlite_segment_close(struct gw_sqlite *sqlite, struct sqlite_segment *segme
 {
     struct sqlite_file *file = &segment->file;
 
-    if (file->conn.db && atomic_load(&segment->state) != SQLITE_SEGMENT_UNUSABLE)
+    bool is_well = file->conn.db && atomic_load(&segment->state) != SQLITE_SEGMENT_UNUSABLE;
+
+    if (is_well && !atomic_load(&sqlite->stopped))
+        sqlite_tallies_finish(segment);
+    if (is_well)
         sqlite_wal_finish(sqlite, file, waits);
     sqlite_segment_drop(segment);
 }
@@ -141,6 +146,7 @@ void sqlite_segment_drop(struct sqlite_segment *segment)
     sqlite_wal_deinit(&segment->file);
     sqlite_conn_close(&segment->file.conn);
     sqlite_names_forget(segment);
+    sqlite_tallies_deinit(&segment->tallies);
 }
 
 static enum gw_err open_again(struct sqlite_writer *w, struct sqlite_segment *segment)

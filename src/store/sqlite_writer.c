@@ -70,6 +70,7 @@ static void roll_back(struct gw_sqlite *sqlite, struct sqlite_file *file)
     file->conn.rc = SQLITE_OK;
     if (file->segment) {
         sqlite_names_forget(file->segment);
+        sqlite_tallies_failed(file->segment);
         file->segment->is_span_stored = false; /* what is known may be more than what is stored */
     }
 }
@@ -83,10 +84,14 @@ static enum gw_err end(struct gw_sqlite *sqlite, struct sqlite_file *file)
         conn->rc = SQLITE_CORRUPT;
     if (conn->rc == SQLITE_OK && !file->in_group)
         return GW_OK;
+    if (conn->rc == SQLITE_OK && file->segment)
+        sqlite_tallies_write(file->segment, gw_env_mono_us(sqlite->env));
     if (conn->rc == SQLITE_OK)
         sqlite_run(conn, conn->st[SEG_COMMIT]);
     if (conn->rc == SQLITE_OK) {
         file->in_group = false;
+        if (file->segment)
+            sqlite_tallies_committed(file->segment, gw_env_mono_us(sqlite->env));
         return GW_OK;
     }
     enum gw_err err = sqlite_conn_err(conn, conn->rc);
@@ -231,6 +236,7 @@ static void run_group(struct sqlite_writer *w, struct gw_list *batch)
 
     sqlite_segment_mind(w);
     gather(w, batch);
+    sqlite_tallies_mind(w);
     enum gw_err failed = commit(w);
     for (size_t i = 0; i < w->count; i++)
         complete(w, &w->group[i], failed);

@@ -206,8 +206,8 @@ struct gw_open_count {
 };
 
 /* What was counted of the events accepted in some hours, see tally.h; what is open of them, which is
- * counted now; and how long it took from making a delivery to its success. All of one moment, but
- * for the latencies, which may be some seconds behind.
+ * counted now; and how long it took from making a delivery to its success. All of an
+ * event is of one moment; the latencies may be some seconds behind.
  * GW_ERR_INVALID: the times are not whole hours, or none lies between them. */
 struct gw_tally_op {
     struct gw_op op;

@@ -96,7 +96,7 @@ static void step(struct model *m)
         {model_retry, 8},       {model_refill, 20},    {model_open_lanes, 2},
         {model_find, 12},       {model_load, 4},       {model_list, 4},
         {model_health, 4},      {model_config_put, 8}, {model_config_remove, 3},
-        {model_config_look, 4}, {step_reopen, 1},
+        {model_config_look, 4}, {step_reopen, 1},      {model_tally, 6},
     };
     uint64_t sum = 0, at;
 
@@ -149,12 +149,15 @@ static void test_alike(void **state)
 
     for (int i = 0; i < run.steps; i++) {
         m->now_ms += (int64_t)model_draw(m, 3) * 500;
+        if (model_one_in(m, 150))
+            m->now_ms += (int64_t)model_draw(m, 3 * GW_HOUR_MS);
         step(m);
         world_forget(m->worlds[0]);
         world_forget(m->worlds[1]);
     }
     for (size_t i = 0; i < m->delivery_count; i++)
         model_refresh(m, i);
+    model_tally(m);
     print_message("seed %d: %d events, %d deliveries\n", (int)run.seed, (int)m->event_count,
                   (int)m->delivery_count);
 }
