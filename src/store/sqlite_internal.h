@@ -273,6 +273,7 @@ struct sqlite_keyring {
 void sqlite_keyring_init(struct sqlite_keyring *ring, struct gw_sqlite *sqlite,
                          struct sqlite_conn *main, size_t size);
 void sqlite_keyring_deinit(struct sqlite_keyring *ring);  /* also of one that never began */
+void sqlite_keyring_forget(struct sqlite_keyring *ring);  /* what was read was not committed */
 void sqlite_keyring_refresh(struct sqlite_keyring *ring); /* before each operation or group */
 /* The number of the app's key; GW_ERR_NOT_FOUND: it has none yet. */
 enum gw_err sqlite_keyring_find(struct sqlite_keyring *ring, struct gw_slice app_id,
@@ -430,6 +431,12 @@ struct sqlite_member {
     bool is_of_all;           /* of every file in the group */
 };
 
+/* What a row of `open` or `done` has from its event. */
+struct sqlite_tags {
+    int64_t tally;
+    uint32_t key; /* the number of the app's */
+};
+
 struct sqlite_writer {
     struct gw_sqlite *sqlite;
     struct gw_worker *worker;
@@ -446,9 +453,12 @@ struct sqlite_writer {
     struct sqlite_file *file;
     bool is_of_all;
 
-    int64_t tally;      /* of the row that was read last */
-    int64_t tallies_us; /* when it was last looked for latencies that wait */
-    struct gw_buf log, trimmed;
+    struct sqlite_tags tags; /* of the row that was read last */
+    int64_t tallies_us;      /* when it was last looked for latencies that wait */
+    struct sqlite_keyring keyring;
+    enum gw_err key_err; /* why an app may have no key */
+    struct gw_buf log;   /* of the row that was read last, as it stands there */
+    struct gw_buf plain, trimmed, sealed;
     struct gw_buf lanes_given; /* uint64_t * into configs: taken back when the group fails */
     struct sqlite_outbox outbox;
 };
@@ -480,9 +490,14 @@ struct sqlite_delivery {
     struct gw_slice log; /* in the arena; absent without one */
 };
 
-/* Those from `first` on, in that state (-1: in any), into `out`, at most `max`; returns how many. */
+/* Those from `first` on, in that state (-1: in any), into `out`, at most `max`; returns how many.
+ * Logs are opened with `ring` into `arena`; NULL: they are left out. */
+struct sqlite_logs {
+    struct sqlite_keyring *ring;
+    struct gw_arena *arena;
+};
 size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *keys,
-                         struct sqlite_ref first, int state, struct gw_arena *arena,
+                         struct sqlite_ref first, int state, const struct sqlite_logs *logs,
                          struct sqlite_delivery *out, size_t max);
 /* Columns id, lane, due, attempts, step, resume, created of a row of `open`. */
 struct gw_delivery sqlite_open_delivery(sqlite3_stmt *st, const struct sqlite_keys *keys,
@@ -504,6 +519,7 @@ struct sqlite_reader {
     struct gw_sqlite *sqlite;
     struct gw_worker *worker;
     struct sqlite_conn main;
+    struct sqlite_keyring keyring;
     struct sqlite_conn *segment; /* the one that was entered */
     struct {
         struct sqlite_segment *segment;

@@ -191,7 +191,7 @@ void sqlite_keyring_init(struct sqlite_keyring *ring, struct gw_sqlite *sqlite,
     ring->epoch = atomic_load(&sqlite->key_epoch);
 }
 
-static void clear(struct sqlite_keyring *ring)
+void sqlite_keyring_forget(struct sqlite_keyring *ring)
 {
     for (size_t i = 0; i < ring->size; i++)
         gw_free(ring->apps[i].text);
@@ -203,7 +203,7 @@ void sqlite_keyring_deinit(struct sqlite_keyring *ring)
 {
     if (ring->size == 0)
         return;
-    clear(ring);
+    sqlite_keyring_forget(ring);
     gw_free(ring->apps);
     gw_free(ring->keys);
     gw_buf_deinit(&ring->room);
@@ -217,7 +217,7 @@ void sqlite_keyring_refresh(struct sqlite_keyring *ring)
 
     if (epoch == ring->epoch)
         return;
-    clear(ring);
+    sqlite_keyring_forget(ring);
     ring->epoch = epoch;
 }
 

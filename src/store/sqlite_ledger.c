@@ -22,7 +22,7 @@ static struct sqlite_segment *segment_of(struct sqlite_writer *w, struct sqlite_
 
 /* ── Rows of `open` and `done` ─────────────────────────────────────────────────────────────── */
 
-static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, int64_t tally,
+static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
                      struct gw_slice log)
 {
     sqlite3_stmt *st = conn->st[SEG_OPEN_ADD];
@@ -34,8 +34,9 @@ static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, int6
     sqlite3_bind_int64(st, 5, d->step);
     sqlite3_bind_int64(st, 6, d->resume_ms);
     sqlite3_bind_int64(st, 7, d->created_ms);
-    sqlite3_bind_int64(st, 8, tally);
-    sqlite_bind_blob(st, 9, log);
+    sqlite3_bind_int64(st, 8, tags.tally);
+    sqlite3_bind_int64(st, 9, tags.key);
+    sqlite_bind_blob(st, 10, log);
     sqlite_run(conn, st);
 }
 
@@ -52,7 +53,7 @@ static void open_set(struct sqlite_conn *conn, const struct gw_delivery *d, stru
     sqlite_run(conn, st);
 }
 
-static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, int64_t tally,
+static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
                      struct gw_slice log)
 {
     sqlite3_stmt *st = conn->st[SEG_DONE_ADD];
@@ -65,8 +66,9 @@ static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, int6
     sqlite3_bind_int64(st, 6, d->step);
     sqlite3_bind_int64(st, 7, d->created_ms);
     sqlite3_bind_int64(st, 8, d->ended_ms);
-    sqlite3_bind_int64(st, 9, tally);
-    sqlite_bind_blob(st, 10, log);
+    sqlite3_bind_int64(st, 9, tags.tally);
+    sqlite3_bind_int64(st, 10, tags.key);
+    sqlite_bind_blob(st, 11, log);
     sqlite_run(conn, st);
 }
 
@@ -76,7 +78,18 @@ static void row_delete(struct sqlite_conn *conn, enum sqlite_segment_sql sql, ui
     sqlite_run(conn, conn->st[sql]);
 }
 
-/* The row with its log, which goes to w->log, and its tally, to w->tally. False: there is none, or conn->rc. */
+/* The last three columns: into w->tags and, as it is, w->log. */
+static void rest_get(struct sqlite_writer *w, sqlite3_stmt *st)
+{
+    int last = sqlite3_column_count(st) - 1;
+
+    gw_buf_clear(&w->log);
+    gw_buf_adds(&w->log, sqlite_blob(st, last));
+    w->tags.key = (uint32_t)sqlite3_column_int64(st, last - 1);
+    w->tags.tally = sqlite3_column_int64(st, last - 2);
+}
+
+/* The row; its log and tags in the writer. False: there is none, or conn->rc. */
 static bool open_get(struct sqlite_writer *w, struct sqlite_segment *segment, int64_t row_id,
                      struct gw_delivery *d)
 {
@@ -87,10 +100,7 @@ static bool open_get(struct sqlite_writer *w, struct sqlite_segment *segment, in
     if (!sqlite_row(conn, st))
         return false;
     *d = sqlite_open_delivery(st, &w->sqlite->keys, segment->number);
-    gw_buf_clear(&w->log);
-    if (d->attempts > 0)
-        gw_buf_adds(&w->log, sqlite_blob(st, 7));
-    w->tally = sqlite3_column_int64(st, 8);
+    rest_get(w, st);
     sqlite3_reset(st);
     return true;
 }
@@ -105,9 +115,7 @@ static bool done_get(struct sqlite_writer *w, struct sqlite_segment *segment, in
     if (!sqlite_row(conn, st))
         return false;
     *d = sqlite_done_delivery(st, &w->sqlite->keys, segment->number);
-    gw_buf_clear(&w->log);
-    gw_buf_adds(&w->log, sqlite_blob(st, 8));
-    w->tally = sqlite3_column_int64(st, 9);
+    rest_get(w, st);
     sqlite3_reset(st);
     return true;
 }
@@ -226,9 +234,10 @@ static void answer_existing(struct sqlite_writer *w, struct gw_accept *op,
         op->deliveries[op->delivery_count++] = found[i].delivery;
 }
 
-/* The numbers of its names and of its tally. */
+/* The numbers of its names, of its tally and of its app's key. */
 struct numbers {
-    int64_t app, type, tally;
+    int64_t app, type;
+    struct sqlite_tags tags;
 };
 
 static struct numbers numbers_of(struct sqlite_segment *segment, const struct gw_message *m)
@@ -239,7 +248,7 @@ static struct numbers numbers_of(struct sqlite_segment *segment, const struct gw
     };
 
     if (segment->file.conn.rc == SQLITE_OK)
-        numbers.tally = sqlite_tally_id(segment, m->accepted_ms, numbers.app, numbers.type);
+        numbers.tags.tally = sqlite_tally_id(segment, m->accepted_ms, numbers.app, numbers.type);
     return numbers;
 }
 
@@ -254,7 +263,7 @@ static enum gw_err count_repeated(struct sqlite_writer *w, struct sqlite_segment
 
     w->file = &first->file;
     if (err == GW_OK && head && sqlite_segment_write(w, head, &ignored))
-        sqlite_tally_count(head, numbers_of(head, m).tally, GW_TALLY_DUPLICATE, 1);
+        sqlite_tally_count(head, numbers_of(head, m).tags.tally, GW_TALLY_DUPLICATE, 1);
     return err;
 }
 
@@ -285,18 +294,38 @@ static void event_add(struct sqlite_writer *w, struct sqlite_segment *segment,
     sqlite_bind_text(st, 11, m->transaction_id);
     sqlite_bind_text(st, 12, m->workflow_id);
     sqlite_bind_text(st, 13, m->event_time);
-    sqlite_bind_blob(st, 14, m->body);
+    sqlite3_bind_int64(st, 14, numbers->tags.key);
+    sqlite_bind_blob(st, 15, gw_buf_slice(&w->sealed));
     sqlite_run(conn, st);
-    sqlite_tally_count(segment, numbers->tally, GW_TALLY_RECEIVED, 1);
-    sqlite_tally_count(segment, numbers->tally, gw_tally_of_skip(m->skip), 1);
+    sqlite_tally_count(segment, numbers->tags.tally, GW_TALLY_RECEIVED, 1);
+    sqlite_tally_count(segment, numbers->tags.tally, gw_tally_of_skip(m->skip), 1);
 }
 
-static void accept_new(struct sqlite_writer *w, struct sqlite_segment *segment,
-                       struct gw_accept *op, int64_t key_hash)
+/* Into w->sealed, with the number of the key. */
+static enum gw_err body_seal(struct sqlite_writer *w, struct sqlite_ref ref,
+                             const struct gw_message *m, uint32_t *key)
 {
-    struct sqlite_ref ref = {segment->number, w->sqlite->next_seq++, SQLITE_N_EVENT};
-    struct numbers numbers = numbers_of(segment, op->message);
+    struct sqlite_field field = {SQLITE_FIELD_BODY, ref.segment, ref.seq, 0};
+    enum gw_err err = sqlite_keyring_find(&w->keyring, m->app_id, key);
 
+    if (err == GW_ERR_NOT_FOUND) /* it could not be given one, or the group was cut elsewhere */
+        return w->key_err != GW_OK ? w->key_err : GW_ERR_BUSY;
+    field.key = *key;
+    return err == GW_OK ? sqlite_field_seal(&w->keyring, field, m->body, &w->sealed) : err;
+}
+
+static enum gw_err accept_new(struct sqlite_writer *w, struct sqlite_segment *segment,
+                              struct gw_accept *op, int64_t key_hash)
+{
+    struct sqlite_ref ref = {segment->number, w->sqlite->next_seq, SQLITE_N_EVENT};
+    uint32_t key;
+    enum gw_err err = body_seal(w, ref, op->message, &key);
+
+    if (err != GW_OK)
+        return err;
+    struct numbers numbers = numbers_of(segment, op->message);
+    numbers.tags.key = key;
+    w->sqlite->next_seq++;
     sqlite_segment_cover(segment, op->message->accepted_ms);
     event_add(w, segment, op->message, ref.seq, key_hash, &numbers);
     op->message_id = sqlite_id(&w->sqlite->keys, ref);
@@ -304,11 +333,12 @@ static void accept_new(struct sqlite_writer *w, struct sqlite_segment *segment,
         struct gw_delivery *d = &op->deliveries[op->delivery_count++];
         ref.n = (uint16_t)i;
         *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->message->accepted_ms);
-        open_add(&segment->file.conn, d, numbers.tally, (struct gw_slice){0});
+        open_add(&segment->file.conn, d, numbers.tags, (struct gw_slice){0});
         offer_add(op->offer, d);
     }
-    sqlite_tally_count(segment, numbers.tally, GW_TALLY_CREATED, (int64_t)op->lane_count);
+    sqlite_tally_count(segment, numbers.tags.tally, GW_TALLY_CREATED, (int64_t)op->lane_count);
     segment->open_change += (int64_t)op->lane_count;
+    return GW_OK;
 }
 
 enum gw_err sqlite_accept(struct sqlite_writer *w, struct gw_op *base)
@@ -339,7 +369,7 @@ enum gw_err sqlite_accept(struct sqlite_writer *w, struct gw_op *base)
     if (w->sqlite->next_seq > SQLITE_SEQ_MAX)
         return GW_ERR_TOO_LARGE;
     if (sqlite_segment_write(w, segment, &err))
-        accept_new(w, segment, op, key_hash);
+        err = accept_new(w, segment, op, key_hash);
     return err;
 }
 
@@ -401,35 +431,37 @@ static bool extra_get(struct sqlite_writer *w, struct sqlite_segment *segment,
 }
 
 static void extra_add(struct sqlite_segment *segment, const struct gw_add *op, uint64_t seq,
-                      int64_t tally, const struct gw_delivery *d)
+                      struct sqlite_tags tags, const struct gw_delivery *d)
 {
     struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EXTRA_ADD];
 
-    open_add(conn, d, tally, (struct gw_slice){0});
+    open_add(conn, d, tags, (struct gw_slice){0});
     sqlite3_bind_int64(st, 1, (int64_t)seq);
     sqlite_bind_blob(st, 2, op->key);
     sqlite3_bind_int64(st, 3, (int64_t)d->lane);
     sqlite3_bind_int64(st, 4, (int64_t)d->order);
     sqlite_run(conn, st);
-    sqlite_tally_count(segment, tally, GW_TALLY_CREATED, 1);
-    sqlite_tally_count(segment, tally, GW_TALLY_REPLAYED, 1);
+    sqlite_tally_count(segment, tags.tally, GW_TALLY_CREATED, 1);
+    sqlite_tally_count(segment, tags.tally, GW_TALLY_REPLAYED, 1);
     segment->open_change++;
 }
 
-/* The tally of an event. 0: there is no such event, or conn->rc. */
-static int64_t event_tally(struct sqlite_segment *segment, uint64_t seq)
+/* The tags of an event. False: there is no such event, or conn->rc. */
+static bool event_tags(struct sqlite_segment *segment, uint64_t seq, struct sqlite_tags *tags)
 {
     struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EVENT_APP];
 
     sqlite3_bind_int64(st, 1, (int64_t)seq);
     if (!sqlite_row(conn, st))
-        return 0;
+        return false;
     int64_t accepted_ms = sqlite3_column_int64(st, 1);
     int64_t app = sqlite3_column_int64(st, 2), type = sqlite3_column_int64(st, 3);
+    tags->key = (uint32_t)sqlite3_column_int64(st, 4);
     sqlite3_reset(st);
-    return sqlite_tally_id(segment, accepted_ms, app, type);
+    tags->tally = sqlite_tally_id(segment, accepted_ms, app, type);
+    return tags->tally != 0;
 }
 
 enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
@@ -449,8 +481,8 @@ enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
     if (atomic_load(&segment->state) == SQLITE_SEGMENT_ENDING)
         return GW_ERR_GONE;
     struct sqlite_conn *conn = &segment->file.conn;
-    int64_t tally = event_tally(segment, event.seq);
-    if (tally == 0)
+    struct sqlite_tags tags;
+    if (!event_tags(segment, event.seq, &tags))
         return GW_ERR_NOT_FOUND;
     uint32_t n = next_n(conn, event.seq);
     if (n + op->lane_count > SQLITE_N_EVENT)
@@ -461,7 +493,7 @@ enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
             continue;
         struct sqlite_ref ref = {event.segment, event.seq, (uint16_t)n++};
         *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->now_ms);
-        extra_add(segment, op, event.seq, tally, d);
+        extra_add(segment, op, event.seq, tags, d);
         offer_add(op->offer, d);
     }
     return GW_OK;
@@ -478,17 +510,34 @@ void sqlite_add_finish(struct sqlite_writer *w, struct gw_op *base)
 
 /* ── Settle ────────────────────────────────────────────────────────────────────────────────── */
 
-/* The attempts up to now with this one, in the ceiling they have. */
-static struct gw_slice log_with(struct sqlite_writer *w, const struct gw_settle *op,
-                                uint32_t attempts)
+/* The attempts up to now with this one, in the ceiling they have, sealed. What cannot be read is left
+ * out, for the delivery must go on; of an app that was erased nothing is kept. */
+static enum gw_err log_with(struct sqlite_writer *w, const struct gw_settle *op,
+                            struct sqlite_field field, uint32_t attempts, struct gw_slice *log)
 {
+    struct gw_slice plain;
+    enum gw_err err = GW_OK;
+
+    *log = (struct gw_slice){0};
+    gw_buf_clear(&w->plain);
+    if (w->log.len > 0)
+        err = sqlite_field_open(&w->keyring, field, gw_buf_slice(&w->log), &w->plain);
+    if (err != GW_OK && err != GW_ERR_CORRUPT)
+        return err == GW_ERR_GONE ? GW_OK : err;
     if (op->attempt)
-        gw_attempt_pack(&w->log, op->attempt);
-    if (attempts <= ATTEMPTS_KEPT)
-        return gw_buf_slice(&w->log);
-    gw_buf_clear(&w->trimmed);
-    gw_attempt_trim(&w->trimmed, gw_buf_slice(&w->log));
-    return gw_buf_slice(&w->trimmed);
+        gw_attempt_pack(&w->plain, op->attempt);
+    plain = gw_buf_slice(&w->plain);
+    if (attempts > ATTEMPTS_KEPT) {
+        gw_buf_clear(&w->trimmed);
+        gw_attempt_trim(&w->trimmed, plain);
+        plain = gw_buf_slice(&w->trimmed);
+    }
+    if (plain.len == 0)
+        return GW_OK;
+    err = sqlite_field_seal(&w->keyring, field, plain, &w->sealed);
+    if (err == GW_OK)
+        *log = gw_buf_slice(&w->sealed);
+    return err == GW_ERR_GONE || err == GW_ERR_CORRUPT ? GW_OK : err;
 }
 
 /* No write id is 0. */
@@ -537,16 +586,20 @@ enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
     next.order = open.order;
     next.created_ms = open.created_ms;
     next.attempts = open.attempts + (op->attempt != NULL);
-    struct gw_slice log = log_with(w, op, next.attempts);
+    struct sqlite_field field = {SQLITE_FIELD_LOG, ref.segment, next.order, w->tags.key};
+    struct gw_slice log;
+    err = log_with(w, op, field, next.attempts, &log);
+    if (err != GW_OK)
+        return err;
     struct sqlite_conn *conn = &segment->file.conn;
     if (next.state == GW_DELIVERY_PENDING) {
         open_set(conn, &next, log);
     } else {
         row_delete(conn, SEG_OPEN_DELETE, next.order);
-        done_add(conn, &next, w->tally, log);
-        sqlite_tally_count(segment, w->tally, gw_tally_of_state(next.state), 1);
+        done_add(conn, &next, w->tags, log);
+        sqlite_tally_count(segment, w->tags.tally, gw_tally_of_state(next.state), 1);
         if (next.state == GW_DELIVERY_DELIVERED)
-            sqlite_tally_latency(segment, w->tally, next.ended_ms - next.created_ms);
+            sqlite_tally_latency(segment, w->tags.tally, next.ended_ms - next.created_ms);
         segment->open_change--;
     }
     return GW_OK;
@@ -580,8 +633,8 @@ enum gw_err sqlite_retry(struct sqlite_writer *w, struct gw_op *base)
         open_set(conn, d, gw_buf_slice(&w->log));
     } else {
         row_delete(conn, SEG_DONE_DELETE, d->order);
-        open_add(conn, d, w->tally, gw_buf_slice(&w->log));
-        sqlite_tally_count(segment, w->tally, GW_TALLY_DEAD, -1);
+        open_add(conn, d, w->tags, gw_buf_slice(&w->log));
+        sqlite_tally_count(segment, w->tags.tally, GW_TALLY_DEAD, -1);
         segment->open_change++;
     }
     offer_add(op->offer, d);

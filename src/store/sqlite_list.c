@@ -168,12 +168,13 @@ static bool show_rows(struct walk *walk, struct gw_list_op *op, size_t max, stru
                       const struct gw_message *columns)
 {
     struct sqlite_reader *r = walk->r;
+    const struct sqlite_logs logs = {&r->keyring, op->arena};
     struct sqlite_delivery found[16];
     struct gw_message *m = NULL;
     size_t count;
 
     do {
-        count = sqlite_deliveries(r->segment, &r->sqlite->keys, ref, op->state, op->arena, found,
+        count = sqlite_deliveries(r->segment, &r->sqlite->keys, ref, op->state, &logs, found,
                                   gw_count(found));
         if (count > 0 && m == NULL)
             m = sqlite_message_dup(columns, op->arena);

@@ -57,31 +57,35 @@ struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_a
     return m;
 }
 
-/* The body's row; *body is valid until `st` is reset. GW_ERR_GONE: it was taken out. */
-static enum gw_err body_read(struct sqlite_reader *r, struct sqlite_ref ref, sqlite3_stmt **st,
-                             struct gw_slice *body)
+/* The body, valid until another field is opened. GW_ERR_GONE: it was taken out, or its key was. */
+static enum gw_err body_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_slice *body)
 {
-    *st = r->segment->st[SEG_EVENT_BODY];
-    sqlite3_bind_int64(*st, 1, (int64_t)ref.seq);
-    if (!sqlite_row(r->segment, *st))
+    struct sqlite_field field = {SQLITE_FIELD_BODY, ref.segment, ref.seq, 0};
+    sqlite3_stmt *st = r->segment->st[SEG_EVENT_BODY];
+    enum gw_err err = GW_ERR_GONE;
+
+    sqlite3_bind_int64(st, 1, (int64_t)ref.seq);
+    if (!sqlite_row(r->segment, st))
         return GW_ERR_NOT_FOUND;
-    *body = sqlite_blob(*st, 0);
-    if (body->ptr == NULL)
-        return GW_ERR_GONE;
-    if (sqlite3_column_int64(*st, 1) != sqlite_body_hash(&r->sqlite->keys, *body))
-        return GW_ERR_CORRUPT;
-    return GW_OK;
+    field.key = (uint32_t)sqlite3_column_int64(st, 0);
+    struct gw_slice sealed = sqlite_blob(st, 1);
+    if (sealed.ptr)
+        err = sqlite_field_open(&r->keyring, field, sealed, &r->keyring.room);
+    sqlite3_reset(st);
+    if (err == GW_OK)
+        *body = gw_buf_slice(&r->keyring.room);
+    return err;
 }
 
 static enum gw_err load(struct sqlite_reader *r, struct gw_load *op, struct sqlite_ref ref)
 {
     struct gw_message columns;
-    sqlite3_stmt *body_st = NULL, *st = sqlite_event_get(r, ref, &columns);
+    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns);
     struct gw_slice body = {0};
 
     if (st == NULL)
         return GW_ERR_NOT_FOUND;
-    enum gw_err err = body_read(r, ref, &body_st, &body);
+    enum gw_err err = body_read(r, ref, &body);
     if (err == GW_OK) {
         struct gw_event event = {
             .body = body,
@@ -97,7 +101,6 @@ static enum gw_err load(struct sqlite_reader *r, struct gw_load *op, struct sqli
         op->message->skip = columns.skip;
         op->message->config_version = columns.config_version;
     }
-    sqlite3_reset(body_st);
     sqlite3_reset(st);
     return err;
 }
@@ -158,8 +161,32 @@ static bool step_range(struct sqlite_conn *conn, sqlite3_stmt *st, struct sqlite
     return sqlite_row(conn, st);
 }
 
+/* The last two columns are the key's number and the sealed log. One whose key was erased is empty; one
+ * that cannot be opened is the file's damage. */
+static struct gw_slice log_open(struct sqlite_conn *conn, const struct sqlite_logs *logs,
+                                sqlite3_stmt *st, uint32_t segment)
+{
+    int last = sqlite3_column_count(st) - 1;
+    struct gw_slice sealed = sqlite_blob(st, last);
+    struct sqlite_field field = {
+        .kind = SQLITE_FIELD_LOG,
+        .segment = segment,
+        .row = (uint64_t)sqlite3_column_int64(st, 0),
+        .key = (uint32_t)sqlite3_column_int64(st, last - 1),
+    };
+
+    if (sealed.len == 0)
+        return (struct gw_slice){"", 0};
+    enum gw_err err = sqlite_field_open(logs->ring, field, sealed, &logs->ring->room);
+    if (err == GW_OK)
+        return gw_arena_dup(logs->arena, gw_buf_slice(&logs->ring->room));
+    if (err != GW_ERR_GONE && conn->rc == SQLITE_OK)
+        conn->rc = logs->ring->main->rc != SQLITE_OK ? logs->ring->main->rc : SQLITE_CORRUPT;
+    return (struct gw_slice){"", 0};
+}
+
 size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *keys,
-                         struct sqlite_ref first, int state, struct gw_arena *arena,
+                         struct sqlite_ref first, int state, const struct sqlite_logs *logs,
                          struct sqlite_delivery *out, size_t max)
 {
     sqlite3_stmt *open = conn->st[SEG_OPEN_OF], *done = conn->st[SEG_DONE_OF];
@@ -175,8 +202,8 @@ size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *key
                               : sqlite_done_delivery(st, keys, first.segment);
         d->log = (struct gw_slice){0};
         if (state < 0 || d->delivery.state == (enum gw_delivery_state)state) {
-            if (arena)
-                d->log = gw_arena_dup(arena, sqlite_blob(st, sqlite3_column_count(st) - 1));
+            if (logs)
+                d->log = log_open(conn, logs, st, first.segment);
             count++;
         }
         if (is_open)
@@ -279,6 +306,7 @@ void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
 static void rows_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_arena *arena,
                       struct gw_event_row *event)
 {
+    const struct sqlite_logs logs = {&r->keyring, arena};
     struct sqlite_delivery found[EVENT_ROWS];
     struct gw_buf rows = {0};
     size_t count;
@@ -286,7 +314,7 @@ static void rows_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_
     ref.n = 0;
     do {
         count =
-            sqlite_deliveries(r->segment, &r->sqlite->keys, ref, -1, arena, found, gw_count(found));
+            sqlite_deliveries(r->segment, &r->sqlite->keys, ref, -1, &logs, found, gw_count(found));
         for (size_t i = 0; i < count; i++) {
             struct gw_row row = {found[i].delivery, event->message, found[i].log};
             gw_buf_add(&rows, &row, sizeof(row));
@@ -317,7 +345,7 @@ static enum gw_err find_add(struct sqlite_reader *r, struct gw_find *op, struct 
 {
     struct gw_event_row *event = &op->events[op->count];
     struct gw_message columns, *m = NULL;
-    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns), *body_st = NULL;
+    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns);
     struct gw_slice body = {0};
     enum gw_err err = GW_OK;
 
@@ -328,9 +356,8 @@ static enum gw_err find_add(struct sqlite_reader *r, struct gw_find *op, struct 
     if (m == NULL)
         return GW_OK;
     if (op->with_body) {
-        err = body_read(r, ref, &body_st, &body);
+        err = body_read(r, ref, &body);
         m->body = gw_arena_dup(op->arena, body);
-        sqlite3_reset(body_st);
     }
     if (err != GW_OK && err != GW_ERR_GONE)
         return err;

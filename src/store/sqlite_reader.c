@@ -10,6 +10,7 @@
 
 #define MAIN_CACHE_BYTES    ((size_t)1024 * 1024)
 #define SEGMENT_CACHE_BYTES ((size_t)1024 * 1024)
+#define KEYS_KEPT           256
 
 static const struct {
     sqlite_read_fn *run;
@@ -102,6 +103,8 @@ static enum gw_err read_once(struct sqlite_reader *r, struct gw_op *op)
 {
     if (sqlite_op_late(op))
         return GW_ERR_TIMEOUT;
+    r->main.rc = SQLITE_OK;
+    sqlite_keyring_refresh(&r->keyring);
     if (!does[op->kind].is_main)
         return does[op->kind].run(r, op);
     enum gw_err err = begin(&r->main);
@@ -125,6 +128,7 @@ enum gw_err sqlite_reader_start(struct sqlite_reader *r, struct gw_sqlite *sqlit
     r->sqlite = sqlite;
     enum gw_err err = sqlite_conn_open(&r->main, sqlite->main.conn.path, &sqlite_main_kind,
                                        SQLITE_ROLE_READER, MAIN_CACHE_BYTES, error);
+    sqlite_keyring_init(&r->keyring, sqlite, &r->main, KEYS_KEPT);
     if (err == GW_OK)
         r->worker = gw_worker_start(sqlite->env, name, on_batch, r);
     return err;
@@ -134,6 +138,7 @@ void sqlite_reader_stop(struct sqlite_reader *r)
 {
     if (r->worker)
         gw_worker_stop(r->worker);
+    sqlite_keyring_deinit(&r->keyring);
     sqlite_conn_close(&r->main);
     for (size_t i = 0; i < gw_count(r->kept); i++)
         sqlite_conn_close(&r->kept[i].conn);

@@ -12,7 +12,8 @@
  * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
  * touched by every delivery. `extra`: what a job has added, so that it may ask twice. `tally`: see
  * enum gw_tally_count, whose order its columns have; `open` and `done` name the one of their event.
- * `hist`: of a tally's deliveries, how many took so long. */
+ * `hist`: of a tally's deliveries, how many took so long. `body` and `log` are sealed with the app's
+ * key of that number; NULL, and empty, when there is nothing. */
 static const char segment_schema[] =
     "CREATE TABLE span(id INTEGER PRIMARY KEY CHECK(id = 1), day INTEGER NOT NULL,"
     "  first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;"
@@ -21,16 +22,19 @@ static const char segment_schema[] =
     "CREATE TABLE event(seq INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, app INTEGER NOT NULL,"
     "  type INTEGER NOT NULL, skip INTEGER NOT NULL, config_version INTEGER NOT NULL,"
     "  key_hash INTEGER, tx_hash INTEGER, body_hash INTEGER NOT NULL, event_id TEXT,"
-    "  transaction_id TEXT, workflow_id TEXT, event_time TEXT, body BLOB) STRICT;"
+    "  transaction_id TEXT, workflow_id TEXT, event_time TEXT, app_key INTEGER NOT NULL,"
+    "  body BLOB) STRICT;"
     "CREATE INDEX event_key ON event(key_hash, skip) WHERE key_hash IS NOT NULL;"
     "CREATE INDEX event_tx ON event(tx_hash) WHERE tx_hash IS NOT NULL;"
     "CREATE TABLE open(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due INTEGER NOT NULL,"
     "  attempts INTEGER NOT NULL, step INTEGER NOT NULL, resume INTEGER NOT NULL,"
-    "  created INTEGER NOT NULL, tally INTEGER NOT NULL, log BLOB NOT NULL) STRICT;"
+    "  created INTEGER NOT NULL, tally INTEGER NOT NULL, app_key INTEGER NOT NULL,"
+    "  log BLOB NOT NULL) STRICT;"
     "CREATE INDEX open_due ON open(lane, due);"
     "CREATE TABLE done(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, state INTEGER NOT NULL,"
     "  reason INTEGER NOT NULL, attempts INTEGER NOT NULL, step INTEGER NOT NULL,"
     "  created INTEGER NOT NULL, ended INTEGER NOT NULL, tally INTEGER NOT NULL,"
+    "  app_key INTEGER NOT NULL,"
     "  log BLOB NOT NULL) STRICT;"
     "CREATE INDEX done_other ON done(state) WHERE state <> 1;"
     "CREATE TABLE extra(seq INTEGER NOT NULL, key BLOB NOT NULL, lane INTEGER NOT NULL,"
@@ -62,16 +66,17 @@ static const char *const segment_sql[] = {
     [SEG_NAME_ADD] = "INSERT INTO name(kind, text) VALUES(?1, ?2)",
     [SEG_NAMES] = "SELECT text FROM name WHERE kind = ?1",
     [SEG_NAME] = "SELECT text FROM name WHERE id = ?1",
-    [SEG_EVENT_ADD] = "INSERT INTO event VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+    [SEG_EVENT_ADD] = "INSERT INTO event VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
+                      "?15)",
     /* The routed event that may make another a duplicate, newest first. */
     [SEG_EVENT_OLD] = "SELECT seq, accepted, app, body_hash, event_id FROM event"
                       " WHERE key_hash = ?1 AND skip = 0 ORDER BY seq DESC",
     [SEG_EVENT] = "SELECT e.accepted, e.skip, e.config_version, a.text, t.text, e.event_id,"
                   " e.transaction_id, e.workflow_id, e.event_time FROM event e"
                   " JOIN name a ON a.id = e.app JOIN name t ON t.id = e.type WHERE e.seq = ?1",
-    [SEG_EVENT_APP] = "SELECT a.text, e.accepted, e.app, e.type FROM event e"
+    [SEG_EVENT_APP] = "SELECT a.text, e.accepted, e.app, e.type, e.app_key FROM event e"
                       " JOIN name a ON a.id = e.app WHERE e.seq = ?1",
-    [SEG_EVENT_BODY] = "SELECT body, body_hash FROM event WHERE seq = ?1",
+    [SEG_EVENT_BODY] = "SELECT app_key, body FROM event WHERE seq = ?1",
     [SEG_EVENTS_DOWN] = "SELECT seq, accepted, app, type FROM event WHERE seq <= ?1"
                         " ORDER BY seq DESC",
     [SEG_KEY_DOWN] = "SELECT seq FROM event WHERE key_hash = ?1 AND skip = ?2 AND seq <= ?3"
@@ -80,12 +85,12 @@ static const char *const segment_sql[] = {
                     " ORDER BY seq DESC LIMIT ?3",
     [SEG_KEYS_UP] = "SELECT seq, skip, key_hash, tx_hash FROM event WHERE seq > ?1 AND seq <= ?2"
                     " ORDER BY seq",
-    [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
-    [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", log, tally FROM open WHERE id = ?1",
+    [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", tally, app_key, log FROM open WHERE id = ?1",
     [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5, log = ?6"
                      " WHERE id = ?1",
     [SEG_OPEN_DELETE] = "DELETE FROM open WHERE id = ?1",
-    [SEG_OPEN_OF] = "SELECT " OPEN_COLUMNS ", log FROM open WHERE id BETWEEN ?1 AND ?2"
+    [SEG_OPEN_OF] = "SELECT " OPEN_COLUMNS ", app_key, log FROM open WHERE id BETWEEN ?1 AND ?2"
                     " ORDER BY id",
     [SEG_OPEN_DOWN] = "SELECT id FROM open WHERE id <= ?1 ORDER BY id DESC",
     [SEG_OPEN_COUNT] = "SELECT count(*) FROM open",
@@ -97,10 +102,10 @@ static const char *const segment_sql[] = {
                           " AND id > ?3 ORDER BY id LIMIT ?4",
     [SEG_LANE_LATER] = "SELECT " OPEN_COLUMNS " FROM open WHERE lane = ?1 AND due > ?2"
                        " ORDER BY due, id LIMIT ?3",
-    [SEG_DONE_ADD] = "INSERT INTO done VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
-    [SEG_DONE_GET] = "SELECT " DONE_COLUMNS ", log, tally FROM done WHERE id = ?1",
+    [SEG_DONE_ADD] = "INSERT INTO done VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+    [SEG_DONE_GET] = "SELECT " DONE_COLUMNS ", tally, app_key, log FROM done WHERE id = ?1",
     [SEG_DONE_DELETE] = "DELETE FROM done WHERE id = ?1",
-    [SEG_DONE_OF] = "SELECT " DONE_COLUMNS ", log FROM done WHERE id BETWEEN ?1 AND ?2"
+    [SEG_DONE_OF] = "SELECT " DONE_COLUMNS ", app_key, log FROM done WHERE id BETWEEN ?1 AND ?2"
                     " ORDER BY id",
     /* `state <> 1` stands there so that the partial index is seen to apply. */
     [SEG_DONE_DOWN] = "SELECT id FROM done WHERE state = ?1 AND state <> 1 AND id <= ?2"

@@ -19,6 +19,7 @@
 #include "store/sqlite_internal.h"
 
 #define GROUP_BYTES_MAX ((size_t)8 * 1024 * 1024)
+#define KEYS_KEPT       8192
 
 static const struct {
     sqlite_write_fn *run;
@@ -124,6 +125,31 @@ static void do_one(struct sqlite_writer *w, struct sqlite_member *member)
         op->err = does[op->kind].run(w, op);
     member->file = w->file;
     member->is_of_all = w->is_of_all;
+}
+
+/* Apps that are new here get their keys before anything is sealed with them: else a crash between two
+ * commits would leave what nobody can open. */
+static void give_keys(struct sqlite_writer *w, const struct gw_list *batch)
+{
+    struct sqlite_file *main = &w->sqlite->main;
+    size_t left = w->sqlite->options.group_max;
+    uint32_t number;
+
+    w->key_err = GW_OK;
+    sqlite_keyring_refresh(&w->keyring);
+    for (struct gw_list *at = batch->next; at != batch && left > 0; at = at->next, left--) {
+        struct gw_op *op = gw_container_of(at, struct gw_op, msg.link);
+        if (op->kind != OP_ACCEPT)
+            continue;
+        struct gw_slice app_id = gw_container_of(op, struct gw_accept, op)->message->app_id;
+        if (sqlite_keyring_find(&w->keyring, app_id, &number) == GW_ERR_NOT_FOUND &&
+            sqlite_writer_begin(main))
+            sqlite_keyring_add(&w->keyring, app_id);
+    }
+    if (main->in_group || main->conn.rc != SQLITE_OK)
+        w->key_err = end(w->sqlite, main);
+    if (w->key_err != GW_OK)
+        sqlite_keyring_forget(&w->keyring);
 }
 
 /* Takes operations out of the batch and does them. */
@@ -235,6 +261,8 @@ static void run_group(struct sqlite_writer *w, struct gw_list *batch)
     int64_t began_us = gw_env_mono_us(sqlite->env);
 
     sqlite_segment_mind(w);
+    if (!atomic_load(&sqlite->stopped))
+        give_keys(w, batch);
     gather(w, batch);
     sqlite_tallies_mind(w);
     enum gw_err failed = commit(w);
@@ -270,6 +298,7 @@ void sqlite_writer_start(struct gw_sqlite *sqlite)
     w->sqlite = sqlite;
     w->next_us = INT64_MIN / 2;
     w->group = gw_alloc(sqlite->options.group_max * sizeof(*w->group));
+    sqlite_keyring_init(&w->keyring, sqlite, &sqlite->main.conn, KEYS_KEPT);
     w->worker = gw_worker_start(sqlite->env, "gwh-writer", on_batch, w);
 }
 
@@ -283,7 +312,10 @@ void sqlite_writer_stop(struct gw_sqlite *sqlite)
     gw_buf_deinit(&w->touched);
     gw_buf_deinit(&w->sources);
     gw_buf_deinit(&w->log);
+    gw_buf_deinit(&w->plain);
     gw_buf_deinit(&w->trimmed);
+    gw_buf_deinit(&w->sealed);
+    sqlite_keyring_deinit(&w->keyring);
     gw_buf_deinit(&w->lanes_given);
     sqlite_outbox_deinit(&w->outbox);
 }
