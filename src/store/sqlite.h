@@ -23,6 +23,8 @@ struct gw_sqlite_options {
     /* When another segment begins, besides with a day; 0: as said. */
     uint64_t segment_events_max; /* 10 million */
     int64_t segment_gap_ms;      /* at the earliest, behind the one before: a minute */
+
+    int64_t latency_every_ms; /* latencies are written, for a crash loses the rest; 0: 10 s */
 };
 
 /* GW_ERR_LOCKED, GW_ERR_SCHEMA (written by a newer version), GW_ERR_KEY (the master key is not the

@@ -588,7 +588,7 @@ void sqlite_tally_count(struct sqlite_segment *segment, int64_t id, enum gw_tall
 void sqlite_tally_latency(struct sqlite_segment *segment, int64_t id, int64_t ms);
 
 /* Into the transaction, as the last thing before its end, whose outcome is then to be told. */
-void sqlite_tallies_write(struct sqlite_segment *segment, int64_t now_us);
+void sqlite_tallies_write(struct gw_sqlite *sqlite, struct sqlite_segment *segment);
 void sqlite_tallies_committed(struct sqlite_segment *segment, int64_t now_us);
 void sqlite_tallies_failed(struct sqlite_segment *segment);
 

@@ -6,15 +6,14 @@
  * counts is. A group that fails takes its counts with it. Rows of `open` and `done` carry the number
  * of their tally, so a settle looks nothing up.
  *
- * Latencies are gathered over groups and written with the first one that comes LATENCY_EVERY_US
+ * Latencies are gathered over groups and written with the first one that comes LATENCY_EVERY_MS
  * later, or when there are many, and before the segment is closed: a crash loses the last of them,
  * and no counter. They are not worth a page that each group would write anew. Owned by the writer. */
 #include "store/sqlite_internal.h"
 
 #define KEPT             ((size_t)8 * 1024)  /* tallies remembered */
 #define LATENCIES_KEPT   ((size_t)16 * 1024) /* buckets not written yet */
-#define LATENCY_EVERY_US 10000000
-#define MIND_EVERY_US    1000000
+#define LATENCY_EVERY_MS 10000
 
 /* The number that (hour, app, type) has. */
 struct known {
@@ -175,19 +174,27 @@ static void latencies_write(struct sqlite_segment *segment)
     }
 }
 
-static bool is_due(const struct sqlite_tallies *tallies, int64_t now_us)
+static int64_t every_us(const struct gw_sqlite *sqlite)
+{
+    int64_t ms = sqlite->options.latency_every_ms;
+
+    return (ms ? ms : LATENCY_EVERY_MS) * 1000;
+}
+
+static bool is_due(const struct gw_sqlite *sqlite, const struct sqlite_tallies *tallies,
+                   int64_t now_us)
 {
     return tallies->latencies.count > 0 &&
            (tallies->latencies.count >= LATENCIES_KEPT ||
-            now_us - tallies->latencies_from_us >= LATENCY_EVERY_US);
+            now_us - tallies->latencies_from_us >= every_us(sqlite));
 }
 
-void sqlite_tallies_write(struct sqlite_segment *segment, int64_t now_us)
+void sqlite_tallies_write(struct gw_sqlite *sqlite, struct sqlite_segment *segment)
 {
     struct sqlite_tallies *tallies = &segment->tallies;
 
     counts_write(segment);
-    if (is_due(tallies, now_us)) {
+    if (is_due(sqlite, tallies, gw_env_mono_us(sqlite->env))) {
         tallies->latencies_written = true;
         latencies_write(segment);
     }
@@ -255,12 +262,12 @@ void sqlite_tallies_mind(struct sqlite_writer *w)
     struct sqlite_segment *s;
     enum gw_err ignored;
 
-    if (now_us - w->tallies_us < MIND_EVERY_US || atomic_load(&sqlite->stopped))
+    if (now_us - w->tallies_us < every_us(sqlite) / 10 || atomic_load(&sqlite->stopped))
         return;
     w->tallies_us = now_us;
     for (s = sqlite_segment_below(sqlite, UINT32_MAX); s;
          s = sqlite_segment_below(sqlite, s->number - 1))
-        if (s->file.conn.db && is_due(&s->tallies, now_us))
+        if (s->file.conn.db && is_due(sqlite, &s->tallies, now_us))
             sqlite_segment_write(w, s, &ignored);
 }
 

@@ -86,7 +86,7 @@ static enum gw_err end(struct gw_sqlite *sqlite, struct sqlite_file *file)
     if (conn->rc == SQLITE_OK && !file->in_group)
         return GW_OK;
     if (conn->rc == SQLITE_OK && file->segment)
-        sqlite_tallies_write(file->segment, gw_env_mono_us(sqlite->env));
+        sqlite_tallies_write(sqlite, file->segment);
     if (conn->rc == SQLITE_OK)
         sqlite_run(conn, conn->st[SEG_COMMIT]);
     if (conn->rc == SQLITE_OK) {
