@@ -167,7 +167,7 @@ static enum gw_err try_open(struct sqlite_index_file *file, const char *path, in
         return gw_error_set(error, errno == ENOSPC || errno == EDQUOT ? GW_ERR_FULL : GW_ERR_IO,
                             "%s: cannot make it: %s", path, strerror(errno));
     enum gw_err err =
-        sqlite_conn_open(conn, path, &sqlite_index_kind, SQLITE_ROLE_WRITER, CACHE_BYTES, error);
+        sqlite_conn_open(conn, path, &sqlite_index_kind, SQLITE_ROLE_MAKER, CACHE_BYTES, error);
     if (err == GW_ERR_SCHEMA)
         return GW_ERR_CORRUPT;
     if (err == GW_ERR_IO && conn->db &&
