@@ -293,6 +293,7 @@ static enum gw_err open_store(struct serve *serve, struct gw_error *error)
         .group_max = settings->commit_max,
         .disk_reserve_bytes = settings->disk_reserve_bytes,
         .cache_bytes = settings->store_cache_bytes,
+        .retention_ms = settings->retention_days * 86400000,
     };
     enum gw_err err = gw_sqlite_open(&options, serve->home, &serve->store, error);
     if (err == GW_OK)

@@ -65,6 +65,8 @@ static const struct row rows[] = {
      "addresses[:port] of name servers, instead of the system's"},
     {"dedupe-window", NULL, TYPE_INT64, AT(dedupe_window_s), "86400", 0, 7 * DAY,
      "seconds in which an eventId is a repeat"},
+    {"retention", NULL, TYPE_INT64, AT(retention_days), "30", 2, 3650,
+     "days that events are kept; a day more than the dedupe window, at least"},
     {"secret-overlap", NULL, TYPE_INT64, AT(secret_overlap_s), "86400", 0, 30 * DAY,
      "seconds that an old secret signs beside a new one"},
     {"grace", NULL, TYPE_INT64, AT(grace_s), "20", 0, 3600,
@@ -315,6 +317,18 @@ static bool wants_help(int argc, char *const *argv)
     return false;
 }
 
+/* A repeat must find what it repeats. */
+static enum gw_err check_retention(const struct gw_settings *settings, struct gw_error *error)
+{
+    int64_t days = settings->retention_days;
+    if (days * DAY >= settings->dedupe_window_s + DAY)
+        return GW_OK;
+    return gw_error_set(error, GW_ERR_INVALID,
+                        "--retention: is %lld days, and must be a day more than --dedupe-window, "
+                        "which is %lld seconds",
+                        (long long)days, (long long)settings->dedupe_window_s);
+}
+
 enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *const *argv,
                               char *const *env, struct gw_error *error)
 {
@@ -327,6 +341,8 @@ enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *cons
         err = read_flag(argc, argv, &at, texts, error);
     for (size_t i = 0; err == GW_OK && i < gw_count(rows); i++)
         err = set_row(settings, &rows[i], texts[i], env, error);
+    if (err == GW_OK)
+        err = check_retention(settings, error);
     if (err != GW_OK)
         gw_settings_deinit(settings);
     return err;

@@ -295,6 +295,7 @@ static enum gw_err threads_start(struct gw_sqlite *sqlite, struct gw_error *erro
             return err;
     }
     sqlite_writer_start(sqlite);
+    sqlite_retain_start(sqlite);
     return GW_OK;
 }
 
@@ -355,6 +356,7 @@ void gw_sqlite_close(struct gw_sqlite *sqlite)
     if (sqlite == NULL)
         return;
     bool was_open = sqlite->writer.worker != NULL;
+    sqlite_retain_stop(sqlite);
     sqlite_writer_stop(sqlite);
     for (size_t i = 0; i < SQLITE_READERS; i++)
         sqlite_reader_stop(&sqlite->readers[i]);

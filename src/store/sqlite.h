@@ -20,6 +20,8 @@ struct gw_sqlite_options {
     size_t cache_bytes;         /* SQLite's, of the writer */
     uint8_t master_key[32];     /* seals everything else; see sqlite_keyring.c */
 
+    int64_t retention_ms; /* how long a segment is kept behind its last accept; 0: 30 days */
+
     /* When another segment begins, besides with a day; 0: as said. */
     uint64_t segment_events_max; /* 10 million */
     int64_t segment_gap_ms;      /* at the earliest, behind the one before: a minute */

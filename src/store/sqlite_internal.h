@@ -5,6 +5,7 @@
  *   sqlite_conn.c    one connection: opening, schema version, statements, errors
  *   sqlite_sum.c     a checksum in every page
  *   sqlite_segment.c the set of segments: which there are, which are open, the next one
+ *   sqlite_retain.c  the end of segments past their retention
  *   sqlite_schema.c  the tables and every statement, of both kinds of file
  *   sqlite_key.c     ids, hashes of keys, page cursors
  *   sqlite_keyring.c what is sealed, and with which key
@@ -166,7 +167,7 @@ struct sqlite_segments {
     uint32_t base;                        /* number of the first place */
     size_t cap;
     atomic_uint top;     /* the highest number */
-    atomic_uint special; /* how many are ENDING or UNUSABLE */
+    atomic_uint special; /* how many have left IN_USE */
 };
 
 /* The next segment on its way. `state` says whose it is. */
@@ -323,6 +324,7 @@ enum sqlite_segment_sql {
     SEG_KEYS_UP,
     SEG_OPEN_ADD,
     SEG_OPEN_GET,
+    SEG_OPEN_NEXT,
     SEG_OPEN_SET,
     SEG_OPEN_DELETE,
     SEG_OPEN_OF,
@@ -365,6 +367,7 @@ enum sqlite_main_sql {
     MAIN_META_SET,
     MAIN_SEGMENTS,
     MAIN_SEGMENT_ADD,
+    MAIN_SEGMENT_DELETE,
     MAIN_CONFIG_VERSION,
     MAIN_CONFIG_SET,
     MAIN_CONFIG_DELETE,
@@ -416,13 +419,15 @@ enum sqlite_op_kind {
     OP_CONFIG_PUT,
     OP_CONFIG_REMOVE,
     OP_WRITER_COUNT,
-    OP_LOAD = OP_WRITER_COUNT,
+    OP_RETAIN = OP_WRITER_COUNT, /* the store's own: see sqlite_retain.c */
+    OP_LOAD,
     OP_FIND,
     OP_LIST,
     OP_TALLY,
     OP_HEALTH_LOAD,
     OP_CONFIG_LOAD,
     OP_CONFIG_LIST,
+    OP_SWEEP, /* the store's own: see sqlite_reader_sweep() */
 };
 
 struct sqlite_member {
@@ -476,6 +481,10 @@ sqlite_finish_fn sqlite_accept_finish, sqlite_add_finish, sqlite_retry_finish;
 sqlite_finish_fn sqlite_open_lanes_finish, sqlite_refill_finish;
 sqlite_finish_fn sqlite_config_put_finish, sqlite_config_remove_finish;
 
+/* Ends an open delivery without an attempt. */
+void sqlite_end(struct sqlite_writer *w, struct sqlite_segment *segment,
+                const struct gw_delivery *open, enum gw_end_reason reason, int64_t now_ms);
+
 /* Begins the file's part of the group, unless it has begun. False: conn.rc. */
 bool sqlite_writer_begin(struct sqlite_file *file);
 
@@ -520,7 +529,8 @@ struct sqlite_reader {
     struct gw_worker *worker;
     struct sqlite_conn main;
     struct sqlite_keyring keyring;
-    struct sqlite_conn *segment; /* the one that was entered */
+    struct sqlite_segment *entered;
+    struct sqlite_conn *segment; /* of the one that was entered */
     struct {
         struct sqlite_segment *segment;
         struct sqlite_conn conn;
@@ -533,6 +543,8 @@ struct sqlite_reader {
  * ends it, and says `err`, or what SQLite has said. */
 enum gw_err sqlite_reader_enter(struct sqlite_reader *r, struct sqlite_segment *segment);
 enum gw_err sqlite_reader_leave(struct sqlite_reader *r, enum gw_err err);
+/* The writer's: has it close what was removed, or the disk would not get the space back. */
+void sqlite_reader_sweep(struct sqlite_reader *r);
 
 typedef enum gw_err sqlite_read_fn(struct sqlite_reader *r, struct gw_op *op);
 sqlite_read_fn sqlite_load, sqlite_find;                                   /* _look.c */
@@ -652,6 +664,29 @@ void sqlite_segment_drop(struct sqlite_segment *segment);
 enum gw_err sqlite_segment_take(struct gw_sqlite *sqlite, struct sqlite_segment *segment,
                                 struct gw_error *error);
 
+/* ── Retention ─────────────────────────────────────────────────────────────────────────────── */
+
+struct sqlite_retain {
+    /* The env's. */
+    struct gw_timer timer;
+    int64_t wall_ms, mono_us; /* at its last look */
+
+    atomic_int_fast64_t now_ms, quiet_until_us;
+    atomic_bool under_way; /* `op` is the writer's */
+    atomic_bool is_stopping;
+    struct gw_op op;
+
+    /* The writer's. */
+    struct sqlite_segment *segment; /* that is being ended */
+    int64_t day, day_since_us;      /* whose segments go, and since when */
+};
+
+void sqlite_retain_start(struct gw_sqlite *sqlite); /* on the env's thread */
+void sqlite_retain_stop(struct gw_sqlite *sqlite);
+/* A turn of it is a group of its own; false: it has nothing to do. */
+bool sqlite_retain_begin(struct sqlite_writer *w);
+void sqlite_retain_end(struct sqlite_writer *w, bool did, enum gw_err failed);
+
 /* ── The backend ───────────────────────────────────────────────────────────────────────────── */
 
 struct gw_sqlite {
@@ -669,6 +704,7 @@ struct gw_sqlite {
     struct sqlite_segments segments;
     struct sqlite_segment *head; /* the writer's: takes what is accepted; NULL: none does */
     struct sqlite_next next;
+    struct sqlite_retain retain;
     uint64_t next_seq; /* the writer's; may run ahead of what is stored */
     struct gw_worker *checkpointer;
     struct sqlite_reader readers[SQLITE_READERS];

@@ -561,6 +561,20 @@ static enum gw_err settled_before(struct sqlite_writer *w, struct sqlite_segment
     return is_same_end ? GW_OK : GW_ERR_NOT_FOUND;
 }
 
+/* The open row that was read last. */
+static void end_row(struct sqlite_writer *w, struct sqlite_segment *segment,
+                    const struct gw_delivery *next, struct gw_slice log)
+{
+    struct sqlite_conn *conn = &segment->file.conn;
+
+    row_delete(conn, SEG_OPEN_DELETE, next->order);
+    done_add(conn, next, w->tags, log);
+    sqlite_tally_count(segment, w->tags.tally, gw_tally_of_state(next->state), 1);
+    if (next->state == GW_DELIVERY_DELIVERED)
+        sqlite_tally_latency(segment, w->tags.tally, next->ended_ms - next->created_ms);
+    segment->open_change--;
+}
+
 enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
 {
     struct gw_settle *op = gw_container_of(base, struct gw_settle, op);
@@ -591,18 +605,20 @@ enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
     err = log_with(w, op, field, next.attempts, &log);
     if (err != GW_OK)
         return err;
-    struct sqlite_conn *conn = &segment->file.conn;
-    if (next.state == GW_DELIVERY_PENDING) {
-        open_set(conn, &next, log);
-    } else {
-        row_delete(conn, SEG_OPEN_DELETE, next.order);
-        done_add(conn, &next, w->tags, log);
-        sqlite_tally_count(segment, w->tags.tally, gw_tally_of_state(next.state), 1);
-        if (next.state == GW_DELIVERY_DELIVERED)
-            sqlite_tally_latency(segment, w->tags.tally, next.ended_ms - next.created_ms);
-        segment->open_change--;
-    }
+    if (next.state == GW_DELIVERY_PENDING)
+        open_set(&segment->file.conn, &next, log);
+    else
+        end_row(w, segment, &next, log);
     return GW_OK;
+}
+
+void sqlite_end(struct sqlite_writer *w, struct sqlite_segment *segment,
+                const struct gw_delivery *open, enum gw_end_reason reason, int64_t now_ms)
+{
+    struct gw_delivery found, next = gw_delivery_end(open, reason, now_ms);
+
+    if (open_get(w, segment, (int64_t)open->order, &found))
+        end_row(w, segment, &next, gw_buf_slice(&w->log));
 }
 
 /* ── Manual retry ──────────────────────────────────────────────────────────────────────────── */

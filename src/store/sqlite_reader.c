@@ -84,17 +84,22 @@ enum gw_err sqlite_reader_enter(struct sqlite_reader *r, struct sqlite_segment *
     }
     if (err == GW_OK)
         err = begin(conn);
-    if (err == GW_OK)
-        r->segment = conn;
-    return err;
+    if (err != GW_OK)
+        return err;
+    r->segment = conn;
+    r->entered = segment;
+    return GW_OK;
 }
 
 enum gw_err sqlite_reader_leave(struct sqlite_reader *r, enum gw_err err)
 {
     struct sqlite_conn *conn = r->segment;
+    struct sqlite_segment *segment = r->entered;
 
     r->segment = NULL;
-    return end(conn, err);
+    err = end(conn, err);
+    /* What was read while its files went may be anything. */
+    return atomic_load(&segment->state) == SQLITE_SEGMENT_REMOVED ? GW_ERR_NOT_FOUND : err;
 }
 
 /* ── Operations ────────────────────────────────────────────────────────────────────────────── */
@@ -111,6 +116,27 @@ static enum gw_err read_once(struct sqlite_reader *r, struct gw_op *op)
     return err == GW_OK ? end(&r->main, does[op->kind].run(r, op)) : err;
 }
 
+static void sweep(struct sqlite_reader *r, struct gw_op *op)
+{
+    for (size_t i = 0; i < gw_count(r->kept); i++) {
+        struct sqlite_segment *segment = r->kept[i].segment;
+        if (segment == NULL || atomic_load(&segment->state) != SQLITE_SEGMENT_REMOVED)
+            continue;
+        sqlite_conn_close(&r->kept[i].conn);
+        r->kept[i].segment = NULL;
+        r->kept[i].used = 0;
+    }
+    gw_free(op);
+}
+
+void sqlite_reader_sweep(struct sqlite_reader *r)
+{
+    struct gw_op *op = gw_zalloc(sizeof(*op));
+
+    op->kind = OP_SWEEP;
+    gw_worker_post(r->worker, &op->msg);
+}
+
 static void on_batch(void *ctx, struct gw_list *batch)
 {
     struct sqlite_reader *r = ctx;
@@ -118,7 +144,10 @@ static void on_batch(void *ctx, struct gw_list *batch)
 
     while ((link = gw_list_pop(batch)) != NULL) {
         struct gw_op *op = gw_container_of(link, struct gw_op, msg.link);
-        sqlite_complete(op, read_once(r, op));
+        if (op->kind == OP_SWEEP)
+            sweep(r, op);
+        else
+            sqlite_complete(op, read_once(r, op));
     }
 }
 

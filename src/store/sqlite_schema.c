@@ -87,6 +87,7 @@ static const char *const segment_sql[] = {
                     " ORDER BY seq",
     [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
     [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", tally, app_key, log FROM open WHERE id = ?1",
+    [SEG_OPEN_NEXT] = "SELECT " OPEN_COLUMNS " FROM open WHERE id > ?1 ORDER BY id LIMIT 1",
     [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5, log = ?6"
                      " WHERE id = ?1",
     [SEG_OPEN_DELETE] = "DELETE FROM open WHERE id = ?1",
@@ -174,6 +175,7 @@ static const char *const main_sql[] = {
                       " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
     [MAIN_SEGMENTS] = "SELECT number, first_seq FROM segment ORDER BY number",
     [MAIN_SEGMENT_ADD] = "INSERT INTO segment VALUES(?1, ?2)",
+    [MAIN_SEGMENT_DELETE] = "DELETE FROM segment WHERE number = ?1",
     [MAIN_CONFIG_VERSION] = "SELECT version FROM config WHERE app_id = ?1 AND event_type = ?2",
     [MAIN_CONFIG_SET] = "INSERT INTO config VALUES(?1, ?2, ?3, ?4)"
                         " ON CONFLICT(app_id, event_type) DO UPDATE"

@@ -152,16 +152,25 @@ static void give_keys(struct sqlite_writer *w, const struct gw_list *batch)
         sqlite_keyring_forget(&w->keyring);
 }
 
+static struct gw_op *op_of(struct gw_list *link)
+{
+    return gw_container_of(link, struct gw_op, msg.link);
+}
+
+static bool is_retain(struct gw_list *link)
+{
+    return op_of(link)->kind == OP_RETAIN;
+}
+
 /* Takes operations out of the batch and does them. */
 static void gather(struct sqlite_writer *w, struct gw_list *batch)
 {
     bool is_disk_low = sqlite_disk_low(w->sqlite);
-    struct gw_list *link;
 
     w->count = w->bytes = 0;
     while (w->count < w->sqlite->options.group_max && w->bytes < GROUP_BYTES_MAX &&
-           (link = gw_list_pop(batch)) != NULL) {
-        struct gw_op *op = gw_container_of(link, struct gw_op, msg.link);
+           !gw_list_empty(batch) && !is_retain(batch->next)) {
+        struct gw_op *op = op_of(gw_list_pop(batch));
         struct sqlite_member *member = &w->group[w->count++];
 
         op->err = refuse(w->sqlite, op, is_disk_low);
@@ -276,10 +285,24 @@ static void run_group(struct sqlite_writer *w, struct gw_list *batch)
     leave(w);
 }
 
+/* The store's own turn: a group without anybody who waits for it. */
+static void run_retain(struct sqlite_writer *w, struct gw_list *batch)
+{
+    gw_list_pop(batch);
+    bool did = sqlite_retain_begin(w);
+    enum gw_err failed = commit(w);
+    leave(w);
+    sqlite_retain_end(w, did, failed);
+}
+
 static void on_batch(void *ctx, struct gw_list *batch)
 {
-    while (!gw_list_empty(batch))
-        run_group(ctx, batch);
+    while (!gw_list_empty(batch)) {
+        if (is_retain(batch->next))
+            run_retain(ctx, batch);
+        else
+            run_group(ctx, batch);
+    }
 }
 
 /* ── Its life ──────────────────────────────────────────────────────────────────────────────── */

@@ -54,6 +54,7 @@ static void defaults(void **state)
     assert_int_equal(s.guard.nets.count, 0);
     assert_int_equal(s.dedupe_window_s, 86400);
     assert_int_equal(s.secret_overlap_s, 86400);
+    assert_int_equal(s.retention_days, 30);
     assert_int_equal(s.grace_s, 20);
     assert_int_equal(s.log_level, GW_LOG_INFO);
     assert_null(s.ca_file);
@@ -145,6 +146,9 @@ static void refused(void **state)
         {"--grace 1.5", NULL, {"--grace", "1.5"}},
         {NULL, "GWH_GRACE=soon", {"GWH_GRACE", "soon", "3600"}},
         {"--dedupe-window 604801", NULL, {"--dedupe-window", "604801", "604800"}},
+        {"--retention 1", NULL, {"--retention", "\"1\"", "2 to 3650"}},
+        {"--retention 3651", NULL, {"--retention", "3651"}},
+        {"--retention 2 --dedupe-window 86401", NULL, {"--retention", "2 days", "86401"}},
         {"--max-body-bytes 99999999999999999999", NULL, {"--max-body-bytes", "16777216"}},
         {"--shards 0", NULL, {"--shards", "\"0\"", "1 to 64"}},
         {"--allow-http yes", NULL, {"--allow-http", "yes", "true, false"}},
