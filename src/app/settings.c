@@ -5,9 +5,11 @@
  * that is a secret is never repeated in an error. */
 #include "app/settings.h"
 
+#include "app/master_key.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/crypto.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@ enum type {
     TYPE_PORTS,
     TYPE_LEVEL,
     TYPE_ADMIN_KEY,
+    TYPE_MASTER_KEY,
 };
 
 #define KIB ((int64_t)1024)
@@ -97,6 +100,10 @@ static const struct row rows[] = {
     {"log-level", NULL, TYPE_LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
     {"admin-key", NULL, TYPE_ADMIN_KEY, AT(admin_key), "", 0, 0,
      "appid:appkey of the administrator, instead of DIR/admin.key"},
+    {"master-key-file", NULL, TYPE_TEXT, AT(master_key_file), "", 0, 0,
+     "holds the key that seals secrets and payloads, instead of DIR/master.key"},
+    {"master-key", NULL, TYPE_MASTER_KEY, AT(master_key), "", 0, 0,
+     "that key itself, 32 bytes, instead of any file"},
 };
 
 /* Of the client commands and the tests. */
@@ -112,9 +119,14 @@ static void variable_name(const struct row *row, char name[VARIABLE_MAX])
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 }
 
+static bool is_secret(const struct row *row)
+{
+    return row->type == TYPE_ADMIN_KEY || row->type == TYPE_MASTER_KEY;
+}
+
 static bool is_env_only(const struct row *row)
 {
-    return row->type == TYPE_ADMIN_KEY; /* arguments are seen by everybody on the machine */
+    return is_secret(row); /* arguments are seen by everybody on the machine */
 }
 
 /* ── From text to value ────────────────────────────────────────────────────────────────────── */
@@ -129,7 +141,7 @@ struct source {
 
 static enum gw_err refuse(const struct source *source, const char *allowed)
 {
-    if (source->row->type == TYPE_ADMIN_KEY)
+    if (is_secret(source->row))
         return gw_error_set(source->error, GW_ERR_INVALID, "%s: must be %s", source->name, allowed);
     return gw_error_set(source->error, GW_ERR_INVALID, "%s: must be %s, was \"%.100s\"",
                         source->name, allowed, source->text);
@@ -212,6 +224,7 @@ bool gw_admin_key_check(const char *text)
 static enum gw_err parse_value(struct gw_settings *settings, const struct source *source)
 {
     void *field = (char *)settings + source->row->offset;
+    uint8_t key[GW_MASTER_KEY_BYTES];
     int64_t number;
     enum gw_err err;
     switch (source->row->type) {
@@ -234,6 +247,12 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
             return refuse(source, "appid:appkey, printable and without spaces");
         *(const char **)field = *source->text ? source->text : NULL;
         return GW_OK;
+    case TYPE_MASTER_KEY:
+        if (*source->text && !gw_master_key_parse(source->text, key))
+            return refuse(source, "32 bytes as base64 text");
+        gw_wipe(key, sizeof(key));
+        *(const char **)field = *source->text ? source->text : NULL;
+        return GW_OK;
     }
     gw_never("an unknown type");
 }
@@ -253,6 +272,7 @@ static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **
                              struct gw_error *error)
 {
     const char *arg = argv[(*at)++];
+    char env_name[VARIABLE_MAX];
     if (strncmp(arg, "--", 2) != 0)
         return gw_error_set(error, GW_ERR_INVALID, "unknown argument \"%.60s\"; see --help", arg);
     struct gw_slice value = gw_slice_from(arg + 2), name;
@@ -261,10 +281,11 @@ static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **
     if (!row)
         return gw_error_set(error, GW_ERR_INVALID, "unknown setting --%.*s; see --help",
                             name.len > 60 ? 60 : (int)name.len, name.ptr);
+    variable_name(row, env_name);
     if (is_env_only(row))
         return gw_error_set(error, GW_ERR_INVALID,
-                            "--%s: is no flag, for arguments are no secret; set GWH_ADMIN_KEY",
-                            row->flag);
+                            "--%s: is no flag, for arguments are no secret; set %s", row->flag,
+                            env_name);
     const char *text = value.ptr; /* to the end of the argument */
     const char *next = *at < argc ? argv[*at] : NULL;
     if (!text && row->type == TYPE_BOOL && (!next || !strncmp(next, "--", 2)))
@@ -369,6 +390,7 @@ static const char *type_text(const struct row *row)
     case TYPE_PORTS: return "PORTS";
     case TYPE_LEVEL: return "LEVEL";
     case TYPE_ADMIN_KEY: return "APPID:APPKEY";
+    case TYPE_MASTER_KEY: return "BASE64";
     }
     gw_never("an unknown type");
 }

@@ -28,7 +28,8 @@ struct gw_settings {
     size_t queue_max, commit_max, store_cache_bytes;
     int64_t disk_reserve_bytes;
     enum gw_log_level log_level;
-    const char *admin_key; /* NULL = DIR/admin.key */
+    const char *admin_key;                    /* NULL = DIR/admin.key */
+    const char *master_key_file, *master_key; /* both NULL = DIR/master.key */
 };
 
 /* `argv` begins with the first flag; texts point into argv and env. On failure the error says which
