@@ -262,8 +262,10 @@ static enum gw_err count_repeated(struct sqlite_writer *w, struct sqlite_segment
     enum gw_err ignored;
 
     w->file = &first->file;
-    if (err == GW_OK && head && sqlite_segment_write(w, head, &ignored))
+    if (err == GW_OK && head && sqlite_segment_write(w, head, &ignored)) {
+        sqlite_segment_cover(head, m->accepted_ms);
         sqlite_tally_count(head, numbers_of(head, m).tags.tally, GW_TALLY_DUPLICATE, 1);
+    }
     return err;
 }
 

@@ -122,7 +122,7 @@ enum gw_err sqlite_segment_look(struct sqlite_segment *segment, struct gw_error 
     segment->last_seq = (uint64_t)number_of(conn, SEG_LAST_SEQ);
     if (conn->rc != SQLITE_OK)
         return sqlite_conn_error(conn, conn->rc, "read it", error);
-    if (has_span != (segment->last_seq > 0) || (has_span && segment->last_seq < segment->first_seq))
+    if (segment->last_seq > 0 && (!has_span || segment->last_seq < segment->first_seq))
         return gw_error_set(error, GW_ERR_CORRUPT, "%s: its events are not those it began with",
                             segment->path);
     return GW_OK;

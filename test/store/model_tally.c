@@ -24,12 +24,12 @@ static void assert_same_open(struct gw_tally_op ops[2])
 
 void model_tally(struct model *m)
 {
-    struct gw_tally_op filter = {.full = true, .from_ms = T0 - DAY_MS}, ops[2];
-    int64_t hours = (m->now_ms - T0) / GW_HOUR_MS + 1;
+    struct gw_tally_op filter = {.full = true}, ops[2];
 
-    filter.to_ms = T0 + hours * GW_HOUR_MS;
+    filter.from_ms = m->first_ms / GW_HOUR_MS * GW_HOUR_MS;
+    filter.to_ms = m->last_ms / GW_HOUR_MS * GW_HOUR_MS + GW_HOUR_MS;
     if (model_one_in(m, 2))
-        filter.from_ms = T0 + (int64_t)model_draw(m, (uint64_t)hours) * GW_HOUR_MS;
+        filter.from_ms = model_time(m) / GW_HOUR_MS * GW_HOUR_MS;
     if (model_one_in(m, 3))
         filter.app_id = gw_slice_from(model_apps[model_draw(m, APPS)]);
     if (model_one_in(m, 3))
