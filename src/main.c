@@ -33,6 +33,7 @@ static const struct gw_command *const commands[] = {
     &gw_deliveries_command,
     &gw_why_command,
     &gw_retry_command,
+    &gw_ledger_command,
     &gw_listen_command,
     &gw_verify_command,
     &gw_simulate_command,

@@ -33,6 +33,7 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one},
     {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry},
     {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get},
+    {GW_GET, "/v1/ledger", LOOKING, gw_ledger_get},
     {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get},
     {GW_GET, "/healthz", GW_API_OPEN, gw_healthz_get},
     {GW_GET, "/readyz", GW_API_OPEN, gw_readyz_get},

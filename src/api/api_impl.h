@@ -95,6 +95,8 @@ void gw_deliveries_retry(struct gw_api_request *request);
 
 void gw_why_get(struct gw_api_request *request);
 
+void gw_ledger_get(struct gw_api_request *request);
+
 void gw_metrics_get(struct gw_api_request *request);
 void gw_healthz_get(struct gw_api_request *request);
 void gw_readyz_get(struct gw_api_request *request);

@@ -96,6 +96,14 @@ const struct gw_snapshot *gw_look_snapshot(const struct gw_look *look, struct gw
     return app ? app->snapshot : NULL;
 }
 
+bool gw_look_holds(const struct gw_look *look, struct gw_slice app_id, uint64_t lane)
+{
+    const struct gw_snapshot *snapshot = gw_look_snapshot(look, app_id);
+    const struct gw_route *route;
+    struct gw_config *config;
+    return snapshot && gw_snapshot_lane(snapshot, lane, &config, &route) && !config->is_active;
+}
+
 void gw_look_deinit(struct gw_look *look)
 {
     for (size_t i = 0; i < look->app_count; i++)

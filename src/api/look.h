@@ -29,6 +29,8 @@ void gw_look_add(struct gw_look *look, struct gw_slice app_id); /* lives as long
  * look->failed.err first. */
 void gw_look_start(struct gw_look *look);
 const struct gw_snapshot *gw_look_snapshot(const struct gw_look *look, struct gw_slice app_id);
+/* Is what waits in that lane held? `look` must have the app's snapshot. */
+bool gw_look_holds(const struct gw_look *look, struct gw_slice app_id, uint64_t lane);
 void gw_look_deinit(struct gw_look *look);
 
 /* ── One delivery ──────────────────────────────────────────────────────────────────────────── */

@@ -23,6 +23,7 @@
 
 #include "api/api.h"
 #include "app/admin_key.h"
+#include "app/master_key.h"
 #include "app/settings.h"
 #include "base/crypto.h"
 #include "core/config.h"
@@ -293,8 +294,20 @@ static enum gw_err open_store(struct serve *serve, struct gw_error *error)
         .group_max = settings->commit_max,
         .disk_reserve_bytes = settings->disk_reserve_bytes,
         .cache_bytes = settings->store_cache_bytes,
+        .retention_ms = settings->retention_days * 86400000,
     };
-    enum gw_err err = gw_sqlite_open(&options, serve->home, &serve->store, error);
+    struct gw_master_key_place place = {
+        .data = settings->data,
+        .file = settings->master_key_file,
+        .text = settings->master_key,
+    };
+    bool made;
+    enum gw_err err = gw_master_key_load(&place, serve->home, options.master_key, &made, error);
+    if (err == GW_OK && made)
+        gw_log(GW_LOG_INFO, "master_key_made", GW_S("data", settings->data));
+    if (err == GW_OK)
+        err = gw_sqlite_open(&options, serve->home, &serve->store, error);
+    gw_wipe(options.master_key, sizeof(options.master_key));
     if (err == GW_OK)
         gw_log(GW_LOG_INFO, "store_open", GW_S("data", settings->data));
     return err;

@@ -5,9 +5,11 @@
  * that is a secret is never repeated in an error. */
 #include "app/settings.h"
 
+#include "app/master_key.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/crypto.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@ enum type {
     TYPE_PORTS,
     TYPE_LEVEL,
     TYPE_ADMIN_KEY,
+    TYPE_MASTER_KEY,
 };
 
 #define KIB ((int64_t)1024)
@@ -66,6 +69,8 @@ static const struct row rows[] = {
      "addresses[:port] of name servers, instead of the system's"},
     {"dedupe-window", NULL, TYPE_INT64, AT(dedupe_window_s), "86400", 0, 7 * DAY,
      "seconds in which an eventId is a repeat"},
+    {"retention", NULL, TYPE_INT64, AT(retention_days), "30", 2, 3650,
+     "days that events are kept; a day more than the dedupe window, at least"},
     {"secret-overlap", NULL, TYPE_INT64, AT(secret_overlap_s), "86400", 0, 30 * DAY,
      "seconds that an old secret signs beside a new one"},
     {"grace", NULL, TYPE_INT64, AT(grace_s), "20", 0, 3600,
@@ -96,6 +101,10 @@ static const struct row rows[] = {
     {"log-level", NULL, TYPE_LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
     {"admin-key", NULL, TYPE_ADMIN_KEY, AT(admin_key), "", 0, 0,
      "appid:appkey of the administrator, instead of DIR/admin.key"},
+    {"master-key-file", NULL, TYPE_TEXT, AT(master_key_file), "", 0, 0,
+     "holds the key that seals secrets and payloads, instead of DIR/master.key"},
+    {"master-key", NULL, TYPE_MASTER_KEY, AT(master_key), "", 0, 0,
+     "that key itself, 32 bytes, instead of any file"},
 };
 
 /* Of the client commands and the tests. */
@@ -111,9 +120,14 @@ static void variable_name(const struct row *row, char name[VARIABLE_MAX])
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 }
 
+static bool is_secret(const struct row *row)
+{
+    return row->type == TYPE_ADMIN_KEY || row->type == TYPE_MASTER_KEY;
+}
+
 static bool is_env_only(const struct row *row)
 {
-    return row->type == TYPE_ADMIN_KEY; /* arguments are seen by everybody on the machine */
+    return is_secret(row); /* arguments are seen by everybody on the machine */
 }
 
 /* ── From text to value ────────────────────────────────────────────────────────────────────── */
@@ -128,7 +142,7 @@ struct source {
 
 static enum gw_err refuse(const struct source *source, const char *allowed)
 {
-    if (source->row->type == TYPE_ADMIN_KEY)
+    if (is_secret(source->row))
         return gw_error_set(source->error, GW_ERR_INVALID, "%s: must be %s", source->name, allowed);
     return gw_error_set(source->error, GW_ERR_INVALID, "%s: must be %s, was \"%.100s\"",
                         source->name, allowed, source->text);
@@ -220,6 +234,7 @@ bool gw_admin_key_check(const char *text)
 static enum gw_err parse_value(struct gw_settings *settings, const struct source *source)
 {
     void *field = (char *)settings + source->row->offset;
+    uint8_t key[GW_MASTER_KEY_BYTES];
     int64_t number;
     enum gw_err err;
     switch (source->row->type) {
@@ -243,6 +258,12 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
             return refuse(source, "appid:appkey, printable and without spaces");
         *(const char **)field = *source->text ? source->text : NULL;
         return GW_OK;
+    case TYPE_MASTER_KEY:
+        if (*source->text && !gw_master_key_parse(source->text, key))
+            return refuse(source, "32 bytes as base64 text");
+        gw_wipe(key, sizeof(key));
+        *(const char **)field = *source->text ? source->text : NULL;
+        return GW_OK;
     }
     gw_never("an unknown type");
 }
@@ -262,6 +283,7 @@ static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **
                              struct gw_error *error)
 {
     const char *arg = argv[(*at)++];
+    char env_name[VARIABLE_MAX];
     if (strncmp(arg, "--", 2) != 0)
         return gw_error_set(error, GW_ERR_INVALID, "unknown argument \"%.60s\"; see --help", arg);
     struct gw_slice value = gw_slice_from(arg + 2), name;
@@ -270,10 +292,11 @@ static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **
     if (!row)
         return gw_error_set(error, GW_ERR_INVALID, "unknown setting --%.*s; see --help",
                             name.len > 60 ? 60 : (int)name.len, name.ptr);
+    variable_name(row, env_name);
     if (is_env_only(row))
         return gw_error_set(error, GW_ERR_INVALID,
-                            "--%s: is no flag, for arguments are no secret; set GWH_ADMIN_KEY",
-                            row->flag);
+                            "--%s: is no flag, for arguments are no secret; set %s", row->flag,
+                            env_name);
     const char *text = value.ptr; /* to the end of the argument */
     const char *next = *at < argc ? argv[*at] : NULL;
     if (!text && row->type == TYPE_BOOL && (!next || !strncmp(next, "--", 2)))
@@ -326,6 +349,18 @@ static bool wants_help(int argc, char *const *argv)
     return false;
 }
 
+/* A repeat must find what it repeats. */
+static enum gw_err check_retention(const struct gw_settings *settings, struct gw_error *error)
+{
+    int64_t days = settings->retention_days;
+    if (days * DAY >= settings->dedupe_window_s + DAY)
+        return GW_OK;
+    return gw_error_set(error, GW_ERR_INVALID,
+                        "--retention: is %lld days, and must be a day more than --dedupe-window, "
+                        "which is %lld seconds",
+                        (long long)days, (long long)settings->dedupe_window_s);
+}
+
 enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *const *argv,
                               char *const *env, struct gw_error *error)
 {
@@ -338,6 +373,8 @@ enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *cons
         err = read_flag(argc, argv, &at, texts, error);
     for (size_t i = 0; err == GW_OK && i < gw_count(rows); i++)
         err = set_row(settings, &rows[i], texts[i], env, error);
+    if (err == GW_OK)
+        err = check_retention(settings, error);
     if (err != GW_OK)
         gw_settings_deinit(settings);
     return err;
@@ -365,6 +402,7 @@ static const char *type_text(const struct row *row)
     case TYPE_PORTS: return "PORTS";
     case TYPE_LEVEL: return "LEVEL";
     case TYPE_ADMIN_KEY: return "APPID:APPKEY";
+    case TYPE_MASTER_KEY: return "BASE64";
     }
     gw_never("an unknown type");
 }

@@ -20,7 +20,7 @@ struct gw_settings {
     struct gw_guard guard; /* --allow-http, --allow-nets, --allow-ports */
     struct gw_net_list allowed_ips, trusted_proxies;
     const char *ca_file, *name_servers; /* NULL = none */
-    int64_t dedupe_window_s, secret_overlap_s, grace_s;
+    int64_t dedupe_window_s, secret_overlap_s, grace_s, retention_days;
     size_t max_connections, max_header_bytes;
     int64_t idle_timeout_s, request_timeout_s;
     size_t in_flight;
@@ -28,7 +28,8 @@ struct gw_settings {
     size_t queue_max, commit_max, store_cache_bytes;
     int64_t disk_reserve_bytes;
     enum gw_log_level log_level;
-    const char *admin_key; /* NULL = DIR/admin.key */
+    const char *admin_key;                    /* NULL = DIR/admin.key */
+    const char *master_key_file, *master_key; /* both NULL = DIR/master.key */
 };
 
 /* `argv` begins with the first flag; texts point into argv and env. On failure the error says which

@@ -22,12 +22,15 @@
 
 #define NONCE_BYTES 12
 #define TAG_BYTES   16
+#define NONCE_STOCK 64
 
 struct contexts {
     EVP_MD_CTX *sha256;
     EVP_MAC_CTX *hmac;
     EVP_CIPHER_CTX *block;
     EVP_CIPHER_CTX *gcm;
+    uint8_t nonces[NONCE_STOCK * NONCE_BYTES]; /* a call of the system for each costs as much as */
+    size_t nonces_left;                        /* sealing a hundred bytes */
 };
 
 static pthread_once_t algorithms_once = PTHREAD_ONCE_INIT;
@@ -49,8 +52,16 @@ static void contexts_destroy(void *ptr)
     gw_free(c);
 }
 
+/* Two processes must not use the same nonces. */
+static void on_fork(void)
+{
+    if (contexts)
+        contexts->nonces_left = 0;
+}
+
 static void algorithms_fetch(void)
 {
+    gw_check(pthread_atfork(NULL, NULL, on_fork) == 0);
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     aes_block = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
@@ -162,12 +173,23 @@ static EVP_CIPHER_CTX *gcm_crypt(const uint8_t key[32], const uint8_t *nonce, st
     return ctx;
 }
 
+static void nonce_take(uint8_t nonce[NONCE_BYTES])
+{
+    struct contexts *c = here();
+
+    if (c->nonces_left == 0) {
+        gw_random_bytes(c->nonces, sizeof(c->nonces));
+        c->nonces_left = NONCE_STOCK;
+    }
+    memcpy(nonce, c->nonces + --c->nonces_left * NONCE_BYTES, NONCE_BYTES);
+}
+
 void gw_seal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out)
 {
     uint8_t *text = out + NONCE_BYTES;
     int len;
 
-    gw_random_bytes(out, NONCE_BYTES);
+    nonce_take(out);
     EVP_CIPHER_CTX *ctx = gcm_crypt(key, out, aad, in, text, 1);
     gw_check(EVP_CipherFinal_ex(ctx, text + in.len, &len));
     gw_check(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, text + in.len));

@@ -226,7 +226,7 @@ void gw_client_prepare(const struct gw_client *client, const struct gw_client_re
         .addrs = client->addrs,
         .addr_count = client->addr_count,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .timeout_ms = CALL_TIMEOUT_MS,
+        .timeout_ms = request->timeout_ms ? request->timeout_ms : CALL_TIMEOUT_MS,
         .reply_read_max = ANSWER_BYTES_MAX,
         .reply_keep_max = ANSWER_BYTES_MAX,
         .arena = arena,

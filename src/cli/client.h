@@ -45,6 +45,7 @@ struct gw_client_request {
     const char *path; /* with the query: "/v1/deliveries?limit=5" */
     struct gw_slice body;
     const char *if_match; /* may be NULL */
+    int64_t timeout_ms;   /* 0 = a minute */
 };
 
 /* Owned by the caller; deinit in every case. */

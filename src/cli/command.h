@@ -31,6 +31,7 @@ extern const struct gw_command gw_config_rotate_command;
 extern const struct gw_command gw_deliveries_command;
 extern const struct gw_command gw_retry_command;
 extern const struct gw_command gw_why_command;
+extern const struct gw_command gw_ledger_command;
 extern const struct gw_command gw_listen_command;
 extern const struct gw_command gw_verify_command;
 extern const struct gw_command gw_simulate_command;

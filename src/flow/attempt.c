@@ -310,6 +310,7 @@ static void on_loaded(struct gw_op *op)
         return;
     case GW_ERR_GONE:
     case GW_ERR_NOT_FOUND: gw_settle_end(flight, GW_END_PAYLOAD_GONE); return;
+    case GW_ERR_CORRUPT: /* it is not what was accepted, and never will be */
     case GW_ERR_CHANGED: gw_settle_end(flight, GW_END_PAYLOAD_CHANGED); return;
     default: ask_again(flight, op, on_load_again); return;
     }
@@ -341,7 +342,8 @@ static void on_claimed(struct gw_op *op)
         gw_attempt_abandon(flight);
         return;
     }
-    if (gw_err_class(op->err) == GW_CLASS_REJECT) {
+    /* Damaged: its file was set aside, and the ledger tells nothing of it any more. */
+    if (gw_err_class(op->err) == GW_CLASS_REJECT || op->err == GW_ERR_CORRUPT) {
         struct gw_pending *pending = flight->pending;
         gw_attempt_free(flight);
         gw_schedule_forget(pending);

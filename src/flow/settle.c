@@ -2,7 +2,8 @@
  *
  *   outcome ─▶ step (core/delivery.c) ─▶ settle ─┬─ stored ──────▶ landed
  *                                                ├─ again, fatal ▶ stall; the same settle later
- *                                                └─ stale ───────▶ forget: the ledger knows better
+ *                                                ├─ stale ───────▶ forget: the ledger knows better
+ *                                                └─ corrupt ─────▶ forget: its file was set aside
  *
  * An outcome is never dropped for want of space: the flight keeps it and asks again. No attempt
  * starts from the first "again" until that settle is stored: what would be posted meanwhile could not
@@ -60,7 +61,8 @@ static void on_settled(struct gw_op *op)
     struct gw_settle *settle = gw_container_of(op, struct gw_settle, op);
     struct gw_flight *flight = gw_container_of(settle, struct gw_flight, settle);
     struct gw_pending *pending = flight->pending;
-    if (gw_err_class(op->err) == GW_CLASS_AGAIN || gw_err_class(op->err) == GW_CLASS_FATAL) {
+    enum gw_err_class class = gw_err_class(op->err);
+    if (class == GW_CLASS_AGAIN || (class == GW_CLASS_FATAL && op->err != GW_ERR_CORRUPT)) {
         try_again(flight, op);
         return;
     }

@@ -24,6 +24,7 @@ union any_op {
     struct gw_load load;
     struct gw_find find;
     struct gw_list_op list;
+    struct gw_tally_op tally;
     struct gw_health_save health_save;
     struct gw_health_load health_load;
     struct gw_config_load config_load;
@@ -68,6 +69,7 @@ static const struct {
     [GW_FAULT_LOAD] = {"load", sizeof(struct gw_load)},
     [GW_FAULT_FIND] = {"find", sizeof(struct gw_find)},
     [GW_FAULT_LIST] = {"list", sizeof(struct gw_list_op)},
+    [GW_FAULT_TALLY] = {"tally", sizeof(struct gw_tally_op)},
     [GW_FAULT_HEALTH_SAVE] = {"health_save", sizeof(struct gw_health_save)},
     [GW_FAULT_HEALTH_LOAD] = {"health_load", sizeof(struct gw_health_load)},
     [GW_FAULT_CONFIG_LOAD] = {"config_load", sizeof(struct gw_config_load)},
@@ -111,6 +113,7 @@ static void forward(const struct call *call, union any_op *op)
     case GW_FAULT_LOAD: ledger->ops->load(ledger, &op->load); return;
     case GW_FAULT_FIND: ledger->ops->find(ledger, &op->find); return;
     case GW_FAULT_LIST: ledger->ops->list(ledger, &op->list); return;
+    case GW_FAULT_TALLY: ledger->ops->tally(ledger, &op->tally); return;
     case GW_FAULT_HEALTH_SAVE: ledger->ops->health_save(ledger, &op->health_save); return;
     case GW_FAULT_HEALTH_LOAD: ledger->ops->health_load(ledger, &op->health_load); return;
     case GW_FAULT_CONFIG_LOAD: configs->ops->load(configs, &op->config_load); return;
@@ -145,6 +148,11 @@ static void clear(enum gw_fault_call call, union any_op *op)
     case GW_FAULT_LIST:
         op->list.count = 0;
         op->list.next = (struct gw_slice){0};
+        return;
+    case GW_FAULT_TALLY:
+        op->tally.counted = op->tally.rows = (struct gw_tally){0};
+        op->tally.open_count = 0;
+        op->tally.latency = (struct gw_latency){0};
         return;
     case GW_FAULT_HEALTH_LOAD: op->health_load.count = 0; return;
     case GW_FAULT_CONFIG_LOAD: op->config_load.snapshot = NULL; return;
@@ -381,6 +389,7 @@ LEDGER_START(refill, gw_refill, GW_FAULT_REFILL)
 LEDGER_START(load, gw_load, GW_FAULT_LOAD)
 LEDGER_START(find, gw_find, GW_FAULT_FIND)
 LEDGER_START(list, gw_list_op, GW_FAULT_LIST)
+LEDGER_START(tally, gw_tally_op, GW_FAULT_TALLY)
 LEDGER_START(health_save, gw_health_save, GW_FAULT_HEALTH_SAVE)
 LEDGER_START(health_load, gw_health_load, GW_FAULT_HEALTH_LOAD)
 CONFIGS_START(load, gw_config_load, GW_FAULT_CONFIG_LOAD)
@@ -406,6 +415,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .load = start_load,
     .find = start_find,
     .list = start_list,
+    .tally = start_tally,
     .health_save = start_health_save,
     .health_load = start_health_load,
     .state = get_state,

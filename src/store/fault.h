@@ -18,6 +18,7 @@ enum gw_fault_call {
     GW_FAULT_LOAD,
     GW_FAULT_FIND,
     GW_FAULT_LIST,
+    GW_FAULT_TALLY,
     GW_FAULT_HEALTH_SAVE,
     GW_FAULT_HEALTH_LOAD,
     GW_FAULT_CONFIG_LOAD,
@@ -25,7 +26,7 @@ enum gw_fault_call {
     GW_FAULT_CONFIG_REMOVE,
     GW_FAULT_CONFIG_LIST,
 };
-#define GW_FAULT_CALL_COUNT 16
+#define GW_FAULT_CALL_COUNT 17
 
 const char *gw_fault_call_name(enum gw_fault_call call);
 

@@ -1,6 +1,6 @@
 /* memory.c: both ports in memory. Owns everything that was committed, and the queue in front of it;
- * the rules are in memory_write.c (what is written), memory_read.c (what is looked at) and
- * memory_config.c (configs and health).
+ * the rules are in memory_write.c (what is written), memory_read.c (what is looked at),
+ * memory_tally.c (what is counted) and memory_config.c (configs and health).
  *
  * Writes, and reads that must see exactly the writes before them, stand in one queue. The first in
  * it starts a timer; when that fires all of them are done in order and their completions posted, in
@@ -26,6 +26,7 @@ static memory_fn *const does[] = {
     [MEMORY_LOAD] = memory_load,
     [MEMORY_FIND] = memory_find,
     [MEMORY_LIST] = memory_list,
+    [MEMORY_TALLY] = memory_tally,
     [MEMORY_HEALTH_SAVE] = memory_health_save,
     [MEMORY_HEALTH_LOAD] = memory_health_load,
     [MEMORY_CONFIG_LOAD] = memory_config_load,
@@ -223,6 +224,15 @@ static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
     memory_look(of_ledger(ledger), &op->op, MEMORY_LIST);
 }
 
+static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
+{
+    op->counted = op->rows = (struct gw_tally){0};
+    op->open = NULL;
+    op->open_count = 0;
+    op->latency = (struct gw_latency){0};
+    memory_look(of_ledger(ledger), &op->op, MEMORY_TALLY);
+}
+
 static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
 {
     memory_queue(of_ledger(ledger), &op->op, MEMORY_HEALTH_SAVE);
@@ -262,6 +272,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .load = start_load,
     .find = start_find,
     .list = start_list,
+    .tally = start_tally,
     .health_save = start_health_save,
     .health_load = start_health_load,
     .state = get_state,
@@ -343,6 +354,7 @@ struct gw_memory *gw_memory_create(struct gw_env *env, const struct gw_memory_op
     gw_list_init(&memory->lanes);
     gw_list_init(&memory->healths);
     gw_list_init(&memory->apps);
+    gw_list_init(&memory->repeats);
     gw_env_random(env, memory->id_key, sizeof(memory->id_key));
     memory->next_id = memory->next_lane = 1;
     begin_life(memory, env);
@@ -371,6 +383,7 @@ void gw_memory_destroy(struct gw_memory *memory)
         return;
     free_looks(memory);
     memory_events_free(memory);
+    memory_repeats_free(memory);
     memory_configs_free(memory);
     gw_free(memory);
 }

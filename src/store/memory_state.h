@@ -21,6 +21,7 @@ struct memory_event {
     uint64_t seq; /* 1, 2, …: its place in gw_memory.events, plus one */
     struct gw_message *message;
     struct gw_slice key; /* (appId, eventId), ours; absent without an eventId */
+    struct memory_event *routed_before; /* the one before with this key */
     struct memory_row **rows;
     size_t row_count;
 };
@@ -38,6 +39,14 @@ struct memory_lane {
     uint64_t lane;
     struct gw_slice app_id; /* of the event that opened it first: ours */
     struct gw_list open;    /* memory_row.link */
+};
+
+/* Duplicates that came in an hour: they leave nothing else behind. */
+struct memory_repeats {
+    struct gw_list link;
+    int64_t hour_ms;
+    struct gw_slice app_id, event_type; /* ours */
+    int64_t count;
 };
 
 struct memory_health {
@@ -85,7 +94,7 @@ struct gw_memory {
     struct gw_map event_by_id, row_by_id;
     struct gw_map routed; /* key -> the newest routed event with it */
     struct gw_map lane_by_number;
-    struct gw_list lanes, healths, apps;
+    struct gw_list lanes, healths, apps, repeats;
     size_t health_count, config_count;
 
     /* Read from any thread. */
@@ -111,6 +120,7 @@ enum memory_kind {
     MEMORY_LOAD,
     MEMORY_FIND,
     MEMORY_LIST,
+    MEMORY_TALLY,
     MEMORY_HEALTH_SAVE,
     MEMORY_HEALTH_LOAD,
     MEMORY_CONFIG_LOAD,
@@ -121,8 +131,12 @@ enum memory_kind {
 
 memory_fn memory_accept, memory_add, memory_settle, memory_retry;                  /* _write.c */
 memory_fn memory_open_lanes, memory_refill, memory_load, memory_find, memory_list; /* _read.c */
+memory_fn memory_tally;                                                            /* _tally.c */
 memory_fn memory_health_save, memory_health_load;                                  /* _config.c */
 memory_fn memory_config_load, memory_config_put, memory_config_remove, memory_config_list;
+
+void memory_repeat_count(struct gw_memory *memory, const struct gw_message *message); /* _tally.c */
+void memory_repeats_free(struct gw_memory *memory);
 
 void memory_events_free(struct gw_memory *memory);  /* _write.c */
 void memory_configs_free(struct gw_memory *memory); /* _config.c */

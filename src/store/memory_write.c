@@ -125,8 +125,9 @@ static struct memory_event *find_repeated(struct gw_memory *memory, const struct
 {
     struct memory_event *first = key.ptr ? gw_map_get(&memory->routed, key) : NULL;
 
-    if (first == NULL || op->message->accepted_ms - first->message->accepted_ms >= op->dedupe_ms)
-        return NULL;
+    /* What is older may be younger, when the clock was set. */
+    while (first && op->message->accepted_ms - first->message->accepted_ms >= op->dedupe_ms)
+        first = first->routed_before;
     return first;
 }
 
@@ -146,8 +147,10 @@ static struct memory_event *event_add(struct gw_memory *memory, struct gw_messag
     event->message = memory_message_copy(message);
     event->key = key;
     gw_map_put(&memory->event_by_id, gw_id_slice(&event->message->id), event);
-    if (key.ptr && message->skip == GW_SKIP_NONE)
+    if (key.ptr && message->skip == GW_SKIP_NONE) {
+        event->routed_before = gw_map_get(&memory->routed, key);
         gw_map_put(&memory->routed, key, event);
+    }
     return event;
 }
 
@@ -172,6 +175,7 @@ enum gw_err memory_accept(struct gw_memory *memory, struct gw_op *base)
     if (first) {
         gw_free((char *)key.ptr);
         answer_existing(op, first);
+        memory_repeat_count(memory, op->message);
         return GW_OK;
     }
     if (memory->event_count >= memory->options.events_max) {

@@ -29,6 +29,15 @@ void sqlite_stop(struct gw_sqlite *sqlite, const struct sqlite_conn *conn, int r
                GW_I("errno", sqlite3_system_errno(conn->db)));
 }
 
+void sqlite_file_failed(struct gw_sqlite *sqlite, struct sqlite_file *file,
+                        const struct sqlite_conn *conn, int rc)
+{
+    if (file->segment && sqlite_conn_err(conn, rc) == GW_ERR_CORRUPT)
+        sqlite_segment_set_aside(sqlite, file->segment, sqlite3_errstr(rc));
+    else
+        sqlite_stop(sqlite, conn, rc);
+}
+
 bool sqlite_disk_low(struct gw_sqlite *sqlite)
 {
     int_fast64_t looked_us = atomic_load(&sqlite->disk_checked_us);
@@ -119,12 +128,26 @@ static void start_add(struct gw_ledger *ledger, struct gw_add *op)
     sqlite_writer_submit(of_ledger(ledger), &op->op, OP_ADD);
 }
 
+/* Nothing is begun whose outcome could not be stored. */
+static enum gw_err claim_err(struct gw_sqlite *sqlite, const struct gw_id *id)
+{
+    struct sqlite_segment *segment;
+    struct sqlite_ref ref;
+
+    if (atomic_load(&sqlite->segments.special) == 0 || !sqlite_id_delivery(&sqlite->keys, id, &ref))
+        return GW_OK;
+    segment = sqlite_segment_of(sqlite, ref.segment);
+    if (segment == NULL || atomic_load(&segment->state) == SQLITE_SEGMENT_ENDING)
+        return GW_ERR_NOT_FOUND;
+    return sqlite_segment_err(segment);
+}
+
 /* One process, one owner for each delivery: the next attempt's number will do, and no lease. */
 static void start_claim(struct gw_ledger *ledger, struct gw_claim *op)
 {
-    (void)ledger;
     op->write_id = (uint64_t)op->delivery.attempts + 1;
-    sqlite_complete(&op->op, sqlite_op_late(&op->op) ? GW_ERR_TIMEOUT : GW_OK);
+    enum gw_err err = claim_err(of_ledger(ledger), &op->delivery.id);
+    sqlite_complete(&op->op, sqlite_op_late(&op->op) ? GW_ERR_TIMEOUT : err);
 }
 
 static void start_settle(struct gw_ledger *ledger, struct gw_settle *op)
@@ -175,6 +198,15 @@ static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
     look_submit(of_ledger(ledger), &op->op, OP_LIST);
 }
 
+static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
+{
+    op->counted = op->rows = (struct gw_tally){0};
+    op->open = NULL;
+    op->open_count = 0;
+    op->latency = (struct gw_latency){0};
+    look_submit(of_ledger(ledger), &op->op, OP_TALLY);
+}
+
 static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
 {
     sqlite_writer_submit(of_ledger(ledger), &op->op, OP_HEALTH_SAVE);
@@ -198,6 +230,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .load = start_load,
     .find = start_find,
     .list = start_list,
+    .tally = start_tally,
     .health_save = start_health_save,
     .health_load = start_health_load,
     .state = get_state,
@@ -262,6 +295,7 @@ static enum gw_err threads_start(struct gw_sqlite *sqlite, struct gw_error *erro
             return err;
     }
     sqlite_writer_start(sqlite);
+    sqlite_retain_start(sqlite);
     return GW_OK;
 }
 
@@ -276,6 +310,8 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
     s->env = env;
     s->options = *options;
     s->options.dir = NULL;
+    sqlite_master_init(&s->master, options->master_key);
+    gw_wipe(s->options.master_key, sizeof(s->options.master_key));
     s->lock_fd = -1;
     atomic_init(&s->disk_checked_us, INT64_MIN / 2);
     gw_check(options->group_max > 0 && options->queue_max > 0);
@@ -301,13 +337,18 @@ struct gw_configs *gw_sqlite_configs(struct gw_sqlite *sqlite)
     return &sqlite->configs;
 }
 
-/* What was opened only in part is left as it was found. */
-static void file_close(struct gw_sqlite *sqlite, struct sqlite_file *file, bool was_open)
+static void segments_close(struct gw_sqlite *sqlite, bool was_open)
 {
-    if (was_open)
-        sqlite_wal_finish(sqlite, file);
-    sqlite_wal_deinit(file);
-    sqlite_conn_close(&file->conn);
+    struct sqlite_segments *set = &sqlite->segments;
+
+    for (size_t i = 0; set->at && set->base + i <= atomic_load(&set->top); i++) {
+        struct sqlite_segment *segment = atomic_load(&set->at[i]);
+        if (segment && was_open)
+            sqlite_segment_close(sqlite, segment, true);
+        sqlite_segment_destroy(segment);
+    }
+    sqlite_segment_destroy(sqlite->next.segment); /* made, and not taken: later */
+    gw_free(set->at);
 }
 
 void gw_sqlite_close(struct gw_sqlite *sqlite)
@@ -315,17 +356,22 @@ void gw_sqlite_close(struct gw_sqlite *sqlite)
     if (sqlite == NULL)
         return;
     bool was_open = sqlite->writer.worker != NULL;
+    sqlite_retain_stop(sqlite);
     sqlite_writer_stop(sqlite);
     for (size_t i = 0; i < SQLITE_READERS; i++)
         sqlite_reader_stop(&sqlite->readers[i]);
     if (sqlite->checkpointer)
         gw_worker_stop(sqlite->checkpointer);
-    file_close(sqlite, &sqlite->segment.file, was_open);
-    file_close(sqlite, &sqlite->main, was_open);
-    sqlite_names_forget(&sqlite->segment);
+    /* What was opened only in part is left as it was found. */
+    segments_close(sqlite, was_open);
+    if (was_open)
+        sqlite_wal_finish(sqlite, &sqlite->main, true);
+    sqlite_wal_deinit(&sqlite->main);
+    sqlite_conn_close(&sqlite->main.conn);
     if (sqlite->lock_fd >= 0)
         close(sqlite->lock_fd);
     gw_wipe(&sqlite->keys, sizeof(sqlite->keys));
+    gw_wipe(&sqlite->master, sizeof(sqlite->master));
     gw_free((char *)sqlite->options.dir);
     gw_free(sqlite);
 }

@@ -2,7 +2,7 @@
  *
  *   DIR/lock            flock()ed while open
  *   DIR/main.db         configs, lanes, target health, the list of segments, keys for ids
- *   DIR/00000001.seg    events, deliveries and attempts: one segment for now
+ *   DIR/00000001.seg    events, deliveries and attempts of about a day, and so on
  *
  * One writer thread commits groups; a second thread checkpoints; looking and loading run on the
  * loops' thread pools with read-only connections. */
@@ -18,9 +18,19 @@ struct gw_sqlite_options {
     size_t group_max;           /* operations in one commit */
     int64_t disk_reserve_bytes; /* below it: GW_ERR_FULL for accepts */
     size_t cache_bytes;         /* SQLite's, of the writer */
+    uint8_t master_key[32];     /* seals everything else; see sqlite_keyring.c */
+
+    int64_t retention_ms; /* how long a segment is kept behind its last accept; 0: 30 days */
+
+    /* When another segment begins, besides with a day; 0: as said. */
+    uint64_t segment_events_max; /* 10 million */
+    int64_t segment_gap_ms;      /* at the earliest, behind the one before: a minute */
+
+    int64_t latency_every_ms; /* latencies are written, for a crash loses the rest; 0: 10 s */
 };
 
-/* GW_ERR_LOCKED, GW_ERR_SCHEMA (written by a newer version), GW_ERR_IO, GW_ERR_CORRUPT: `error`
+/* GW_ERR_LOCKED, GW_ERR_SCHEMA (written by a newer version), GW_ERR_KEY (the master key is not the
+ * one it was made with), GW_ERR_IO, GW_ERR_CORRUPT: `error`
  * names the file. `env` is used to start threads. */
 enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_env *env,
                            struct gw_sqlite **sqlite, struct gw_error *error);

@@ -1,10 +1,11 @@
 /* sqlite_configs.c: configs and the health of targets, in the main file.
  *
  * Writing runs on the writer's thread, inside its transaction: versions are compared, lanes get
- * their numbers, the app's revision grows, and a snapshot of the app is made with the change in it. When the group fails, the numbers are taken out of the config again and the snapshot is
+ * their numbers, the app's revision grows, and a snapshot of the app is made with the change in
+ * it. When the group fails, the numbers are taken out of the config again and the snapshot is
  * dropped. Reading runs on a reader and shows what is committed.
  *
- * A stored config that cannot be decoded is damage: GW_ERR_CORRUPT, never a config left out. */
+ * Both are sealed: they hold secrets, header values and URLs. A stored config that cannot be decoded is damage: GW_ERR_CORRUPT, never a config left out. */
 #include "store/sqlite_internal.h"
 
 #include "base/crypto.h"
@@ -25,36 +26,54 @@ static void configs_free(struct gw_config **configs, size_t count)
     gw_free(configs);
 }
 
-/* All configs that the statement yields, its last column being the document; but not that of the
- * type `except`, which is the first column then. There is room for one more. NULL and *err: one
- * cannot be read. */
-static struct gw_config **configs_read(struct sqlite_conn *conn, sqlite3_stmt *st,
-                                       struct gw_slice except, size_t *count, enum gw_err *err)
+static enum gw_err config_open(const struct sqlite_master *master, sqlite3_stmt *st,
+                               struct gw_config **config)
 {
-    int doc = sqlite3_column_count(st) - 1;
+    struct sqlite_doc doc = {
+        .kind = 'C',
+        .app_id = sqlite_text(st, 0),
+        .name = sqlite_text(st, 1),
+        .version = (uint64_t)sqlite3_column_int64(st, 2),
+    };
+    struct gw_buf plain = {0};
+    struct gw_error error;
+    enum gw_err err = GW_ERR_CORRUPT;
+
+    if (sqlite_doc_open(master, &doc, sqlite_blob(st, 3), &plain) &&
+        gw_config_decode(config, gw_buf_slice(&plain), &error) == GW_OK)
+        err = GW_OK;
+    if (plain.ptr)
+        gw_wipe(plain.ptr, plain.cap);
+    gw_buf_deinit(&plain);
+    return err;
+}
+
+/* All configs that the statement yields, but not that of the type `except`. There is room for one
+ * more. NULL and *err: one cannot be read. */
+static struct gw_config **configs_read(const struct gw_sqlite *sqlite, struct sqlite_conn *conn,
+                                       sqlite3_stmt *st, struct gw_slice except, size_t *count,
+                                       enum gw_err *err)
+{
     struct gw_config **configs = gw_alloc(2 * sizeof(struct gw_config *));
     size_t cap = 2;
 
     *count = 0;
     *err = GW_OK;
     while (*err == GW_OK && sqlite_row(conn, st)) {
-        if (except.ptr && gw_slice_eq(sqlite_text(st, 0), except))
+        if (except.ptr && gw_slice_eq(sqlite_text(st, 1), except))
             continue;
         if (*count + 1 == cap) {
             cap *= 2;
             configs = gw_realloc(configs, cap * sizeof(struct gw_config *));
         }
-        struct gw_error error;
-        *err = gw_config_decode(&configs[*count], sqlite_blob(st, doc), &error);
+        *err = config_open(&sqlite->master, st, &configs[*count]);
         if (*err == GW_OK)
             ++*count;
     }
-    if (*err == GW_OK) {
+    if (*err == GW_OK)
         *err = sqlite_conn_err(conn, conn->rc);
-    } else {
+    else
         sqlite3_reset(st);
-        *err = GW_ERR_CORRUPT;
-    }
     if (*err == GW_OK)
         return configs;
     configs_free(configs, *count);
@@ -85,11 +104,12 @@ static uint64_t revision_bump(struct sqlite_conn *conn, struct gw_slice app_id)
     return revision;
 }
 
-static struct gw_config **configs_of(struct sqlite_conn *conn, struct gw_slice app_id,
-                                     struct gw_slice except, size_t *count, enum gw_err *err)
+static struct gw_config **configs_of(const struct gw_sqlite *sqlite, struct sqlite_conn *conn,
+                                     struct gw_slice app_id, struct gw_slice except, size_t *count,
+                                     enum gw_err *err)
 {
     sqlite_bind_text(conn->st[MAIN_CONFIGS_OF], 1, app_id);
-    return configs_read(conn, conn->st[MAIN_CONFIGS_OF], except, count, err);
+    return configs_read(sqlite, conn, conn->st[MAIN_CONFIGS_OF], except, count, err);
 }
 
 /* ── Put ───────────────────────────────────────────────────────────────────────────────────── */
@@ -153,20 +173,24 @@ static void lanes_give(struct sqlite_writer *w, struct gw_config *config)
         next_lane_set(conn, next);
 }
 
-static void config_set(struct sqlite_conn *conn, const struct gw_config *config)
+static void config_set(struct sqlite_writer *w, const struct gw_config *config)
 {
+    struct sqlite_conn *conn = conn_of(w);
     sqlite3_stmt *st = conn->st[MAIN_CONFIG_SET];
-    struct gw_buf doc = {0};
+    struct sqlite_doc doc = {'C', config->app_id, config->event_type, config->version};
+    struct gw_buf plain = {0}, sealed = {0};
 
-    gw_config_encode(config, &doc);
+    gw_config_encode(config, &plain);
+    sqlite_doc_seal(&w->sqlite->master, &doc, gw_buf_slice(&plain), &sealed);
+    gw_wipe(plain.ptr, plain.len); /* it holds secrets */
+    gw_buf_deinit(&plain);
     sqlite_bind_text(st, 1, config->app_id);
     sqlite_bind_text(st, 2, config->event_type);
     sqlite3_bind_int64(st, 3, (int64_t)config->version);
-    sqlite_bind_blob(st, 4, gw_buf_slice(&doc));
+    sqlite_bind_blob(st, 4, gw_buf_slice(&sealed));
     sqlite_run(conn, st);
     sqlite3_clear_bindings(st);
-    gw_wipe(doc.ptr, doc.len); /* it holds secrets */
-    gw_buf_deinit(&doc);
+    gw_buf_deinit(&sealed);
 }
 
 enum gw_err sqlite_config_put(struct sqlite_writer *w, struct gw_op *base)
@@ -184,11 +208,12 @@ enum gw_err sqlite_config_put(struct sqlite_writer *w, struct gw_op *base)
         return GW_ERR_NOT_FOUND;
     if (op->expected_version != version)
         return GW_ERR_CONFLICT;
-    struct gw_config **all = configs_of(conn, config->app_id, config->event_type, &count, &err);
+    struct gw_config **all =
+        configs_of(w->sqlite, conn, config->app_id, config->event_type, &count, &err);
     if (all == NULL)
         return err;
     lanes_give(w, config);
-    config_set(conn, config);
+    config_set(w, config);
     all[count++] = gw_config_ref(config);
     uint64_t revision = revision_bump(conn, config->app_id);
     op->snapshot = gw_snapshot_create(config->app_id, revision, all, count);
@@ -241,7 +266,7 @@ enum gw_err sqlite_config_remove(struct sqlite_writer *w, struct gw_op *base)
         return GW_ERR_NOT_FOUND;
     if (op->expected_version != 0 && op->expected_version != version)
         return GW_ERR_CONFLICT;
-    struct gw_config **rest = configs_of(conn, op->app_id, op->event_type, &count, &err);
+    struct gw_config **rest = configs_of(w->sqlite, conn, op->app_id, op->event_type, &count, &err);
     if (rest == NULL)
         return err;
     sqlite_bind_text(st, 1, op->app_id);
@@ -270,7 +295,8 @@ enum gw_err sqlite_config_load(struct sqlite_reader *r, struct gw_op *base)
     uint64_t revision = revision_get(&r->main, op->app_id);
     size_t count;
     enum gw_err err;
-    struct gw_config **all = configs_of(&r->main, op->app_id, (struct gw_slice){0}, &count, &err);
+    struct gw_config **all =
+        configs_of(r->sqlite, &r->main, op->app_id, (struct gw_slice){0}, &count, &err);
 
     if (all == NULL)
         return err;
@@ -291,7 +317,8 @@ enum gw_err sqlite_config_list(struct sqlite_reader *r, struct gw_op *base)
     sqlite_bind_text(st, 1, is_one_app ? op->app_id : after_app.len ? after_app : GW_SLICE(""));
     sqlite_bind_text(st, 2, after_type.len ? after_type : GW_SLICE(""));
     sqlite3_bind_int64(st, 3, (int64_t)op->max + 1);
-    struct gw_config **configs = configs_read(&r->main, st, (struct gw_slice){0}, &count, &err);
+    struct gw_config **configs =
+        configs_read(r->sqlite, &r->main, st, (struct gw_slice){0}, &count, &err);
     if (configs == NULL)
         return err;
     op->more = count > op->max;
@@ -306,21 +333,79 @@ enum gw_err sqlite_config_list(struct sqlite_reader *r, struct gw_op *base)
 
 /* ── Health ────────────────────────────────────────────────────────────────────────────────── */
 
+#define HEALTH_KEY_BYTES 16
+
+/* Stands for the URL, which may hold tokens. */
+static void health_key(const struct gw_sqlite *sqlite, struct gw_slice url,
+                       uint8_t key[GW_SHA256_BYTES])
+{
+    const struct sqlite_keys *keys = &sqlite->keys;
+
+    gw_hmac_sha256((struct gw_slice){(const char *)keys->hash, sizeof(keys->hash)}, &url, 1, key);
+}
+
+static void health_set(struct sqlite_writer *w, const struct gw_health *health, struct gw_slice key)
+{
+    struct sqlite_conn *conn = conn_of(w);
+    sqlite3_stmt *st = conn->st[MAIN_HEALTH_SET];
+    struct sqlite_doc doc = {.kind = 'H', .app_id = health->app_id};
+    struct gw_buf plain = {0}, sealed = {0};
+
+    gw_buf_adds(&plain, health->url); /* it has no NUL */
+    gw_buf_addc(&plain, '\0');
+    gw_buf_adds(&plain, health->json);
+    sqlite_doc_seal(&w->sqlite->master, &doc, gw_buf_slice(&plain), &sealed);
+    sqlite_bind_text(st, 1, health->app_id);
+    sqlite_bind_blob(st, 2, key);
+    sqlite_bind_blob(st, 3, gw_buf_slice(&sealed));
+    sqlite_run(conn, st);
+    sqlite3_clear_bindings(st);
+    gw_buf_deinit(&plain);
+    gw_buf_deinit(&sealed);
+}
+
 enum gw_err sqlite_health_save(struct sqlite_writer *w, struct gw_op *base)
 {
     struct gw_health_save *op = gw_container_of(base, struct gw_health_save, op);
     struct sqlite_conn *conn = conn_of(w);
-    bool is_forgotten = op->health.json.len == 0;
-    sqlite3_stmt *st = conn->st[is_forgotten ? MAIN_HEALTH_DELETE : MAIN_HEALTH_SET];
+    sqlite3_stmt *st = conn->st[MAIN_HEALTH_DELETE];
+    uint8_t hash[GW_SHA256_BYTES];
+    struct gw_slice key = {(const char *)hash, HEALTH_KEY_BYTES};
 
     if (op->health.json.len > HEALTH_BYTES_MAX)
         return GW_ERR_TOO_LARGE;
+    health_key(w->sqlite, op->health.url, hash);
+    if (op->health.json.len > 0) {
+        health_set(w, &op->health, key);
+        return GW_OK;
+    }
     sqlite_bind_text(st, 1, op->health.app_id);
-    sqlite_bind_text(st, 2, op->health.url);
-    if (!is_forgotten)
-        sqlite_bind_text(st, 3, op->health.json);
+    sqlite_bind_blob(st, 2, key);
     sqlite_run(conn, st);
+    sqlite3_clear_bindings(st);
     return GW_OK;
+}
+
+static bool health_open(const struct gw_sqlite *sqlite, sqlite3_stmt *st, struct gw_arena *arena,
+                        struct gw_health *health)
+{
+    struct sqlite_doc doc = {.kind = 'H', .app_id = sqlite_text(st, 0)};
+    struct gw_buf plain = {0};
+    struct gw_slice rest, url = {0};
+
+    bool ok = sqlite_doc_open(&sqlite->master, &doc, sqlite_blob(st, 2), &plain);
+    if (ok) {
+        rest = gw_buf_slice(&plain);
+        ok = gw_slice_split(&rest, '\0', &url) && rest.ptr;
+    }
+    if (ok)
+        *health = (struct gw_health){
+            .app_id = gw_arena_dup(arena, doc.app_id),
+            .url = gw_arena_dup(arena, url),
+            .json = gw_arena_dup(arena, rest),
+        };
+    gw_buf_deinit(&plain);
+    return ok;
 }
 
 enum gw_err sqlite_health_load(struct sqlite_reader *r, struct gw_op *base)
@@ -328,21 +413,24 @@ enum gw_err sqlite_health_load(struct sqlite_reader *r, struct gw_op *base)
     struct gw_health_load *op = gw_container_of(base, struct gw_health_load, op);
     sqlite3_stmt *st = r->main.st[op->app_id.len ? MAIN_HEALTH_OF : MAIN_HEALTH_ALL];
     struct gw_buf items = {0};
+    enum gw_err err = GW_OK;
 
     if (op->app_id.len > 0)
         sqlite_bind_text(st, 1, op->app_id);
-    while (sqlite_row(&r->main, st)) {
-        struct gw_health item = {
-            .app_id = gw_arena_dup(op->arena, sqlite_text(st, 0)),
-            .url = gw_arena_dup(op->arena, sqlite_text(st, 1)),
-            .json = gw_arena_dup(op->arena, sqlite_text(st, 2)),
-        };
-        gw_buf_add(&items, &item, sizeof(item));
+    while (err == GW_OK && sqlite_row(&r->main, st)) {
+        struct gw_health item;
+        if (health_open(r->sqlite, st, op->arena, &item))
+            gw_buf_add(&items, &item, sizeof(item));
+        else
+            err = GW_ERR_CORRUPT;
     }
-    op->count = items.len / sizeof(*op->items);
-    op->items = gw_arena_alloc(op->arena, items.len + 1);
-    if (items.len > 0)
-        memcpy(op->items, items.ptr, items.len);
+    sqlite3_reset(st);
+    if (err == GW_OK) {
+        op->count = items.len / sizeof(*op->items);
+        op->items = gw_arena_alloc(op->arena, items.len + 1);
+        if (items.len > 0)
+            memcpy(op->items, items.ptr, items.len);
+    }
     gw_buf_deinit(&items);
-    return GW_OK;
+    return err;
 }

@@ -39,6 +39,8 @@ enum gw_err sqlite_conn_err(const struct sqlite_conn *conn, int rc)
     case SQLITE_IOERR: break;
     default: return GW_ERR_IO;
     }
+    if (rc == SQLITE_IOERR_DATA) /* a page is not as it was written: sqlite_sum.c */
+        return GW_ERR_CORRUPT;
     /* No space, not seen as such by SQLite. After a failed fsync it does not matter why: what was
      * written before may be lost. */
     int system = system_errno(conn, rc);
@@ -158,29 +160,35 @@ static int ask(struct sqlite_conn *conn, const char *sql, int64_t *value)
 }
 
 /* Looks only, so that a file of another program or of a newer version stays as it is. */
-static enum gw_err check_version(struct sqlite_conn *conn, bool *is_new, struct gw_error *error)
+static enum gw_err check_version(struct sqlite_conn *conn, bool *is_new, int64_t *version,
+                                 struct gw_error *error)
 {
     const struct sqlite_kind *kind = conn->kind;
-    int64_t application = 0, version = 0, tables = 0;
+    int64_t application = 0, tables = 0;
     int rc = ask(conn, "PRAGMA application_id", &application);
 
     if (rc == SQLITE_OK)
-        rc = ask(conn, "PRAGMA user_version", &version);
+        rc = ask(conn, "PRAGMA user_version", version);
     if (rc == SQLITE_OK)
         rc = ask(conn, "SELECT count(*) FROM sqlite_schema", &tables);
     if (rc != SQLITE_OK)
         return sqlite_conn_error(conn, rc, "read it", error);
-    *is_new = application == 0 && version == 0 && tables == 0;
+    *is_new = application == 0 && *version == 0 && tables == 0;
     if (*is_new)
         return GW_OK;
     if (application != kind->application_id)
         return gw_error_set(error, GW_ERR_SCHEMA, "%s: this is no %s of gwh", conn->path,
                             kind->what);
-    if (version > kind->version)
+    conn->is_newer = *version > kind->version;
+    if (conn->is_newer)
         return gw_error_set(error, GW_ERR_SCHEMA,
                             "%s: written by a newer version (its schema is %lld, this one knows "
                             "up to %d)",
-                            conn->path, (long long)version, kind->version);
+                            conn->path, (long long)*version, kind->version);
+    if (*version < 1)
+        return gw_error_set(error, GW_ERR_CORRUPT, "%s: its schema has no version", conn->path);
+    if (!sqlite_sum_check(conn->db))
+        return gw_error_set(error, GW_ERR_CORRUPT, "%s: its head is damaged", conn->path);
     return GW_OK;
 }
 
@@ -243,23 +251,48 @@ static int create_schema(struct sqlite_conn *conn)
     return rc;
 }
 
+/* Each step is a transaction: after a crash the next start goes on where it was. */
+static int bring_up(struct sqlite_conn *conn, int64_t version)
+{
+    const struct sqlite_kind *kind = conn->kind;
+    struct gw_buf sql = {0};
+    int rc = SQLITE_OK;
+
+    for (; version < kind->version && rc == SQLITE_OK; version++) {
+        gw_buf_clear(&sql);
+        gw_buf_addf(&sql, "BEGIN IMMEDIATE; %s PRAGMA user_version=%lld; COMMIT",
+                    kind->steps[version - 1], (long long)version + 1);
+        rc = sqlite3_exec(conn->db, gw_buf_text(&sql), NULL, NULL, NULL);
+        if (rc == SQLITE_OK)
+            gw_log(GW_LOG_INFO, "store_migrated", GW_S("file", conn->path),
+                   GW_I("version", version + 1));
+    }
+    gw_buf_deinit(&sql);
+    return rc;
+}
+
 static enum gw_err set_up(struct sqlite_conn *conn, enum sqlite_role role, size_t cache_bytes,
                           struct gw_error *error)
 {
-    bool is_new = false;
+    bool is_new = false, writes = role == SQLITE_ROLE_WRITER || role == SQLITE_ROLE_MAKER;
+    int64_t version = 0;
     int rc = set_pragmas(conn, role, cache_bytes);
 
     if (rc != SQLITE_OK)
         return sqlite_conn_error(conn, rc, "open it", error);
-    enum gw_err err = check_version(conn, &is_new, error);
+    enum gw_err err = check_version(conn, &is_new, &version, error);
     if (err != GW_OK)
         return err;
-    if (role == SQLITE_ROLE_WRITER)
+    if (is_new && role != SQLITE_ROLE_MAKER)
+        return gw_error_set(error, GW_ERR_CORRUPT, "%s: it is empty", conn->path);
+    if (writes)
         err = set_log(conn, error);
     if (err != GW_OK)
         return err;
     if (is_new)
-        rc = role == SQLITE_ROLE_WRITER ? create_schema(conn) : SQLITE_CORRUPT;
+        rc = create_schema(conn);
+    else if (writes)
+        rc = bring_up(conn, version);
     if (rc != SQLITE_OK)
         return sqlite_conn_error(conn, rc, "set it up", error);
     if (role != SQLITE_ROLE_CHECKPOINTER)
@@ -276,7 +309,10 @@ enum gw_err sqlite_conn_open(struct sqlite_conn *conn, const char *path,
     flags |= role == SQLITE_ROLE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     conn->kind = kind;
     conn->path = gw_strdup(path);
-    int rc = sqlite3_open_v2(path, &conn->db, flags, NULL);
+    sqlite_sum_init();
+    int rc = sqlite3_open_v2(path, &conn->db, flags, SQLITE_SUM_VFS);
+    if (rc == SQLITE_OK)
+        rc = sqlite_sum_reserve(conn->db);
     if (rc != SQLITE_OK)
         return sqlite_conn_error(conn, rc, "open it", error);
     return set_up(conn, role, cache_bytes, error);

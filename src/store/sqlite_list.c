@@ -1,6 +1,7 @@
-/* sqlite_list.c: pages of deliveries. Runs on a reader, inside its read transaction.
+/* sqlite_list.c: pages of deliveries. Runs on a reader, each segment inside one read transaction.
  *
- * Events are visited newest first, from one of four sources: those of a key; those that have an open
+ * Segments are walked from the newest down, those whose span lies outside the times that are asked
+ * for, or that were set aside, passed over. In each, events are visited newest first, from one of four sources: those of a key; those that have an open
  * delivery; those with one in another final state than delivered; or simply all. Each is then read
  * and compared with every filter, so a source only has to leave nothing out. A page ends when it is
  * full or when SCAN_MAX rows have been looked at; its cursor is the last row shown, or the event
@@ -8,7 +9,8 @@
 #include "store/sqlite_internal.h"
 
 #define SCAN_MAX   20000
-#define VISIT_COST 10 /* rows walked over in the time that reading one event takes */
+#define VISIT_COST 10  /* rows walked over in the time that reading one event takes */
+#define ENTER_COST 250 /* in the time that opening a segment takes */
 
 struct walk {
     struct sqlite_reader *r;
@@ -43,7 +45,7 @@ static bool wants_columns(const struct walk *walk)
 
 static bool step_rows(struct walk *walk)
 {
-    while (sqlite_row(&walk->r->segment, walk->st)) {
+    while (sqlite_row(walk->r->segment, walk->st)) {
         uint64_t seq = (uint64_t)sqlite3_column_int64(walk->st, 0);
         if (!walk->has_columns)
             seq >>= 16;
@@ -87,7 +89,7 @@ static bool step(struct walk *walk)
 /* False: nothing in the segment has this name. */
 static bool find_name(struct walk *walk, int kind, struct gw_slice text, int64_t *id)
 {
-    struct sqlite_conn *conn = &walk->r->segment;
+    struct sqlite_conn *conn = walk->r->segment;
     sqlite3_stmt *st = conn->st[SEG_NAME_ID];
 
     *id = 0;
@@ -106,7 +108,7 @@ static bool find_name(struct walk *walk, int kind, struct gw_slice text, int64_t
 static bool begin(struct walk *walk, uint64_t top)
 {
     const struct gw_list_op *op = walk->op;
-    sqlite3_stmt **st = walk->r->segment.st;
+    sqlite3_stmt **st = walk->r->segment->st;
 
     if (op->event_id.len > 0 || op->transaction_id.len > 0) {
         bool is_event_id = op->event_id.len > 0;
@@ -166,12 +168,13 @@ static bool show_rows(struct walk *walk, struct gw_list_op *op, size_t max, stru
                       const struct gw_message *columns)
 {
     struct sqlite_reader *r = walk->r;
+    const struct sqlite_logs logs = {&r->keyring, op->arena};
     struct sqlite_delivery found[16];
     struct gw_message *m = NULL;
     size_t count;
 
     do {
-        count = sqlite_deliveries(&r->segment, &r->sqlite->keys, ref, op->state, op->arena, found,
+        count = sqlite_deliveries(r->segment, &r->sqlite->keys, ref, op->state, &logs, found,
                                   gw_count(found));
         if (count > 0 && m == NULL)
             m = sqlite_message_dup(columns, op->arena);
@@ -200,14 +203,16 @@ static bool show_event(struct walk *walk, struct gw_list_op *op, size_t max, str
 }
 
 /* Of the last row on the page. */
-static struct sqlite_ref last_shown(const struct gw_list_op *op, uint32_t segment)
+static struct sqlite_ref last_shown(const struct sqlite_keys *keys, const struct gw_list_op *op)
 {
-    uint64_t order = op->rows[op->count - 1].delivery.order;
+    struct sqlite_ref ref;
 
-    return (struct sqlite_ref){segment, order >> 16, (uint16_t)(order & 0xffff)};
+    gw_check(sqlite_id_delivery(keys, &op->rows[op->count - 1].delivery.id, &ref));
+    return ref;
 }
 
-static void show(struct walk *walk, struct gw_list_op *op, size_t max, struct sqlite_ref from)
+/* False: the page has ended, with a cursor. */
+static bool show(struct walk *walk, struct gw_list_op *op, size_t max, struct sqlite_ref from)
 {
     const struct sqlite_keys *keys = &walk->r->sqlite->keys;
 
@@ -216,35 +221,74 @@ static void show(struct walk *walk, struct gw_list_op *op, size_t max, struct sq
         if (ref.seq == from.seq)
             ref.n = from.n;
         if (!show_event(walk, op, max, ref)) {
-            op->next = sqlite_cursor(keys, last_shown(op, from.segment), op->arena);
-            return;
+            op->next = sqlite_cursor(keys, last_shown(keys, op), op->arena);
+            return false;
         }
     }
     if (walk->is_cut) {
         struct sqlite_ref passed = {from.segment, walk->last, SQLITE_N_EVENT};
         op->next = sqlite_cursor(keys, passed, op->arena);
     }
+    return !walk->is_cut;
+}
+
+/* One segment's part. *goes_on: there is room for the next one's. */
+static enum gw_err list_in(struct walk *walk, struct gw_list_op *op, size_t max,
+                           struct sqlite_segment *segment, struct sqlite_ref from, bool *goes_on)
+{
+    struct sqlite_reader *r = walk->r;
+    enum gw_err err = sqlite_reader_enter(r, segment);
+
+    if (err != GW_OK)
+        return err;
+    *walk = (struct walk){.r = r, .op = op, .scanned = walk->scanned + ENTER_COST};
+    if (begin(walk, from.seq))
+        *goes_on = show(walk, op, max, from);
+    finish(walk);
+    return sqlite_reader_leave(r, GW_OK);
+}
+
+/* Where it begins, from its cursor. False: it was not given out. */
+static bool begin_of(struct gw_sqlite *sqlite, const struct gw_list_op *op, struct sqlite_ref *from)
+{
+    *from = (struct sqlite_ref){UINT32_MAX, SQLITE_SEQ_MAX, 0};
+    if (op->cursor.len == 0)
+        return true;
+    if (!sqlite_cursor_read(&sqlite->keys, op->cursor, from) ||
+        from->segment > atomic_load(&sqlite->segments.top))
+        return false;
+    if (from->n == SQLITE_N_EVENT) /* passed over: the next is the one below */
+        *from = (struct sqlite_ref){from->segment, from->seq - 1, 0};
+    else
+        from->n++;
+    return true;
 }
 
 enum gw_err sqlite_list(struct sqlite_reader *r, struct gw_op *base)
 {
     struct gw_list_op *op = gw_container_of(base, struct gw_list_op, op);
     size_t max = op->max < GW_LIST_MAX ? op->max : GW_LIST_MAX;
-    struct sqlite_ref from = {r->sqlite->segment.number, SQLITE_SEQ_MAX, 0};
-    struct walk walk = {.r = r, .op = op};
+    struct walk walk = {.r = r};
+    struct sqlite_segment *s;
+    struct sqlite_ref from;
+    bool goes_on = max > 0;
 
-    if (op->cursor.len > 0) {
-        if (!sqlite_cursor_read(&r->sqlite->keys, op->cursor, &from) ||
-            from.segment != r->sqlite->segment.number)
-            return GW_ERR_INVALID;
-        if (from.n == SQLITE_N_EVENT) /* passed over: the next is the one below */
-            from = (struct sqlite_ref){from.segment, from.seq - 1, 0};
-        else
-            from.n++;
-    }
+    if (!begin_of(r->sqlite, op, &from))
+        return GW_ERR_INVALID;
     op->rows = gw_arena_alloc(op->arena, (max + 1) * sizeof(*op->rows));
-    if (max > 0 && begin(&walk, from.seq))
-        show(&walk, op, max, from);
-    finish(&walk);
+    s = sqlite_segment_below(r->sqlite, from.segment);
+    for (; s && goes_on; s = sqlite_segment_below(r->sqlite, s->number - 1)) {
+        if (s->number != from.segment)
+            from = (struct sqlite_ref){s->number, SQLITE_SEQ_MAX, 0};
+        if (sqlite_segment_err(s) != GW_OK || !sqlite_segment_spans(s, op->from_ms, op->to_ms))
+            continue;
+        if (walk.scanned + ENTER_COST >= SCAN_MAX) {
+            op->next = sqlite_cursor(&r->sqlite->keys, from, op->arena);
+            break;
+        }
+        enum gw_err err = list_in(&walk, op, max, s, from, &goes_on);
+        if (err != GW_OK && sqlite_segment_err(s) == GW_OK)
+            return err;
+    }
     return GW_OK;
 }

@@ -1,4 +1,4 @@
-/* sqlite_look.c: load and find. Runs on a reader, inside its read transaction.
+/* sqlite_look.c: load and find. Runs on a reader; each segment is read in one transaction.
  *
  * Hashes of keys only lead to rows; what counts is what stands in the row. Order: newest event
  * first, by its sequence; the deliveries of an event by their numbers.
@@ -18,10 +18,10 @@
 
 sqlite3_stmt *sqlite_event_get(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_message *m)
 {
-    sqlite3_stmt *st = r->segment.st[SEG_EVENT];
+    sqlite3_stmt *st = r->segment->st[SEG_EVENT];
 
     sqlite3_bind_int64(st, 1, (int64_t)ref.seq);
-    if (!sqlite_row(&r->segment, st))
+    if (!sqlite_row(r->segment, st))
         return NULL;
     ref.n = SQLITE_N_EVENT;
     *m = (struct gw_message){
@@ -57,37 +57,35 @@ struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_a
     return m;
 }
 
-/* The body's row; *body is valid until `st` is reset. GW_ERR_GONE: it was taken out. */
-static enum gw_err body_read(struct sqlite_reader *r, struct sqlite_ref ref, sqlite3_stmt **st,
-                             struct gw_slice *body)
+/* The body, valid until another field is opened. GW_ERR_GONE: it was taken out, or its key was. */
+static enum gw_err body_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_slice *body)
 {
-    *st = r->segment.st[SEG_EVENT_BODY];
-    sqlite3_bind_int64(*st, 1, (int64_t)ref.seq);
-    if (!sqlite_row(&r->segment, *st))
+    struct sqlite_field field = {SQLITE_FIELD_BODY, ref.segment, ref.seq, 0};
+    sqlite3_stmt *st = r->segment->st[SEG_EVENT_BODY];
+    enum gw_err err = GW_ERR_GONE;
+
+    sqlite3_bind_int64(st, 1, (int64_t)ref.seq);
+    if (!sqlite_row(r->segment, st))
         return GW_ERR_NOT_FOUND;
-    *body = sqlite_blob(*st, 0);
-    if (body->ptr == NULL)
-        return GW_ERR_GONE;
-    if (sqlite3_column_int64(*st, 1) != sqlite_body_hash(&r->sqlite->keys, *body))
-        return GW_ERR_CORRUPT;
-    return GW_OK;
+    field.key = (uint32_t)sqlite3_column_int64(st, 0);
+    struct gw_slice sealed = sqlite_blob(st, 1);
+    if (sealed.ptr)
+        err = sqlite_field_open(&r->keyring, field, sealed, &r->keyring.room);
+    sqlite3_reset(st);
+    if (err == GW_OK)
+        *body = gw_buf_slice(&r->keyring.room);
+    return err;
 }
 
-enum gw_err sqlite_load(struct sqlite_reader *r, struct gw_op *base)
+static enum gw_err load(struct sqlite_reader *r, struct gw_load *op, struct sqlite_ref ref)
 {
-    struct gw_load *op = gw_container_of(base, struct gw_load, op);
     struct gw_message columns;
-    sqlite3_stmt *st, *body_st = NULL;
+    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns);
     struct gw_slice body = {0};
-    struct sqlite_ref ref;
 
-    if (!sqlite_id_event(&r->sqlite->keys, &op->message_id, &ref) ||
-        ref.segment != r->sqlite->segment.number)
-        return GW_ERR_NOT_FOUND;
-    st = sqlite_event_get(r, ref, &columns);
     if (st == NULL)
         return GW_ERR_NOT_FOUND;
-    enum gw_err err = body_read(r, ref, &body_st, &body);
+    enum gw_err err = body_read(r, ref, &body);
     if (err == GW_OK) {
         struct gw_event event = {
             .body = body,
@@ -103,8 +101,33 @@ enum gw_err sqlite_load(struct sqlite_reader *r, struct gw_op *base)
         op->message->skip = columns.skip;
         op->message->config_version = columns.config_version;
     }
-    sqlite3_reset(body_st);
     sqlite3_reset(st);
+    return err;
+}
+
+/* The one that an id names. */
+static enum gw_err enter(struct sqlite_reader *r, struct sqlite_ref ref)
+{
+    struct sqlite_segment *segment = sqlite_segment_of(r->sqlite, ref.segment);
+
+    return segment ? sqlite_reader_enter(r, segment) : GW_ERR_NOT_FOUND;
+}
+
+enum gw_err sqlite_load(struct sqlite_reader *r, struct gw_op *base)
+{
+    struct gw_load *op = gw_container_of(base, struct gw_load, op);
+    struct sqlite_ref ref;
+
+    if (!sqlite_id_event(&r->sqlite->keys, &op->message_id, &ref))
+        return GW_ERR_NOT_FOUND;
+    enum gw_err err = enter(r, ref);
+    if (err != GW_OK)
+        return err;
+    err = sqlite_reader_leave(r, load(r, op, ref));
+    if (err != GW_OK) {
+        gw_message_unref(op->message);
+        op->message = NULL;
+    }
     return err;
 }
 
@@ -138,8 +161,32 @@ static bool step_range(struct sqlite_conn *conn, sqlite3_stmt *st, struct sqlite
     return sqlite_row(conn, st);
 }
 
+/* The last two columns are the key's number and the sealed log. One whose key was erased is empty; one
+ * that cannot be opened is the file's damage. */
+static struct gw_slice log_open(struct sqlite_conn *conn, const struct sqlite_logs *logs,
+                                sqlite3_stmt *st, uint32_t segment)
+{
+    int last = sqlite3_column_count(st) - 1;
+    struct gw_slice sealed = sqlite_blob(st, last);
+    struct sqlite_field field = {
+        .kind = SQLITE_FIELD_LOG,
+        .segment = segment,
+        .row = (uint64_t)sqlite3_column_int64(st, 0),
+        .key = (uint32_t)sqlite3_column_int64(st, last - 1),
+    };
+
+    if (sealed.len == 0)
+        return (struct gw_slice){"", 0};
+    enum gw_err err = sqlite_field_open(logs->ring, field, sealed, &logs->ring->room);
+    if (err == GW_OK)
+        return gw_arena_dup(logs->arena, gw_buf_slice(&logs->ring->room));
+    if (err != GW_ERR_GONE && conn->rc == SQLITE_OK)
+        conn->rc = logs->ring->main->rc != SQLITE_OK ? logs->ring->main->rc : SQLITE_CORRUPT;
+    return (struct gw_slice){"", 0};
+}
+
 size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *keys,
-                         struct sqlite_ref first, int state, struct gw_arena *arena,
+                         struct sqlite_ref first, int state, const struct sqlite_logs *logs,
                          struct sqlite_delivery *out, size_t max)
 {
     sqlite3_stmt *open = conn->st[SEG_OPEN_OF], *done = conn->st[SEG_DONE_OF];
@@ -155,8 +202,8 @@ size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *key
                               : sqlite_done_delivery(st, keys, first.segment);
         d->log = (struct gw_slice){0};
         if (state < 0 || d->delivery.state == (enum gw_delivery_state)state) {
-            if (arena)
-                d->log = gw_arena_dup(arena, sqlite_blob(st, sqlite3_column_count(st) - 1));
+            if (logs)
+                d->log = log_open(conn, logs, st, first.segment);
             count++;
         }
         if (is_open)
@@ -177,7 +224,7 @@ static void take_probe(struct sqlite_reader *r, sqlite3_stmt *st, struct sqlite_
     uint64_t seq = 0;
     size_t count = 0;
 
-    for (; sqlite_row(&r->segment, st); count++) {
+    for (; sqlite_row(r->segment, st); count++) {
         seq = (uint64_t)sqlite3_column_int64(st, 0);
         gw_buf_add(&keyed->seqs, &seq, sizeof(seq));
     }
@@ -189,7 +236,7 @@ static void probe(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
                   struct sqlite_keyed *keyed)
 {
     int64_t hash = sqlite_key_hash(&r->sqlite->keys, key.app_id, key.text);
-    sqlite3_stmt *st = r->segment.st[key.is_event_id ? SEG_KEY_DOWN : SEG_TX_DOWN];
+    sqlite3_stmt *st = r->segment->st[key.is_event_id ? SEG_KEY_DOWN : SEG_TX_DOWN];
 
     sqlite3_bind_int64(st, 1, hash);
     if (!key.is_event_id) {
@@ -235,7 +282,7 @@ static void sort(struct sqlite_keyed *keyed, size_t max)
 void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
                   struct sqlite_keyed *keyed)
 {
-    sqlite3_stmt *names = r->segment.st[SEG_NAMES];
+    sqlite3_stmt *names = r->segment->st[SEG_NAMES];
     size_t apps = 0;
 
     *keyed = (struct sqlite_keyed){0};
@@ -243,7 +290,7 @@ void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
         probe(r, key, top, keyed);
     } else {
         sqlite3_bind_int(names, 1, SQLITE_NAME_APP);
-        while (apps++ < APPS_MAX && sqlite_row(&r->segment, names)) {
+        while (apps++ < APPS_MAX && sqlite_row(r->segment, names)) {
             key.app_id = sqlite_text(names, 0);
             probe(r, key, top, keyed);
             if (keyed->seqs.len >= KEYS_MAX * sizeof(uint64_t))
@@ -259,14 +306,15 @@ void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
 static void rows_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_arena *arena,
                       struct gw_event_row *event)
 {
+    const struct sqlite_logs logs = {&r->keyring, arena};
     struct sqlite_delivery found[EVENT_ROWS];
     struct gw_buf rows = {0};
     size_t count;
 
     ref.n = 0;
     do {
-        count = sqlite_deliveries(&r->segment, &r->sqlite->keys, ref, -1, arena, found,
-                                  gw_count(found));
+        count =
+            sqlite_deliveries(r->segment, &r->sqlite->keys, ref, -1, &logs, found, gw_count(found));
         for (size_t i = 0; i < count; i++) {
             struct gw_row row = {found[i].delivery, event->message, found[i].log};
             gw_buf_add(&rows, &row, sizeof(row));
@@ -297,7 +345,7 @@ static enum gw_err find_add(struct sqlite_reader *r, struct gw_find *op, struct 
 {
     struct gw_event_row *event = &op->events[op->count];
     struct gw_message columns, *m = NULL;
-    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns), *body_st = NULL;
+    sqlite3_stmt *st = sqlite_event_get(r, ref, &columns);
     struct gw_slice body = {0};
     enum gw_err err = GW_OK;
 
@@ -308,9 +356,8 @@ static enum gw_err find_add(struct sqlite_reader *r, struct gw_find *op, struct 
     if (m == NULL)
         return GW_OK;
     if (op->with_body) {
-        err = body_read(r, ref, &body_st, &body);
+        err = body_read(r, ref, &body);
         m->body = gw_arena_dup(op->arena, body);
-        sqlite3_reset(body_st);
     }
     if (err != GW_OK && err != GW_ERR_GONE)
         return err;
@@ -324,11 +371,13 @@ static bool delivery_exists(struct sqlite_reader *r, struct sqlite_ref ref)
 {
     struct sqlite_delivery first;
 
-    return sqlite_deliveries(&r->segment, &r->sqlite->keys, ref, -1, NULL, &first, 1) == 1 &&
+    return sqlite_deliveries(r->segment, &r->sqlite->keys, ref, -1, NULL, &first, 1) == 1 &&
            first.delivery.order == (uint64_t)sqlite_row_id(ref.seq, ref.n);
 }
 
-static enum gw_err find_keyed(struct sqlite_reader *r, struct gw_find *op, size_t max)
+/* In the segment that was entered. */
+static enum gw_err find_keyed(struct sqlite_reader *r, struct gw_find *op, uint32_t segment,
+                              size_t max)
 {
     struct sqlite_key key = {op->app_id, op->text, op->key == GW_FIND_EVENT_ID};
     struct sqlite_keyed keyed;
@@ -336,11 +385,39 @@ static enum gw_err find_keyed(struct sqlite_reader *r, struct gw_find *op, size_
 
     sqlite_keyed(r, key, SQLITE_SEQ_MAX, &keyed);
     for (size_t i = 0; i < keyed.count && op->count < max && err == GW_OK; i++) {
-        struct sqlite_ref ref = {r->sqlite->segment.number, sqlite_keyed_at(&keyed, i), 0};
+        struct sqlite_ref ref = {segment, sqlite_keyed_at(&keyed, i), 0};
         err = find_add(r, op, ref);
     }
     gw_buf_deinit(&keyed.seqs);
     return err;
+}
+
+/* What was set aside cannot be looked at, and is passed over; it is known as such. */
+static enum gw_err find_in_all(struct sqlite_reader *r, struct gw_find *op, size_t max)
+{
+    struct sqlite_segment *s = sqlite_segment_below(r->sqlite, UINT32_MAX);
+    enum gw_err err = GW_OK;
+
+    for (; s && op->count < max && err == GW_OK;
+         s = sqlite_segment_below(r->sqlite, s->number - 1)) {
+        err = sqlite_reader_enter(r, s);
+        if (err == GW_OK)
+            err = sqlite_reader_leave(r, find_keyed(r, op, s->number, max));
+        if (sqlite_segment_err(s) != GW_OK)
+            err = GW_OK;
+    }
+    return err;
+}
+
+static enum gw_err find_one(struct sqlite_reader *r, struct gw_find *op, struct sqlite_ref ref)
+{
+    enum gw_err err = enter(r, ref);
+
+    if (err != GW_OK)
+        return err == GW_ERR_NOT_FOUND ? GW_OK : err;
+    if (op->key == GW_FIND_MESSAGE || delivery_exists(r, ref))
+        err = find_add(r, op, ref);
+    return sqlite_reader_leave(r, err);
 }
 
 enum gw_err sqlite_find(struct sqlite_reader *r, struct gw_op *base)
@@ -355,16 +432,11 @@ enum gw_err sqlite_find(struct sqlite_reader *r, struct gw_op *base)
         return GW_OK;
     switch (op->key) {
     case GW_FIND_MESSAGE:
-        if (!sqlite_id_event(keys, &op->id, &ref) || ref.segment != r->sqlite->segment.number)
-            return GW_OK;
-        return find_add(r, op, ref);
+        return sqlite_id_event(keys, &op->id, &ref) ? find_one(r, op, ref) : GW_OK;
     case GW_FIND_DELIVERY:
-        if (!sqlite_id_delivery(keys, &op->id, &ref) || ref.segment != r->sqlite->segment.number ||
-            !delivery_exists(r, ref))
-            return GW_OK;
-        return find_add(r, op, ref);
+        return sqlite_id_delivery(keys, &op->id, &ref) ? find_one(r, op, ref) : GW_OK;
     case GW_FIND_EVENT_ID:
-    case GW_FIND_TRANSACTION_ID: return find_keyed(r, op, max);
+    case GW_FIND_TRANSACTION_ID: return find_in_all(r, op, max);
     }
     gw_never("an unknown key to find by");
 }

@@ -23,7 +23,7 @@ void sqlite_names_forget(struct sqlite_segment *segment)
     segment->names = (struct gw_map){0};
 }
 
-static int64_t store(struct sqlite_conn *conn, int kind, struct gw_slice text)
+static int64_t stored(struct sqlite_conn *conn, int kind, struct gw_slice text)
 {
     sqlite3_stmt *st = conn->st[SEG_NAME_ID];
     int64_t id = 0;
@@ -33,9 +33,17 @@ static int64_t store(struct sqlite_conn *conn, int kind, struct gw_slice text)
     if (sqlite_row(conn, st)) {
         id = sqlite3_column_int64(st, 0);
         sqlite3_reset(st);
-        return id;
     }
-    st = conn->st[SEG_NAME_ADD];
+    return id;
+}
+
+static int64_t store(struct sqlite_conn *conn, int kind, struct gw_slice text)
+{
+    sqlite3_stmt *st = conn->st[SEG_NAME_ADD];
+    int64_t id = stored(conn, kind, text);
+
+    if (id != 0 || conn->rc != SQLITE_OK)
+        return id;
     sqlite3_bind_int(st, 1, kind);
     sqlite_bind_text(st, 2, text);
     sqlite_run(conn, st);
@@ -65,4 +73,9 @@ int64_t sqlite_name_id(struct sqlite_segment *segment, int kind, struct gw_slice
     name->key = (struct gw_slice){name->bytes, key.len};
     gw_map_put(&segment->names, name->key, name);
     return id;
+}
+
+int64_t sqlite_name_find(struct sqlite_segment *segment, int kind, struct gw_slice text)
+{
+    return stored(&segment->file.conn, kind, text);
 }

@@ -35,13 +35,18 @@ static int on_commit(void *ctx, sqlite3 *db, const char *name, int in_log)
     return SQLITE_OK;
 }
 
-enum gw_err sqlite_wal_init(struct sqlite_file *file, struct gw_error *error)
+void sqlite_wal_init(struct sqlite_file *file)
 {
+    file->wal_pages = 0;
     file->wal_trigger = pages(WAL_BIG_BYTES);
-    atomic_init(&file->checkpoint, SQLITE_WAL_QUIET);
+    file->checkpoint_rc = SQLITE_OK;
+    atomic_store(&file->checkpoint, SQLITE_WAL_QUIET);
     sqlite3_wal_hook(file->conn.db, on_commit, file);
-    return sqlite_conn_open(&file->checkpointer, file->conn.path, file->conn.kind,
-                            SQLITE_ROLE_CHECKPOINTER, 0, error);
+}
+
+bool sqlite_wal_is_busy(struct sqlite_file *file)
+{
+    return atomic_load(&file->checkpoint) == SQLITE_WAL_RUNNING;
 }
 
 void sqlite_wal_deinit(struct sqlite_file *file)
@@ -90,12 +95,31 @@ static bool catch_up(struct sqlite_conn *conn, int *rc)
     return copied == in_log;
 }
 
+/* Most files never need it: it is opened when it is first needed. */
+static bool is_open(struct sqlite_file *file)
+{
+    struct gw_error error;
+
+    if (file->checkpointer.db)
+        return true;
+    if (sqlite_conn_open(&file->checkpointer, file->conn.path, file->conn.kind,
+                         SQLITE_ROLE_CHECKPOINTER, 0, &error) == GW_OK)
+        return true;
+    gw_log(GW_LOG_WARN, "store_checkpoint_failed", GW_S("error", error.text));
+    sqlite_conn_close(&file->checkpointer);
+    return false;
+}
+
+/* A damaged segment is for the writer to set aside. */
 static void checkpoint(struct gw_sqlite *sqlite, struct sqlite_file *file)
 {
     int rc = SQLITE_OK;
-    bool is_level = !atomic_load(&sqlite->stopped) && catch_up(&file->checkpointer, &rc);
+    bool is_level =
+        !atomic_load(&sqlite->stopped) && is_open(file) && catch_up(&file->checkpointer, &rc);
+    enum gw_err err = sqlite_conn_err(&file->checkpointer, rc);
 
-    if (is_fatal(&file->checkpointer, rc))
+    file->checkpoint_rc = rc;
+    if (gw_err_class(err) == GW_CLASS_FATAL && !(err == GW_ERR_CORRUPT && file->segment))
         sqlite_stop(sqlite, &file->checkpointer, rc);
     atomic_store(&file->checkpoint, is_level ? SQLITE_WAL_CAUGHT_UP : SQLITE_WAL_LEFT);
 }
@@ -105,8 +129,12 @@ void sqlite_wal_worker(void *ctx, struct gw_list *batch)
     struct gw_list *link;
 
     while ((link = gw_list_pop(batch)) != NULL) {
+        struct gw_sqlite *sqlite = ctx;
         struct gw_msg *msg = gw_container_of(link, struct gw_msg, link);
-        checkpoint(ctx, gw_container_of(msg, struct sqlite_file, checkpoint_msg));
+        if (msg == &sqlite->next.msg)
+            sqlite_segment_make(sqlite);
+        else
+            checkpoint(sqlite, gw_container_of(msg, struct sqlite_file, checkpoint_msg));
     }
 }
 
@@ -126,7 +154,7 @@ static void restart_log(struct gw_sqlite *sqlite, struct sqlite_file *file)
         return;
     }
     if (is_fatal(&file->conn, rc))
-        sqlite_stop(sqlite, &file->conn, rc);
+        sqlite_file_failed(sqlite, file, &file->conn, rc);
     file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES);
 }
 
@@ -143,6 +171,10 @@ void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file)
     case SQLITE_WAL_LEFT:
         file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES);
         atomic_store(&file->checkpoint, SQLITE_WAL_QUIET);
+        if (is_fatal(&file->checkpointer, file->checkpoint_rc)) {
+            sqlite_file_failed(sqlite, file, &file->checkpointer, file->checkpoint_rc);
+            return;
+        }
         break;
     default: break;
     }
@@ -156,11 +188,13 @@ void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file)
     gw_worker_post(sqlite->checkpointer, &file->checkpoint_msg);
 }
 
-void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file)
+void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file, bool waits)
 {
+    int mode = waits ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+
     if (atomic_load(&sqlite->stopped))
         return;
-    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, mode, NULL, NULL);
     if (rc != SQLITE_OK)
         gw_log(GW_LOG_WARN, "store_checkpoint_failed", GW_S("file", file->conn.path),
                GW_S("error", sqlite3_errstr(rc)));

@@ -20,6 +20,8 @@
 #include "core/config.h"
 #include "core/delivery.h"
 #include "core/message.h"
+#include "store/latency.h"
+#include "store/tally.h"
 #include "sys/env.h"
 
 /* ── Operations ────────────────────────────────────────────────────────────────────────────── */
@@ -199,6 +201,31 @@ struct gw_list_op {
     struct gw_slice next; /* ptr NULL = the end */
 };
 
+/* What is open in a lane. */
+struct gw_open_count {
+    uint64_t lane;
+    struct gw_slice app_id;
+    uint64_t count;
+};
+
+/* What was counted of the events accepted in some hours, see tally.h; what is open of them, which is
+ * counted now; and how long it took from making a delivery to its success. All of an
+ * event is of one moment; the latencies may be some seconds behind.
+ * GW_ERR_INVALID: the times are not whole hours, or none lies between them. */
+struct gw_tally_op {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice app_id, event_type; /* len 0 = all */
+    int64_t from_ms, to_ms;             /* whole hours: from <= accepted < to */
+    bool full; /* also recounts every row, which takes a while: `rows`, of the same moment */
+    /* out */
+    struct gw_tally counted;
+    struct gw_tally rows;       /* with full; a duplicate leaves no row, so none is counted */
+    struct gw_open_count *open; /* in the arena, in no order */
+    size_t open_count;
+    struct gw_latency latency;
+};
+
 /* Totals for metrics and readiness. */
 struct gw_ledger_state {
     bool accepting;      /* false: no events are taken; `why` says it */
@@ -245,6 +272,7 @@ struct gw_ledger_ops {
     void (*load)(struct gw_ledger *ledger, struct gw_load *op);
     void (*find)(struct gw_ledger *ledger, struct gw_find *op);
     void (*list)(struct gw_ledger *ledger, struct gw_list_op *op);
+    void (*tally)(struct gw_ledger *ledger, struct gw_tally_op *op);
     void (*health_save)(struct gw_ledger *ledger, struct gw_health_save *op);
     void (*health_load)(struct gw_ledger *ledger, struct gw_health_load *op);
     struct gw_ledger_state (*state)(struct gw_ledger *ledger); /* any thread, at once */

@@ -54,6 +54,7 @@ static void defaults(void **state)
     assert_int_equal(s.guard.nets.count, 0);
     assert_int_equal(s.dedupe_window_s, 86400);
     assert_int_equal(s.secret_overlap_s, 86400);
+    assert_int_equal(s.retention_days, 30);
     assert_int_equal(s.grace_s, 20);
     assert_int_equal(s.log_level, GW_LOG_INFO);
     assert_null(s.ca_file);
@@ -145,6 +146,9 @@ static void refused(void **state)
         {"--grace 1.5", NULL, {"--grace", "1.5"}},
         {NULL, "GWH_GRACE=soon", {"GWH_GRACE", "soon", "3600"}},
         {"--dedupe-window 604801", NULL, {"--dedupe-window", "604801", "604800"}},
+        {"--retention 1", NULL, {"--retention", "\"1\"", "2 to 3650"}},
+        {"--retention 3651", NULL, {"--retention", "3651"}},
+        {"--retention 2 --dedupe-window 86401", NULL, {"--retention", "2 days", "86401"}},
         {"--max-body-bytes 99999999999999999999", NULL, {"--max-body-bytes", "16777216"}},
         {"--shards 0", NULL, {"--shards", "\"0\"", "1 to 64"}},
         {"--allow-http yes", NULL, {"--allow-http", "yes", "true, false"}},
@@ -196,6 +200,34 @@ static void the_admin_key(void **state)
     assert_null(strstr(error.text, "s3cret"));
 }
 
+static void the_master_key(void **state)
+{
+    static const char good[] = "GWH_MASTER_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    static const char *const wrong[] = {
+        "GWH_MASTER_KEY=s3cret",
+        "GWH_MASTER_KEY=s3cretAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==",
+        "GWH_MASTER_KEY=s3cretAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=x",
+    };
+    struct gw_settings s;
+    (void)state;
+    assert_int_equal(parse(&s, NULL, good), GW_OK);
+    assert_string_equal(s.master_key, good + strlen("GWH_MASTER_KEY="));
+    assert_null(s.master_key_file);
+    gw_settings_deinit(&s);
+    assert_int_equal(parse(&s, "--master-key-file /k", NULL), GW_OK);
+    assert_string_equal(s.master_key_file, "/k");
+    assert_null(s.master_key);
+    gw_settings_deinit(&s);
+    for (size_t i = 0; i < gw_count(wrong); i++) {
+        assert_int_equal(parse(&s, NULL, wrong[i]), GW_ERR_INVALID);
+        assert_non_null(strstr(error.text, "GWH_MASTER_KEY"));
+        assert_null(strstr(error.text, "s3cret"));
+    }
+    assert_int_equal(parse(&s, "--master-key s3cret", NULL), GW_ERR_INVALID);
+    assert_non_null(strstr(error.text, "GWH_MASTER_KEY"));
+    assert_null(strstr(error.text, "s3cret"));
+}
+
 static void help(void **state)
 {
     static const char *const words[] = {
@@ -210,6 +242,8 @@ static void help(void **state)
         if (!strstr(text, words[i]))
             fail_msg("no %s in %s", words[i], text);
     assert_null(strstr(text, "--admin-key"));
+    assert_null(strstr(text, "--master-key "));
+    assert_non_null(strstr(text, "GWH_MASTER_KEY=BASE64"));
     gw_free(text);
 }
 
@@ -227,13 +261,10 @@ static void unknown_variables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(precedence),
-        cmocka_unit_test(types),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(the_admin_key),
-        cmocka_unit_test(help),
-        cmocka_unit_test(unknown_variables),
+        cmocka_unit_test(defaults),      cmocka_unit_test(precedence),
+        cmocka_unit_test(types),         cmocka_unit_test(refused),
+        cmocka_unit_test(the_admin_key), cmocka_unit_test(the_master_key),
+        cmocka_unit_test(help),          cmocka_unit_test(unknown_variables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,6 @@ at for the same marker when its server stops."""
 import base64
 import json
 
-import pytest
-
 from harness.events import TYPE, attempted, event, settled, subscribe
 from harness.receiver import Reply
 from harness.server import CANARY
@@ -94,18 +92,37 @@ def test_nothing_shows(servers, receiver, app):
     clean(server.log.encode(), "the log")
 
 
-@pytest.mark.xfail(strict=True, reason="encryption at rest is not there yet")
 def test_nothing_is_in_the_files_as_it_is(servers, receiver, app):
-    """Payloads, secrets, header values and what clients answered are encrypted at rest."""
-    server = servers().start()
-    receiver.script("/", Reply(500, body=CANARY.encode() * 10))
+    """Payloads, secrets, header values, the query of a URL and what clients answered are encrypted
+    at rest: in the files as kill -9 leaves them, logs included, and after an orderly stop."""
+    server = servers("--log-level", "debug").start()
+    path = f"/hook?token={CANARY}"
+    receiver.always(path, Reply(500, headers={"x-why": CANARY}, body=CANARY.encode() * 10))
     subscribe(
-        server.api, app, receiver.url(), secret=SECRET, headers={"x-token": CANARY},
-        retry={"schedule": [60]},
+        server.api, app, receiver.url(path), secret=SECRET, headers={"x-token": CANARY},
+        retry={"schedule": [0, 60]}, workflows={"w": [receiver.url(f"/w?{CANARY}")]},
     )  # fmt: skip
     sent = server.api.send(event(app, pad=CANARY * 20))
-    attempted(server.api, sent["deliveries"][0]["id"], 1)
+    attempted(server.api, sent["deliveries"][0]["id"], 2)
+    server.api.patch(app, TYPE, headers={"x-token": CANARY + "2"}).expect(200)
+    bodies = [event(app, eventId=f"b-{i}", pad=CANARY * (1 + 300 * (i % 2))) for i in range(50)]
+    for body in bodies:
+        server.api.send(body)
+    server.api.send(event(app, type="nobody-wants-it", pad=CANARY))
+
+    def look(when):
+        files = [file for file in server.data.rglob("*") if file.is_file()]
+        assert any(file.stat().st_size > 4096 for file in files)
+        for file in files:
+            clean(file.read_bytes(), f"{file.name} {when}")
+        return {file.name for file in files}
+
     server.kill()
-    for file in server.data.rglob("*"):
-        if file.is_file():
-            clean(file.read_bytes(), file.name)
+    names = look("after kill -9")
+    assert {"main.db", "00000001.seg", "00000001.seg-wal", "master.key"} <= names
+    server.start()
+    eventually(lambda: server.api.get("/readyz").status == 200)
+    assert CANARY.encode() in server.api.get(f"/v1/events/{sent['id']}", payload="true").body
+    server.stop()
+    look("after a stop")
+    clean(server.log.encode(), "the log")

@@ -36,7 +36,7 @@ def failed(result, code, *words):
 # ── In general ───────────────────────────────────────────────────────────────────────────────────
 
 COMMANDS = ["serve", "send", "config create", "config get", "config list", "config update",
-            "config delete", "config rotate", "deliveries", "retry", "why", "listen", "verify",
+            "config delete", "config rotate", "deliveries", "retry", "why", "ledger", "listen", "verify",
             "simulate"]  # fmt: skip
 
 

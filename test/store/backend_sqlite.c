@@ -6,13 +6,15 @@
 
 #define QUEUE_MAX 100
 
-static void open_sqlite(struct world *world)
+static void open_with(struct world *world, uint64_t events_max)
 {
     struct gw_sqlite_options options = {
         .dir = world->dir,
         .queue_max = QUEUE_MAX,
         .group_max = 1 + (size_t)(world->seed * 7 % 64),
         .cache_bytes = 1 << 20,
+        .segment_events_max = events_max,
+        .segment_gap_ms = 1,
     };
     struct gw_sqlite *sqlite;
     struct gw_error error;
@@ -22,6 +24,17 @@ static void open_sqlite(struct world *world)
     world->store = sqlite;
     world->ledger = gw_sqlite_ledger(sqlite);
     world->configs = gw_sqlite_configs(sqlite);
+}
+
+static void open_sqlite(struct world *world)
+{
+    open_with(world, 0);
+}
+
+/* A segment for every few events. */
+static void open_rolling(struct world *world)
+{
+    open_with(world, 1 + world->seed % 8);
 }
 
 static void close_sqlite(struct world *world)
@@ -48,6 +61,15 @@ const struct backend backend_sqlite = {
     .on_loop = true,
     .open = open_sqlite,
     .close = close_sqlite,
+    .end = stay_closed,
+    .queue_max = QUEUE_MAX,
+};
+
+const struct backend backend_sqlite_roll = {
+    .name = "sqlite-roll",
+    .open = open_rolling,
+    .close = close_sqlite,
+    .crash = close_sqlite,
     .end = stay_closed,
     .queue_max = QUEUE_MAX,
 };

@@ -1,6 +1,6 @@
 /* contract.c: runs the contract of store.h against one backend.
  *
- *   contract memory|sqlite-sim|sqlite
+ *   contract memory|sqlite-sim|sqlite-roll|sqlite
  *   contract model BACKEND SEEDS STEPS   random calls; memory and BACKEND must answer alike */
 #include "world.h"
 
@@ -13,6 +13,7 @@ static const struct backend *const backends[] = {
     &backend_memory,
 #ifdef CONTRACT_SQLITE
     &backend_sqlite_sim,
+    &backend_sqlite_roll,
     &backend_sqlite,
 #endif
 };
@@ -29,8 +30,8 @@ static const struct backend *backend_of(const char *name)
 int main(int argc, char **argv)
 {
     static int (*const suites[])(void) = {
-        suite_accept, suite_settle,  suite_open,  suite_order,
-        suite_look,   suite_configs, suite_fault, suite_last,
+        suite_accept, suite_settle,  suite_open,  suite_order, suite_look,
+        suite_tally,  suite_configs, suite_fault, suite_last,
     };
     int failed = 0;
 

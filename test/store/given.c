@@ -267,6 +267,25 @@ size_t log_count(struct gw_slice log)
     return count;
 }
 
+void tally_closes(const struct gw_tally_op *op)
+{
+    const int64_t *of = op->counted.of;
+    int64_t open = 0;
+
+    for (size_t i = 0; i < op->open_count; i++)
+        open += (int64_t)op->open[i].count;
+    for (size_t i = 0; i < GW_TALLY_COUNTS; i++)
+        if (i != GW_TALLY_DUPLICATE && op->rows.of[i] != of[i]) {
+            print_message("%s: counted %lld, rows %lld\n", gw_tally_name((enum gw_tally_count)i),
+                          (long long)of[i], (long long)op->rows.of[i]);
+            fail();
+        }
+    assert_int_equal(of[GW_TALLY_RECEIVED], of[GW_TALLY_ROUTED] + of[GW_TALLY_NO_CONFIG] +
+                                                of[GW_TALLY_INACTIVE] + of[GW_TALLY_FILTERED]);
+    assert_int_equal(of[GW_TALLY_CREATED],
+                     of[GW_TALLY_DELIVERED] + of[GW_TALLY_DEAD] + of[GW_TALLY_CANCELLED] + open);
+}
+
 /* ── Equal ─────────────────────────────────────────────────────────────────────────────────── */
 
 void assert_slice_equal(struct gw_slice a, struct gw_slice b)

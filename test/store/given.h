@@ -63,6 +63,8 @@ struct gw_refill *refill(struct world *world, uint64_t lane, const struct gw_del
 /* How many are open in that lane. */
 size_t open_in(struct world *world, uint64_t lane);
 size_t log_count(struct gw_slice log);
+/* The counters of a full tally are what its rows say, and its two sums close. */
+void tally_closes(const struct gw_tally_op *op);
 
 /* ── Equal ─────────────────────────────────────────────────────────────────────────────────── */
 

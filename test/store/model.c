@@ -3,6 +3,8 @@
  * what the other calls it when both make it. Every now and then they are opened anew. */
 #include "model.h"
 
+#define YEAR_MS (365 * DAY_MS)
+
 const char *const model_apps[APPS] = {"a", "b", "\xc3\xa9"};
 const char *const model_types[] = {"x", "y", "*"};
 const char *const model_bodies[] = {"{}", "[1]", "[2]"};
@@ -19,6 +21,27 @@ uint64_t model_draw(struct model *m, uint64_t below)
 bool model_one_in(struct model *m, uint64_t n)
 {
     return model_draw(m, n) == 0;
+}
+
+int64_t model_time(struct model *m)
+{
+    return m->first_ms + (int64_t)model_draw(m, (uint64_t)(m->last_ms - m->first_ms) + 1);
+}
+
+/* Time goes on, and now and then somebody sets the clock. */
+static void pass_time(struct model *m)
+{
+    m->now_ms += (int64_t)model_draw(m, 3) * 500;
+    if (model_one_in(m, 150))
+        m->now_ms += (int64_t)model_draw(m, 3 * GW_HOUR_MS);
+    if (model_one_in(m, 60))
+        m->now_ms += model_one_in(m, 2) ? DAY_MS : -DAY_MS;
+    if (model_one_in(m, 250) && m->now_ms < T0 + YEAR_MS)
+        m->now_ms += YEAR_MS;
+    else if (model_one_in(m, 250) && m->now_ms > T0 - YEAR_MS)
+        m->now_ms -= YEAR_MS;
+    m->first_ms = m->now_ms < m->first_ms ? m->now_ms : m->first_ms;
+    m->last_ms = m->now_ms > m->last_ms ? m->now_ms : m->last_ms;
 }
 
 /* ── Pairs ─────────────────────────────────────────────────────────────────────────────────── */
@@ -96,7 +119,7 @@ static void step(struct model *m)
         {model_retry, 8},       {model_refill, 20},    {model_open_lanes, 2},
         {model_find, 12},       {model_load, 4},       {model_list, 4},
         {model_health, 4},      {model_config_put, 8}, {model_config_remove, 3},
-        {model_config_look, 4}, {step_reopen, 1},
+        {model_config_look, 4}, {step_reopen, 1},      {model_tally, 6},
     };
     uint64_t sum = 0, at;
 
@@ -126,7 +149,7 @@ static int model_setup(void **state)
     struct model *m = gw_zalloc(sizeof(*m));
 
     m->dice = run.seed;
-    m->now_ms = T0;
+    m->now_ms = m->first_ms = m->last_ms = T0;
     m->worlds[0] = world_create(&backend_memory, run.seed);
     m->worlds[1] = world_create(run.other, run.seed);
     *state = m;
@@ -148,13 +171,14 @@ static void test_alike(void **state)
     struct model *m = *state;
 
     for (int i = 0; i < run.steps; i++) {
-        m->now_ms += (int64_t)model_draw(m, 3) * 500;
+        pass_time(m);
         step(m);
         world_forget(m->worlds[0]);
         world_forget(m->worlds[1]);
     }
     for (size_t i = 0; i < m->delivery_count; i++)
         model_refresh(m, i);
+    model_tally(m);
     print_message("seed %d: %d events, %d deliveries\n", (int)run.seed, (int)m->event_count,
                   (int)m->delivery_count);
 }

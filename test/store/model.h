@@ -21,7 +21,7 @@ struct delivery_pair {
 struct model {
     struct world *worlds[2];
     uint64_t dice;
-    int64_t now_ms;
+    int64_t now_ms, first_ms, last_ms; /* the earliest and the latest that it was */
     struct gw_id events[EVENTS_MAX][2];
     int event_app[EVENTS_MAX];
     size_t event_count;
@@ -35,6 +35,7 @@ extern const char *const model_bodies[3];
 
 uint64_t model_draw(struct model *m, uint64_t below);
 bool model_one_in(struct model *m, uint64_t n);
+int64_t model_time(struct model *m); /* some time between */
 
 /* Numbers of what both have made. */
 size_t model_event(const struct model *m, int side, const struct gw_id *id);
@@ -49,4 +50,5 @@ void model_refresh(struct model *m, size_t delivery);
 typedef void model_step(struct model *m);
 model_step model_accept, model_add, model_settle, model_retry;                 /* model_write.c */
 model_step model_refill, model_open_lanes, model_find, model_load, model_list; /* model_look.c */
+model_step model_tally;                                                        /* _tally.c */
 model_step model_health, model_config_put, model_config_remove, model_config_look; /* _config.c */

@@ -199,9 +199,9 @@ void model_list(struct model *m)
     if (model_one_in(m, 3))
         op.transaction_id = gw_slice_from(model_types[model_draw(m, 3)]);
     if (model_one_in(m, 3))
-        op.from_ms = T0 + (int64_t)model_draw(m, (uint64_t)(m->now_ms - T0) + 1);
+        op.from_ms = model_time(m);
     if (model_one_in(m, 3))
-        op.to_ms = T0 + (int64_t)model_draw(m, (uint64_t)(m->now_ms - T0) + 1);
+        op.to_ms = model_time(m);
     list_all(m, 0, op, &all[0]);
     op.max = 1 + model_draw(m, GW_LIST_MAX); /* pages need not be the same */
     list_all(m, 1, op, &all[1]);

@@ -429,7 +429,9 @@ static void test_config_is_damaged(void **state)
     sqlite3 *db = NULL;
 
     assert_ok(RIG_CALL(rig, configs, put, &put));
-    assert_int_equal(sqlite3_open(rig_path(rig, "main.db"), &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_open_v2(rig_path(rig, "main.db"), &db, SQLITE_OPEN_READWRITE, "gwh-sum"),
+        SQLITE_OK);
     sqlite3_busy_timeout(db, 1000);
     assert_int_equal(sqlite3_exec(db, "UPDATE config SET doc = x'7b'", NULL, NULL, NULL),
                      SQLITE_OK);

@@ -42,7 +42,8 @@ struct backend {
 
 extern const struct backend backend_memory;
 extern const struct backend backend_sqlite_sim;
-extern const struct backend backend_sqlite; /* on a real loop, with its threads */
+extern const struct backend backend_sqlite_roll; /* simulated, in many segments */
+extern const struct backend backend_sqlite;      /* on a real loop, with its threads */
 
 /* The one that the suite is run on, by main(). */
 extern const struct backend *backend;
@@ -119,6 +120,7 @@ int suite_look(void);
 int suite_configs(void);
 int suite_order(void);
 int suite_fault(void);
+int suite_tally(void);
 int suite_last(void); /* what is there after a reopening or a crash */
 
 int model_run(const struct backend *other, uint64_t seed, int steps);

@@ -1,0 +1,164 @@
+/* sqlite_seek.c: where a key leads: in the writer's tail and in the file of a segment's index.
+ *
+ * The writer asks for every event with an id whether there was one before: its tail first, then the
+ * parts of the file, newest first, through a connection of its own that is opened when first needed.
+ * Filters answer for nearly all parts. An entry that is being merged may be seen twice.
+ *
+ * Readers ask with connections that they open for one question: such questions are rare, and a file
+ * that is to be thrown away is soon free.
+ *
+ * Failure: who finds the file damaged says so in `health`, and gets GW_ERR_BUSY like everybody else
+ * until it has been made anew. */
+#include "store/sqlite_index.h"
+
+#include <unistd.h>
+
+#define PROBE_CACHE_BYTES ((size_t)1024 * 1024)
+#define READ_CACHE_BYTES  ((size_t)256 * 1024)
+#define SEEK_MAX          1000 /* events of one key in one part */
+
+/* A file that is damaged or missing is broken; any other failure may pass. */
+static enum gw_err refuse(struct sqlite_index *index, enum gw_err err, const char *why)
+{
+    int whole = SQLITE_INDEX_WHOLE;
+
+    if (err == GW_ERR_CORRUPT || access(index->path, F_OK) != 0)
+        atomic_compare_exchange_strong(&index->health, &whole, SQLITE_INDEX_BROKEN);
+    gw_log(GW_LOG_WARN, "store_index_failed", GW_S("file", index->path),
+           GW_S("error", gw_err_name(err)), GW_S("why", why));
+    return GW_ERR_BUSY;
+}
+
+/* ── The writer ────────────────────────────────────────────────────────────────────────────── */
+
+void sqlite_seek_begin(struct sqlite_seek *seek, struct sqlite_index *index, int64_t hash)
+{
+    *seek = (struct sqlite_seek){
+        .index = index,
+        .tail = {.tail = &index->tail, .kind = SQLITE_ENTRY_ROUTED, .hash = hash},
+        .part = atomic_load(&index->parts),
+    };
+    index->was_probed = true;
+    index->probed_us = gw_env_mono_us(index->merger->env);
+    switch (atomic_load(&index->health)) {
+    case SQLITE_INDEX_WHOLE: break;
+    case SQLITE_INDEX_GONE: seek->part = 0; break;
+    default: seek->err = GW_ERR_BUSY;
+    }
+}
+
+void sqlite_seek_end(struct sqlite_seek *seek)
+{
+    sqlite3_reset(seek->st);
+    seek->st = NULL;
+}
+
+static bool may_have(const struct sqlite_index *index, uint32_t part, int64_t hash)
+{
+    if (!index->uses_filters)
+        return true;
+    struct sqlite_filter *filter = atomic_load(&index->filters[part]);
+    return filter == NULL || sqlite_filter_has(filter, (uint64_t)hash);
+}
+
+/* Its next place in the part that is being asked. */
+static bool step_part(struct sqlite_seek *seek, uint64_t *seq)
+{
+    struct sqlite_conn *conn = &seek->index->probe;
+
+    if (sqlite_row(conn, seek->st)) {
+        *seq = (uint64_t)sqlite3_column_int64(seek->st, 0);
+        return true;
+    }
+    seek->st = NULL;
+    if (conn->rc != SQLITE_OK) {
+        seek->err = refuse(seek->index, sqlite_index_err(conn, conn->rc), sqlite3_errstr(conn->rc));
+        conn->rc = SQLITE_OK;
+    }
+    return false;
+}
+
+static void ask_part(struct sqlite_seek *seek)
+{
+    struct sqlite_index *index = seek->index;
+    struct gw_error error = {0};
+
+    if (index->probe.db == NULL) {
+        enum gw_err err = sqlite_conn_open(&index->probe, index->path, &sqlite_index_kind,
+                                           SQLITE_ROLE_READER, PROBE_CACHE_BYTES, &error);
+        if (err != GW_OK) {
+            sqlite_conn_close(&index->probe);
+            seek->err = refuse(index, err, error.text);
+            return;
+        }
+    }
+    seek->st = sqlite_index_ask(&index->probe, seek->part, SQLITE_ENTRY_ROUTED, seek->tail.hash,
+                                SQLITE_SEQ_MAX, SEEK_MAX);
+}
+
+bool sqlite_seek_next(struct sqlite_seek *seek, uint64_t *seq)
+{
+    if (seek->err == GW_OK && !seek->has_left_tail) {
+        if (sqlite_tail_next(&seek->tail, seq))
+            return true;
+        seek->has_left_tail = true;
+    }
+    while (seek->err == GW_OK) {
+        if (seek->st && step_part(seek, seq))
+            return true;
+        if (seek->err != GW_OK || seek->part == 0)
+            return false;
+        seek->part--;
+        if (may_have(seek->index, seek->part, seek->tail.hash))
+            ask_part(seek);
+    }
+    return false;
+}
+
+/* ── Readers ───────────────────────────────────────────────────────────────────────────────── */
+
+static void release(struct sqlite_index *index, struct sqlite_conn *conn)
+{
+    sqlite_conn_close(conn);
+    atomic_fetch_sub(&index->users, 1);
+}
+
+enum gw_err sqlite_index_read_begin(struct sqlite_index *index, struct sqlite_conn *conn,
+                                    struct sqlite_index_state *state)
+{
+    struct gw_error error = {0};
+
+    *conn = (struct sqlite_conn){0};
+    *state = (struct sqlite_index_state){0};
+    atomic_fetch_add(&index->users, 1); /* before looking: see throw_away() in sqlite_merge.c */
+    int health = atomic_load(&index->health);
+    if (health != SQLITE_INDEX_WHOLE || atomic_load(&index->parts) == 0) {
+        atomic_fetch_sub(&index->users, 1);
+        return health == SQLITE_INDEX_WHOLE || health == SQLITE_INDEX_GONE ? GW_OK : GW_ERR_BUSY;
+    }
+    enum gw_err err = sqlite_conn_open(conn, index->path, &sqlite_index_kind, SQLITE_ROLE_READER,
+                                       READ_CACHE_BYTES, &error);
+    if (err == GW_OK) {
+        sqlite_run(conn, conn->st[IDX_READ]);
+        if (conn->rc == SQLITE_OK && sqlite_index_state(conn, state))
+            return GW_OK;
+        err = conn->rc == SQLITE_OK ? GW_ERR_CORRUPT : sqlite_index_err(conn, conn->rc);
+        (void)gw_error_set(&error, err, "%s", sqlite3_errstr(conn->rc));
+    }
+    err = refuse(index, err, error.text);
+    release(index, conn);
+    return err;
+}
+
+enum gw_err sqlite_index_read_end(struct sqlite_index *index, struct sqlite_conn *conn)
+{
+    enum gw_err err = GW_OK;
+
+    if (conn->db == NULL)
+        return GW_OK;
+    sqlite_run(conn, conn->st[IDX_COMMIT]);
+    if (conn->rc != SQLITE_OK)
+        err = refuse(index, sqlite_index_err(conn, conn->rc), sqlite3_errstr(conn->rc));
+    release(index, conn);
+    return err;
+}
