@@ -4,6 +4,7 @@
  *   sqlite_dir.c     the directory, its lock and its files
  *   sqlite_conn.c    one connection: opening, schema version, statements, errors
  *   sqlite_sum.c     a checksum in every page
+ *   sqlite_backup.c  a copy of all, from another process
  *   sqlite_segment.c the set of segments: which there are, which are open, the next one
  *   sqlite_retain.c  the end of segments past their retention
  *   sqlite_schema.c  the tables and every statement, of both kinds of file
