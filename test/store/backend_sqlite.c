@@ -73,3 +73,12 @@ const struct backend backend_sqlite_roll = {
     .end = stay_closed,
     .queue_max = QUEUE_MAX,
 };
+
+const struct backend backend_sqlite_roll_loop = {
+    .name = "sqlite-roll-loop",
+    .on_loop = true,
+    .open = open_rolling,
+    .close = close_sqlite,
+    .end = stay_closed,
+    .queue_max = QUEUE_MAX,
+};

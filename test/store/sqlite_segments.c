@@ -450,6 +450,89 @@ static void test_every_length(void **state)
     open_sqlite(*state);
 }
 
+/* All but the first page, under a store that is open. */
+static void spoil(struct world *world, const char *name)
+{
+    struct bytes bytes = file_read(path_of(world, name));
+    int fd = open(path_of(world, name), O_WRONLY);
+
+    memset(bytes.ptr, 0xaa, bytes.len);
+    assert_true(bytes.len > 8192);
+    assert_int_equal(pwrite(fd, bytes.ptr, bytes.len - 4096, 4096), bytes.len - 4096);
+    close(fd);
+    gw_free(bytes.ptr);
+}
+
+static enum gw_err accept_err(struct world *world, int64_t at_ms)
+{
+    struct given given = {.event_id = "new", .type = "another", .at_ms = at_ms};
+    struct gw_accept *op;
+
+    given.lanes = LANES(1);
+    given.lane_count = 1;
+    op = accept_start(world, &given);
+    world_wait(world);
+    return op->op.err;
+}
+
+static void test_old_one_spoils(void **state)
+{
+    struct world *world = *state;
+    struct gw_delivery old[20], young;
+
+    for (size_t i = 0; i < gw_count(old); i++)
+        old[i] = given_delivery(world, 1, T0);
+    on_day(world, 1, 1);
+    young = on_day(world, 1, 1);
+    world_reopen(world);
+    spoil(world, "00000001.seg");
+    /* Whatever is asked first, in the end it is set aside. */
+    struct gw_delivery next = delivered(&old[3]);
+    assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
+    struct gw_claim claim = {.delivery = old[5]};
+    assert_int_equal(CALL(world, ledger, claim, &claim), GW_ERR_CORRUPT);
+    struct gw_retry_op *retry = retry_start(world, &old[7].id);
+    world_wait(world);
+    assert_int_equal(retry->op.err, GW_ERR_CORRUPT);
+    assert_int_equal(open_in(world, 1), 1);
+    assert_int_equal(world->ledger->ops->state(world->ledger).open, 1);
+    assert_true(world->ledger->ops->state(world->ledger).accepting);
+    assert_ok(accept_err(world, T0 + DAY_MS));
+    settled(world, &young, delivered(&young));
+    world_reopen(world); /* it is known again, and nothing else is hurt */
+    assert_ok(find_message(world, &young.message_id) ? GW_OK : GW_ERR_NOT_FOUND);
+    assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
+}
+
+static void test_head_spoils(void **state)
+{
+    struct world *world = *state;
+    struct gw_delivery old = on_day(world, 0, 1), lost;
+    enum gw_err err;
+
+    on_day(world, 1, 1);
+    lost = on_day(world, 1, 1);
+    world_reopen(world);
+    spoil(world, "00000002.seg");
+    err = accept_err(world, T0 + DAY_MS);
+    assert_true(err == GW_ERR_CORRUPT || err == GW_ERR_BUSY);
+    err = GW_ERR_BUSY;
+    for (int i = 0; i < 100 && err == GW_ERR_BUSY; i++) {
+        assert_true(sim_run(world->sim, NULL, NULL, 50));
+        err = accept_err(world, T0 + DAY_MS);
+    }
+    assert_ok(err);
+    assert_int_equal(access(path_of(world, "00000003.seg"), F_OK), 0);
+    struct gw_delivery fresh = on_day(world, 1, 1);
+    assert_true(fresh.order > lost.order);
+    world_reopen(world);
+    assert_true(on_day(world, 1, 1).order > fresh.order);
+    struct gw_delivery next = delivered(&lost);
+    assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
+    settled(world, &old, delivered(&old));
+    settled(world, &fresh, delivered(&fresh));
+}
+
 #define TEST_DAYS(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -461,6 +544,8 @@ int main(void)
         TEST_DAYS(test_power_goes_between),
         TEST_DAYS(test_repeat_across_midnight),
         TEST_DAYS(test_many_open),
+        TEST_DAYS(test_old_one_spoils),
+        TEST_DAYS(test_head_spoils),
         TEST_DAYS(test_every_byte),
         TEST_DAYS(test_every_length),
     };
