@@ -37,6 +37,7 @@ static const struct gw_command *const commands[] = {
     &gw_listen_command,
     &gw_verify_command,
     &gw_simulate_command,
+    &gw_backup_command,
 };
 
 /* ── Pages ─────────────────────────────────────────────────────────────────────────────────── */

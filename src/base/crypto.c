@@ -52,16 +52,8 @@ static void contexts_destroy(void *ptr)
     gw_free(c);
 }
 
-/* Two processes must not use the same nonces. */
-static void on_fork(void)
-{
-    if (contexts)
-        contexts->nonces_left = 0;
-}
-
 static void algorithms_fetch(void)
 {
-    gw_check(pthread_atfork(NULL, NULL, on_fork) == 0);
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     aes_block = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);

@@ -23,7 +23,8 @@ void gw_aes_block_encrypt(const uint8_t key[32], const uint8_t in[16], uint8_t o
 void gw_aes_block_decrypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16]);
 
 /* AES-256-GCM with a random nonce: out = nonce, ciphertext, tag; out needs in.len +
- * GW_SEAL_OVERHEAD bytes. gw_unseal writes in.len - GW_SEAL_OVERHEAD bytes; false = tampered. */
+ * GW_SEAL_OVERHEAD bytes. gw_unseal writes in.len - GW_SEAL_OVERHEAD bytes; false = tampered.
+ * Nonces are drawn ahead: a process that has sealed must not fork and go on sealing in both. */
 void gw_seal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out);
 bool gw_unseal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out);
 

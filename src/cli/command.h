@@ -35,3 +35,4 @@ extern const struct gw_command gw_ledger_command;
 extern const struct gw_command gw_listen_command;
 extern const struct gw_command gw_verify_command;
 extern const struct gw_command gw_simulate_command;
+extern const struct gw_command gw_backup_command;

@@ -5,7 +5,7 @@
  * before the threads start, or atomic.
  *
  * Failure: an open that fails leaves nothing running. Later failures: see sqlite_writer.c. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #include "base/crypto.h"
 
@@ -90,11 +90,22 @@ static void read_submit(struct sqlite_reader *r, struct gw_op *op, int kind)
     gw_worker_post(r->worker, &op->msg);
 }
 
-static void look_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+void sqlite_look_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
 {
     unsigned turn = atomic_fetch_add(&sqlite->next_looker, 1);
 
     read_submit(&sqlite->readers[SQLITE_LOADERS + turn % SQLITE_LOOKERS], op, kind);
+}
+
+/* Where a key leads the writer knows best: it is asked first. */
+static void key_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+{
+    op->kind = kind;
+    op->found = NULL;
+    if (sqlite_recent_wanted(op))
+        gw_worker_post(sqlite->writer.worker, &op->msg);
+    else
+        sqlite_look_submit(sqlite, op, kind);
 }
 
 static void load_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
@@ -187,7 +198,7 @@ static void start_find(struct gw_ledger *ledger, struct gw_find *op)
 {
     op->events = NULL;
     op->count = 0;
-    look_submit(of_ledger(ledger), &op->op, OP_FIND);
+    key_submit(of_ledger(ledger), &op->op, OP_FIND);
 }
 
 static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
@@ -195,7 +206,7 @@ static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
     op->rows = NULL;
     op->count = 0;
     op->next = (struct gw_slice){0};
-    look_submit(of_ledger(ledger), &op->op, OP_LIST);
+    key_submit(of_ledger(ledger), &op->op, OP_LIST);
 }
 
 static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
@@ -204,7 +215,7 @@ static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
     op->open = NULL;
     op->open_count = 0;
     op->latency = (struct gw_latency){0};
-    look_submit(of_ledger(ledger), &op->op, OP_TALLY);
+    sqlite_look_submit(of_ledger(ledger), &op->op, OP_TALLY);
 }
 
 static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
@@ -216,7 +227,7 @@ static void start_health_load(struct gw_ledger *ledger, struct gw_health_load *o
 {
     op->items = NULL;
     op->count = 0;
-    look_submit(of_ledger(ledger), &op->op, OP_HEALTH_LOAD);
+    sqlite_look_submit(of_ledger(ledger), &op->op, OP_HEALTH_LOAD);
 }
 
 static const struct gw_ledger_ops ledger_ops = {
@@ -266,7 +277,7 @@ static void start_config_list(struct gw_configs *configs, struct gw_config_list 
     op->configs = NULL;
     op->count = 0;
     op->more = false;
-    look_submit(of_configs(configs), &op->op, OP_CONFIG_LIST);
+    sqlite_look_submit(of_configs(configs), &op->op, OP_CONFIG_LIST);
 }
 
 static const struct gw_configs_ops configs_ops = {
@@ -287,7 +298,8 @@ static void library_init(void)
 
 static enum gw_err threads_start(struct gw_sqlite *sqlite, struct gw_error *error)
 {
-    sqlite->checkpointer = gw_worker_start(sqlite->env, "gwh-merge", sqlite_wal_worker, sqlite);
+    sqlite->checkpointer = gw_worker_start(sqlite->env, "gwh-log", sqlite_wal_worker, sqlite);
+    sqlite_merger_start(sqlite->merger);
     for (size_t i = 0; i < SQLITE_READERS; i++) {
         const char *name = i < SQLITE_LOADERS ? "gwh-load" : "gwh-look";
         enum gw_err err = sqlite_reader_start(&sqlite->readers[i], sqlite, name, error);
@@ -315,6 +327,7 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
     s->lock_fd = -1;
     atomic_init(&s->disk_checked_us, INT64_MIN / 2);
     gw_check(options->group_max > 0 && options->queue_max > 0);
+    s->merger = sqlite_merger_create(env, &s->keys, options->key_generation, options->keys_max);
 
     enum gw_err err = sqlite_dir_open(s, options->dir, error);
     if (err == GW_OK)
@@ -362,6 +375,7 @@ void gw_sqlite_close(struct gw_sqlite *sqlite)
         sqlite_reader_stop(&sqlite->readers[i]);
     if (sqlite->checkpointer)
         gw_worker_stop(sqlite->checkpointer);
+    sqlite_merger_destroy(sqlite->merger);
     /* What was opened only in part is left as it was found. */
     segments_close(sqlite, was_open);
     if (was_open)

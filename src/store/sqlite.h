@@ -3,8 +3,9 @@
  *   DIR/lock            flock()ed while open
  *   DIR/main.db         configs, lanes, target health, the list of segments, keys for ids
  *   DIR/00000001.seg    events, deliveries and attempts of about a day, and so on
+ *   DIR/00000001.idx    where its events' keys lead: may be thrown away
  *
- * One writer thread commits groups; a second thread checkpoints; looking and loading run on the
+ * One writer thread commits groups; a second thread checkpoints, a third merges keys; looking and loading run on the
  * loops' thread pools with read-only connections. */
 #pragma once
 
@@ -25,6 +26,9 @@ struct gw_sqlite_options {
     /* When another segment begins, besides with a day; 0: as said. */
     uint64_t segment_events_max; /* 10 million */
     int64_t segment_gap_ms;      /* at the earliest, behind the one before: a minute */
+
+    /* Keys of events that are merged at once, and how many may wait for it; 0: 50 000 and 200 000. */
+    size_t key_generation, keys_max;
 
     int64_t latency_every_ms; /* latencies are written, for a crash loses the rest; 0: 10 s */
 };

@@ -1,14 +1,10 @@
 /* sqlite_count.c: what the counters of some hours say, what is open of their events, and with `full`
  * what the rows say instead. Runs on a looker. Each segment is read in one transaction, and what is
- * of an event is in one segment, so the sums are of one moment, if not of the same in all of them. A
- * duplicate counts in the segment that was the head when it came, which may be long after its last
- * accept: hence BEHIND_MS.
+ * of an event is in one segment, so the sums are of one moment, if not of the same in all of them.
  *
  * The recount goes by the rows alone: it walks events, open, done and extra in step, and asks no
  * tally. It reads the whole file, which is the point. */
 #include "store/sqlite_internal.h"
-
-#define BEHIND_MS (8 * SQLITE_DAY_MS) /* no window of dedupe is longer */
 
 /* ── Filters ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -237,14 +233,6 @@ static void count_segment(struct sqlite_conn *conn, struct gw_tally_op *op, stru
     tallies_deinit(&tallies);
 }
 
-/* One without a span may have duplicates. */
-static bool may_count(const struct sqlite_segment *s, const struct gw_tally_op *op)
-{
-    int64_t from_ms = op->from_ms < INT64_MIN + BEHIND_MS ? INT64_MIN : op->from_ms - BEHIND_MS;
-
-    return !sqlite_segment_spans(s, 0, 0) || sqlite_segment_spans(s, from_ms, op->to_ms);
-}
-
 enum gw_err sqlite_tally(struct sqlite_reader *r, struct gw_op *base)
 {
     struct gw_tally_op *op = gw_container_of(base, struct gw_tally_op, op);
@@ -256,7 +244,7 @@ enum gw_err sqlite_tally(struct sqlite_reader *r, struct gw_op *base)
     if (op->from_ms % GW_HOUR_MS != 0 || op->to_ms % GW_HOUR_MS != 0 || op->from_ms >= op->to_ms)
         return GW_ERR_INVALID;
     for (; s && err == GW_OK; s = sqlite_segment_below(r->sqlite, s->number - 1)) {
-        if (sqlite_segment_err(s) != GW_OK || !may_count(s, op))
+        if (sqlite_segment_err(s) != GW_OK || !sqlite_segment_spans(s, op->from_ms, op->to_ms))
             continue;
         err = sqlite_reader_enter(r, s);
         if (err == GW_OK) {

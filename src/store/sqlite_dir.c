@@ -9,7 +9,7 @@
  * close. A file of another program or of a newer version stays as it is. A segment that is missing
  * or damaged is named in the log and set aside; all else is usable. If it was the last one, nobody
  * knows how far its sequence went: the next goes on far behind it. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -210,6 +210,21 @@ static enum gw_err set_read(struct gw_sqlite *sqlite, struct gw_error *error)
     return conn->rc == SQLITE_OK ? GW_OK : sqlite_conn_error(conn, conn->rc, "read it", error);
 }
 
+/* What its index does not know yet is read from it. */
+static enum gw_err index_open(struct gw_sqlite *sqlite, struct sqlite_segment *segment,
+                              bool is_last, struct gw_error *error)
+{
+    struct sqlite_conn *conn = &segment->file.conn;
+    uint64_t last_seq = segment->last_seq;
+
+    segment->index = sqlite_index_found(sqlite->merger, segment->number, segment->path, last_seq);
+    if (sqlite_index_lacks(segment->index, last_seq))
+        sqlite_index_fill(segment->index, conn, last_seq);
+    if (!is_last)
+        sqlite_index_seal(segment->index, last_seq);
+    return conn->rc == SQLITE_OK ? GW_OK : sqlite_conn_error(conn, conn->rc, "read it", error);
+}
+
 /* Only for a file of a newer version is there an error: any other is set aside. */
 static enum gw_err segment_open(struct gw_sqlite *sqlite, struct sqlite_segment *segment,
                                 struct gw_error *error)
@@ -230,6 +245,8 @@ static enum gw_err segment_open(struct gw_sqlite *sqlite, struct sqlite_segment 
         return gw_error_set(error, err, "%s", why.text);
     if (err == GW_OK)
         err = sqlite_segment_look(segment, &why);
+    if (err == GW_OK)
+        err = index_open(sqlite, segment, is_last, &why);
     if (err != GW_OK) {
         sqlite_segment_set_aside(sqlite, segment, why.text);
         sqlite_segment_drop(segment);

@@ -51,6 +51,10 @@ static const char *const index_sql[] = {
                        " AND skipped = ?5 ORDER BY seq DESC LIMIT ?4",
     [IDX_TX_DOWN] = "SELECT seq FROM tx_key WHERE part = ?1 AND hash = ?2 AND seq <= ?3"
                     " ORDER BY seq DESC LIMIT ?4",
+    [IDX_EVENT_HASH] = "SELECT hash FROM event_key WHERE part = ?1 AND hash BETWEEN ?2 AND ?3"
+                       " ORDER BY hash LIMIT 1",
+    [IDX_TX_HASH] = "SELECT hash FROM tx_key WHERE part = ?1 AND hash BETWEEN ?2 AND ?3"
+                    " ORDER BY hash LIMIT 1",
     [IDX_PART] = "SELECT hash FROM event_key WHERE part = ?1",
 };
 
@@ -341,6 +345,21 @@ sqlite3_stmt *sqlite_index_ask(struct sqlite_conn *conn, uint32_t part, enum sql
     if (kind != SQLITE_ENTRY_TX)
         sqlite3_bind_int64(st, 5, kind);
     return st;
+}
+
+bool sqlite_index_hash(struct sqlite_conn *conn, uint32_t part, bool is_event_id, int64_t last,
+                       int64_t *hash)
+{
+    sqlite3_stmt *st = conn->st[is_event_id ? IDX_EVENT_HASH : IDX_TX_HASH];
+
+    sqlite3_bind_int64(st, 1, part);
+    sqlite3_bind_int64(st, 2, *hash);
+    sqlite3_bind_int64(st, 3, last);
+    if (!sqlite_row(conn, st))
+        return false;
+    *hash = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return true;
 }
 
 bool sqlite_index_filter(struct sqlite_conn *conn, uint32_t part, struct sqlite_filter *filter)

@@ -78,9 +78,10 @@ struct sqlite_tail_walk {
 
 bool sqlite_tail_next(struct sqlite_tail_walk *walk, uint64_t *seq);
 
-/* Appends the entries of event ids, or else those of transactions; of one hash when it is given. */
-void sqlite_tail_copy(const struct sqlite_tail *tail, bool is_event_id, const int64_t *hash,
-                      struct gw_buf *entries);
+/* Appends the places of a key, of event ids or else of transactions: uint64_t, in no order. Of any app:
+ * the upper half of the hash counts. */
+void sqlite_tail_copy(const struct sqlite_tail *tail, bool is_event_id, int64_t hash, bool any_app,
+                      struct gw_buf *seqs);
 
 /* ── Filters ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -114,6 +115,8 @@ enum sqlite_index_sql {
     IDX_TX_ADD,
     IDX_EVENT_DOWN,
     IDX_TX_DOWN,
+    IDX_EVENT_HASH,
+    IDX_TX_HASH,
     IDX_PART,
     IDX_SQL_COUNT
 };
@@ -158,6 +161,10 @@ bool sqlite_index_state(struct sqlite_conn *conn, struct sqlite_index_state *sta
 /* Steps with sqlite_row(): the places of a key in a part from `top` down, at most `max`. */
 sqlite3_stmt *sqlite_index_ask(struct sqlite_conn *conn, uint32_t part, enum sqlite_entry_kind kind,
                                int64_t hash, uint64_t top, size_t max);
+/* The lowest hash in a part, of event ids or else of transactions, from `*hash` to `last`. False:
+ * there is none, or conn->rc. */
+bool sqlite_index_hash(struct sqlite_conn *conn, uint32_t part, bool is_event_id, int64_t last,
+                       int64_t *hash);
 /* The failure of a connection: GW_ERR_CORRUPT: the file is to be thrown away. */
 enum gw_err sqlite_index_err(const struct sqlite_conn *conn, int rc);
 
@@ -182,7 +189,7 @@ struct sqlite_merger {
     struct gw_env *env;
     const struct sqlite_keys *keys;
     struct gw_worker *worker;
-    size_t generation, ceiling; /* entries: merged at once; in all tails */
+    size_t generation, ceiling; /* entries: merged at once; in all tails at most */
     atomic_bool is_stopping;
     atomic_size_t filter_bytes;
     atomic_uint_fast64_t merges;
@@ -198,6 +205,7 @@ struct sqlite_merger {
 struct sqlite_index {
     struct sqlite_merger *merger;
     struct gw_list link;
+    uint32_t number;
     char *path, *segment_path;
     int64_t owner;
     atomic_int health; /* whoever sees damage calls it broken; the merge thread mends it */
@@ -224,19 +232,19 @@ struct sqlite_index {
     atomic_bool has_all;           /* of what was wanted: filters, the last mark */
 };
 
-void sqlite_merger_init(struct sqlite_merger *m, struct gw_env *env, const struct sqlite_keys *keys,
-                        size_t generation); /* 0 = the default */
+struct sqlite_merger *sqlite_merger_create(struct gw_env *env, const struct sqlite_keys *keys,
+                                           size_t generation, size_t ceiling); /* 0 = default */
 void sqlite_merger_start(struct sqlite_merger *m);
-void sqlite_merger_stop(struct sqlite_merger *m); /* ends its thread, closes and forgets all */
+/* Ends its thread, closes and forgets all. NULL is fine. */
+void sqlite_merger_destroy(struct sqlite_merger *m);
 
 /* A new segment's, which has no events, or that of a segment as it is found at the start: then
  * sqlite_index_fill() reads the rows that are not in the file yet. Threads do not run, or the writer
  * calls. */
 struct sqlite_index *sqlite_index_create(struct sqlite_merger *m, uint32_t number,
-                                         const char *segment_path, const char *path);
+                                         const char *segment_path);
 struct sqlite_index *sqlite_index_found(struct sqlite_merger *m, uint32_t number,
-                                        const char *segment_path, const char *path,
-                                        uint64_t last_seq);
+                                        const char *segment_path, uint64_t last_seq);
 bool sqlite_index_lacks(const struct sqlite_index *index, uint64_t last_seq);
 /* Failure: conn->rc. */
 void sqlite_index_fill(struct sqlite_index *index, struct sqlite_conn *segment, uint64_t last_seq);
@@ -244,10 +252,11 @@ void sqlite_index_fill(struct sqlite_index *index, struct sqlite_conn *segment, 
 /* The writer's. */
 bool sqlite_merger_has_room(const struct sqlite_merger *m); /* for the keys of one event */
 void sqlite_merger_group(struct sqlite_merger *m);          /* one begins */
-void sqlite_merger_undo(struct sqlite_merger *m);           /* what it added goes with it */
+/* It has failed in that segment: what it added there goes with it. */
+void sqlite_merger_undo(struct sqlite_merger *m, struct sqlite_index *index);
 void sqlite_index_add(struct sqlite_index *index, struct sqlite_entry entry);
 void sqlite_index_seal(struct sqlite_index *index, uint64_t last_seq);
-void sqlite_index_go(struct sqlite_index *index); /* its segment is gone; not to be used again */
+void sqlite_index_go(struct sqlite_index *index); /* its segment is gone; NULL is fine */
 void sqlite_merger_mind(struct sqlite_merger *m); /* between groups */
 
 /* Walks the events of a kind that may have the key, newest first. */

@@ -4,6 +4,7 @@
  *   sqlite_dir.c     the directory, its lock and its files
  *   sqlite_conn.c    one connection: opening, schema version, statements, errors
  *   sqlite_sum.c     a checksum in every page
+ *   sqlite_backup.c  a copy of all, from another process
  *   sqlite_segment.c the set of segments: which there are, which are open, the next one
  *   sqlite_retain.c  the end of segments past their retention
  *   sqlite_schema.c  the tables and every statement, of both kinds of file
@@ -21,6 +22,7 @@
  *   sqlite_tally.c   counters, as the writer keeps them
  *   sqlite_count.c   counters and rows, as they are looked at
  *   sqlite_wal.c     checkpoints
+ *   sqlite_index.h   where keys of events lead, and what keeps it
  *
  * Who may touch what: a connection belongs to one thread at a time (SQLite is told so). The writer
  * owns gw_sqlite.writer, .main and what is not atomic in each segment; each reader its own struct.
@@ -137,12 +139,16 @@ struct sqlite_tallies {
     bool latencies_written;    /* by the group that is to be committed */
 };
 
+struct sqlite_index;
+struct sqlite_merger;
+
 /* Events and their deliveries, for ever in this file. A delivery's number, seq << 16 | n, is its
  * place in time across all segments: the sequence goes on from one to the next. */
 struct sqlite_segment {
     uint32_t number;
     const char *path;
-    uint64_t first_seq; /* no event below */
+    struct sqlite_index *index; /* set before others see it; NULL: it could not be opened */
+    uint64_t first_seq;         /* no event below */
     atomic_int state;
     /* The earliest and the latest accept, outward to whole minutes; first > last: none. */
     atomic_int_fast64_t first_ms, last_ms;
@@ -221,6 +227,7 @@ struct gw_slice sqlite_cursor(const struct sqlite_keys *keys, struct sqlite_ref 
 bool sqlite_cursor_read(const struct sqlite_keys *keys, struct gw_slice text,
                         struct sqlite_ref *ref);
 
+/* The upper half depends on `key` alone: without an app it is what all apps' have in common. */
 int64_t sqlite_key_hash(const struct sqlite_keys *keys, struct gw_slice app_id,
                         struct gw_slice key);
 int64_t sqlite_body_hash(const struct sqlite_keys *keys, struct gw_slice body);
@@ -311,7 +318,6 @@ enum sqlite_segment_sql {
     SEG_SPAN_SET,
     SEG_NAME_ID,
     SEG_NAME_ADD,
-    SEG_NAMES,
     SEG_NAME,
     SEG_EVENT_ADD,
     SEG_EVENT_OLD,
@@ -319,8 +325,6 @@ enum sqlite_segment_sql {
     SEG_EVENT_APP,
     SEG_EVENT_BODY,
     SEG_EVENTS_DOWN,
-    SEG_KEY_DOWN,
-    SEG_TX_DOWN,
     SEG_KEYS_UP,
     SEG_OPEN_ADD,
     SEG_OPEN_GET,
@@ -568,6 +572,19 @@ struct sqlite_key {
     bool is_event_id; /* else a transaction's */
 };
 
+/* Where it leads as far as only the writer knew when it was asked; in the operation's arena. */
+struct sqlite_recent {
+    size_t count;
+    struct sqlite_recent_at {
+        uint32_t segment;
+        uint64_t seq;
+    } at[];
+};
+
+/* The writer's part of a find or a list by key, before a reader gets it. */
+bool sqlite_recent_wanted(const struct gw_op *op);
+void sqlite_recent_tell(struct gw_sqlite *sqlite, struct gw_op *op);
+
 /* Where a key leads in the segment that was entered, newest first; rows are still to be compared with it. */
 struct sqlite_keyed {
     struct gw_buf seqs; /* uint64_t; the caller's to free */
@@ -575,8 +592,10 @@ struct sqlite_keyed {
     uint64_t known_from; /* 0: that is all. Else there may be more below */
 };
 
-void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
-                  struct sqlite_keyed *keyed);
+/* GW_ERR_BUSY: not now. keyed->seqs is to be freed in any case. */
+enum gw_err sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key,
+                         const struct sqlite_recent *recent, uint64_t top,
+                         struct sqlite_keyed *keyed);
 
 static inline uint64_t sqlite_keyed_at(const struct sqlite_keyed *keyed, size_t at)
 {
@@ -704,6 +723,7 @@ struct gw_sqlite {
     struct sqlite_segments segments;
     struct sqlite_segment *head; /* the writer's: takes what is accepted; NULL: none does */
     struct sqlite_next next;
+    struct sqlite_merger *merger;
     struct sqlite_retain retain;
     uint64_t next_seq; /* the writer's; may run ahead of what is stored */
     struct gw_worker *checkpointer;
@@ -734,3 +754,4 @@ bool sqlite_disk_low(struct gw_sqlite *sqlite); /* looks at most once a second *
 void sqlite_writer_start(struct gw_sqlite *sqlite);
 void sqlite_writer_stop(struct gw_sqlite *sqlite); /* commits what is queued */
 void sqlite_writer_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind);
+void sqlite_look_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind);

@@ -96,7 +96,8 @@ bool sqlite_cursor_read(const struct sqlite_keys *keys, struct gw_slice text,
 }
 
 /* The NUL cannot be in a name: no two pairs read alike. */
-int64_t sqlite_key_hash(const struct sqlite_keys *keys, struct gw_slice app_id, struct gw_slice key)
+static uint64_t pair_hash(const struct sqlite_keys *keys, struct gw_slice app_id,
+                          struct gw_slice key)
 {
     char room[2 * GW_NAME_BYTES_MAX + 1];
     size_t len = app_id.len + 1 + key.len;
@@ -107,10 +108,19 @@ int64_t sqlite_key_hash(const struct sqlite_keys *keys, struct gw_slice app_id, 
     joined[app_id.len] = '\0';
     if (key.len > 0)
         memcpy(joined + app_id.len + 1, key.ptr, key.len);
-    int64_t hash = (int64_t)gw_siphash(keys->hash, (struct gw_slice){joined, len});
+    uint64_t hash = gw_siphash(keys->hash, (struct gw_slice){joined, len});
     if (joined != room)
         gw_free(joined);
     return hash;
+}
+
+int64_t sqlite_key_hash(const struct sqlite_keys *keys, struct gw_slice app_id, struct gw_slice key)
+{
+    uint64_t upper = gw_siphash(keys->hash, key) & ~(uint64_t)UINT32_MAX;
+
+    if (app_id.len == 0)
+        return (int64_t)upper;
+    return (int64_t)(upper | (pair_hash(keys, app_id, key) & UINT32_MAX));
 }
 
 int64_t sqlite_body_hash(const struct sqlite_keys *keys, struct gw_slice body)

@@ -5,7 +5,7 @@
  * write id of an attempt is attempts + 1, so a settle shown again is known by the attempts that are
  * recorded. Whatever a rule forbids is found out before the first write, so that the group goes on.
  * Results are filled in at once, and taken back by the finishing functions when the group fails. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #define ADD_KEY_MAX   64
 #define ATTEMPTS_KEPT 25 /* gw_attempt_trim() has nothing to do before */
@@ -158,30 +158,50 @@ static bool offer_finish(struct sqlite_writer *w, struct gw_offer *offer, enum g
 
 /* ── Accept ────────────────────────────────────────────────────────────────────────────────── */
 
-/* The newest routed event of the segment with this key, if it is young enough to make the new one a
- * duplicate. 0: there is none, or conn->rc. */
-static uint64_t repeated_in(struct sqlite_writer *w, struct sqlite_segment *segment,
-                            const struct gw_accept *op, int64_t key_hash, bool *differs)
+/* Is it a routed event with this id, young enough to make the new one a duplicate? Else, or with
+ * conn->rc: no. */
+static bool is_repeated(struct sqlite_writer *w, struct sqlite_segment *segment,
+                        const struct gw_accept *op, uint64_t seq, bool *differs)
 {
     const struct gw_message *m = op->message;
     struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EVENT_OLD];
-    uint64_t seq = 0;
-    int64_t app = 0;
 
-    sqlite3_bind_int64(st, 1, key_hash);
-    while (seq == 0 && sqlite_row(conn, st)) {
-        if (app == 0)
-            app = sqlite_name_find(segment, SQLITE_NAME_APP, m->app_id);
-        if (sqlite3_column_int64(st, 2) != app || !gw_slice_eq(sqlite_text(st, 4), m->event_id))
-            continue; /* another key with the same hash */
-        if (m->accepted_ms - sqlite3_column_int64(st, 1) >= op->dedupe_ms)
-            continue; /* what is older may be younger, when the clock was set */
-        seq = (uint64_t)sqlite3_column_int64(st, 0);
-        *differs = sqlite3_column_int64(st, 3) != sqlite_body_hash(&w->sqlite->keys, m->body);
-    }
+    sqlite3_bind_int64(st, 1, (int64_t)seq);
+    if (!sqlite_row(conn, st))
+        return false;
+    bool is = sqlite3_column_int(st, 4) == GW_SKIP_NONE &&
+              m->accepted_ms - sqlite3_column_int64(st, 0) < op->dedupe_ms &&
+              gw_slice_eq(sqlite_text(st, 3), m->event_id) &&
+              sqlite3_column_int64(st, 1) == sqlite_name_find(segment, SQLITE_NAME_APP, m->app_id);
+    if (is)
+        *differs = sqlite3_column_int64(st, 2) != sqlite_body_hash(&w->sqlite->keys, m->body);
     sqlite3_reset(st);
-    return seq;
+    return is;
+}
+
+/* The newest such event of the segment. What is older may be younger, when the clock was set. 0:
+ * there is none, or *err says why that is not known. */
+static uint64_t repeated_in(struct sqlite_writer *w, struct sqlite_segment *segment,
+                            const struct gw_accept *op, int64_t key_hash, bool *differs,
+                            enum gw_err *err)
+{
+    struct sqlite_seek seek;
+    uint64_t seq, found = 0;
+
+    *err = GW_OK;
+    sqlite_seek_begin(&seek, segment->index, key_hash);
+    while (found == 0 && *err == GW_OK && sqlite_seek_next(&seek, &seq)) {
+        if (sqlite_segment_read(w, segment, err) == NULL)
+            break;
+        if (is_repeated(w, segment, op, seq, differs))
+            found = seq;
+        *err = sqlite_segment_check(w, segment);
+    }
+    sqlite_seek_end(&seek);
+    if (*err == GW_OK)
+        *err = seek.err;
+    return *err == GW_OK ? found : 0;
 }
 
 /* The same in all segments that may hold one; *err when that cannot be known. NULL: none. */
@@ -196,14 +216,11 @@ static struct sqlite_segment *find_repeated(struct sqlite_writer *w, const struc
     for (; s; s = sqlite_segment_below(w->sqlite, s->number - 1)) {
         if (!sqlite_segment_spans(s, from_ms, 0) || sqlite_segment_err(s) != GW_OK)
             continue;
-        if (sqlite_segment_read(w, s, err)) {
-            *seq = repeated_in(w, s, op, key_hash, differs);
-            *err = sqlite_segment_check(w, s);
-        }
+        *seq = repeated_in(w, s, op, key_hash, differs, err);
+        if (*seq != 0)
+            return s;
         if (*err != GW_OK && *err != GW_ERR_CORRUPT)
             return NULL;
-        if (*err == GW_OK && *seq != 0)
-            return s;
     }
     *err = GW_OK;
     return NULL;
@@ -276,7 +293,10 @@ static void event_add(struct sqlite_writer *w, struct sqlite_segment *segment,
     const struct sqlite_keys *keys = &w->sqlite->keys;
     struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EVENT_ADD];
+    int64_t tx_hash = 0;
 
+    if (m->transaction_id.ptr)
+        tx_hash = sqlite_key_hash(keys, m->app_id, m->transaction_id);
     sqlite3_bind_int64(st, 1, (int64_t)seq);
     sqlite3_bind_int64(st, 2, m->accepted_ms);
     sqlite3_bind_int64(st, 3, numbers->app);
@@ -288,7 +308,7 @@ static void event_add(struct sqlite_writer *w, struct sqlite_segment *segment,
     else
         sqlite3_bind_null(st, 7);
     if (m->transaction_id.ptr)
-        sqlite3_bind_int64(st, 8, sqlite_key_hash(keys, m->app_id, m->transaction_id));
+        sqlite3_bind_int64(st, 8, tx_hash);
     else
         sqlite3_bind_null(st, 8);
     sqlite3_bind_int64(st, 9, sqlite_body_hash(keys, m->body));
@@ -299,6 +319,13 @@ static void event_add(struct sqlite_writer *w, struct sqlite_segment *segment,
     sqlite3_bind_int64(st, 14, numbers->tags.key);
     sqlite_bind_blob(st, 15, gw_buf_slice(&w->sealed));
     sqlite_run(conn, st);
+    if (m->event_id.ptr)
+        sqlite_index_add(
+            segment->index,
+            sqlite_entry(m->skip == GW_SKIP_NONE ? SQLITE_ENTRY_ROUTED : SQLITE_ENTRY_SKIPPED,
+                         key_hash, seq));
+    if (m->transaction_id.ptr)
+        sqlite_index_add(segment->index, sqlite_entry(SQLITE_ENTRY_TX, tx_hash, seq));
     sqlite_tally_count(segment, numbers->tags.tally, GW_TALLY_RECEIVED, 1);
     sqlite_tally_count(segment, numbers->tags.tally, gw_tally_of_skip(m->skip), 1);
 }
@@ -367,6 +394,8 @@ enum gw_err sqlite_accept(struct sqlite_writer *w, struct gw_op *base)
     }
     segment = sqlite_segment_head(w, m->accepted_ms);
     if (segment == NULL)
+        return GW_ERR_BUSY;
+    if ((m->event_id.ptr || m->transaction_id.ptr) && !sqlite_merger_has_room(w->sqlite->merger))
         return GW_ERR_BUSY;
     if (w->sqlite->next_seq > SQLITE_SEQ_MAX)
         return GW_ERR_TOO_LARGE;

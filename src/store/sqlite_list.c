@@ -17,6 +17,7 @@ struct walk {
     const struct gw_list_op *op;
     bool is_keyed;
     struct sqlite_keyed keyed;
+    enum gw_err err; /* it cannot be told now where the key leads */
     size_t at;
     sqlite3_stmt *st;  /* of the other sources; columns: see step_rows */
     bool has_columns;  /* seq, accepted, app, type; else the row id of a delivery */
@@ -115,8 +116,8 @@ static bool begin(struct walk *walk, uint64_t top)
         struct sqlite_key key = {op->app_id, is_event_id ? op->event_id : op->transaction_id,
                                  is_event_id};
         walk->is_keyed = true;
-        sqlite_keyed(walk->r, key, top, &walk->keyed);
-        return true;
+        walk->err = sqlite_keyed(walk->r, key, op->op.found, top, &walk->keyed);
+        return walk->err == GW_OK;
     }
     if (!find_name(walk, SQLITE_NAME_APP, op->app_id, &walk->app) ||
         !find_name(walk, SQLITE_NAME_TYPE, op->event_type, &walk->type))
@@ -245,7 +246,7 @@ static enum gw_err list_in(struct walk *walk, struct gw_list_op *op, size_t max,
     if (begin(walk, from.seq))
         *goes_on = show(walk, op, max, from);
     finish(walk);
-    return sqlite_reader_leave(r, GW_OK);
+    return sqlite_reader_leave(r, walk->err);
 }
 
 /* Where it begins, from its cursor. False: it was not given out. */

@@ -4,14 +4,14 @@
  * first, by its sequence; the deliveries of an event by their numbers.
  *
  * Failure: what SQLite says is left in conn->rc; results are then meaningless and not looked at. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #include <stdlib.h>
 
 #define FIND_MAX   100
-#define EVENT_ROWS 64     /* of one event, at once */
-#define APPS_MAX   100000 /* that a key without an app is tried with */
-#define PROBE_MAX  1000   /* events that one probe yields */
+#define EVENT_ROWS 64    /* of one event, at once */
+#define APPS_MAX   10000 /* in which a key without an app is looked for, in a part of an index */
+#define PROBE_MAX  1000  /* events that one probe yields */
 #define KEYS_MAX   ((size_t)64 * 1024)
 
 /* ── One event ─────────────────────────────────────────────────────────────────────────────── */
@@ -219,38 +219,19 @@ size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *key
 /* ── Events of a key ───────────────────────────────────────────────────────────────────────── */
 
 /* No more are known for sure below the last of a probe that was cut short. */
-static void take_probe(struct sqlite_reader *r, sqlite3_stmt *st, struct sqlite_keyed *keyed)
+static void probe(struct sqlite_conn *conn, uint32_t part, enum sqlite_entry_kind kind,
+                  int64_t hash, uint64_t top, struct sqlite_keyed *keyed)
 {
+    sqlite3_stmt *st = sqlite_index_ask(conn, part, kind, hash, top, PROBE_MAX);
     uint64_t seq = 0;
     size_t count = 0;
 
-    for (; sqlite_row(r->segment, st); count++) {
+    for (; sqlite_row(conn, st); count++) {
         seq = (uint64_t)sqlite3_column_int64(st, 0);
         gw_buf_add(&keyed->seqs, &seq, sizeof(seq));
     }
     if (count == PROBE_MAX && seq > keyed->known_from)
         keyed->known_from = seq;
-}
-
-static void probe(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
-                  struct sqlite_keyed *keyed)
-{
-    int64_t hash = sqlite_key_hash(&r->sqlite->keys, key.app_id, key.text);
-    sqlite3_stmt *st = r->segment->st[key.is_event_id ? SEG_KEY_DOWN : SEG_TX_DOWN];
-
-    sqlite3_bind_int64(st, 1, hash);
-    if (!key.is_event_id) {
-        sqlite3_bind_int64(st, 2, (int64_t)top);
-        sqlite3_bind_int64(st, 3, PROBE_MAX);
-        take_probe(r, st, keyed);
-        return;
-    }
-    for (int skip = GW_SKIP_NONE; skip <= GW_SKIP_FILTERED; skip++) {
-        sqlite3_bind_int(st, 2, skip);
-        sqlite3_bind_int64(st, 3, (int64_t)top);
-        sqlite3_bind_int64(st, 4, PROBE_MAX);
-        take_probe(r, st, keyed);
-    }
 }
 
 static int compare_down(const void *a, const void *b)
@@ -260,7 +241,17 @@ static int compare_down(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* Newest first, without what is not known for sure, at most `max`. */
+static size_t unique(uint64_t *seqs, size_t count)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (n == 0 || seqs[n - 1] != seqs[i])
+            seqs[n++] = seqs[i];
+    return n;
+}
+
+/* Newest first and once each, without what is not known for sure, at most `max`. */
 static void sort(struct sqlite_keyed *keyed, size_t max)
 {
     uint64_t *seqs = (uint64_t *)(void *)keyed->seqs.ptr;
@@ -268,6 +259,7 @@ static void sort(struct sqlite_keyed *keyed, size_t max)
 
     if (count > 0)
         qsort(seqs, count, sizeof(*seqs), compare_down);
+    count = unique(seqs, count);
     if (count > max) {
         count = max;
         if (seqs[count - 1] > keyed->known_from)
@@ -279,26 +271,60 @@ static void sort(struct sqlite_keyed *keyed, size_t max)
     keyed->count = count;
 }
 
-void sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key, uint64_t top,
-                  struct sqlite_keyed *keyed)
+static void probe_all(struct sqlite_conn *conn, uint32_t part, struct sqlite_key key, int64_t hash,
+                      uint64_t top, struct sqlite_keyed *keyed)
 {
-    sqlite3_stmt *names = r->segment->st[SEG_NAMES];
-    size_t apps = 0;
+    if (key.is_event_id) {
+        probe(conn, part, SQLITE_ENTRY_ROUTED, hash, top, keyed);
+        probe(conn, part, SQLITE_ENTRY_SKIPPED, hash, top, keyed);
+    } else {
+        probe(conn, part, SQLITE_ENTRY_TX, hash, top, keyed);
+    }
+    if (keyed->seqs.len >= KEYS_MAX * sizeof(uint64_t))
+        sort(keyed, PROBE_MAX);
+}
+
+/* Without an app: those of all apps, which share the upper half of the hash. */
+static void ask_part(struct sqlite_conn *conn, uint32_t part, struct sqlite_key key, int64_t hash,
+                     uint64_t top, struct sqlite_keyed *keyed)
+{
+    int64_t last = (int64_t)((uint64_t)hash | UINT32_MAX);
+
+    if (key.app_id.len > 0) {
+        probe_all(conn, part, key, hash, top, keyed);
+        return;
+    }
+    for (size_t n = 0; n < APPS_MAX; n++) {
+        if (!sqlite_index_hash(conn, part, key.is_event_id, last, &hash))
+            return;
+        probe_all(conn, part, key, hash, top, keyed);
+        if (hash++ == last)
+            return;
+    }
+}
+
+enum gw_err sqlite_keyed(struct sqlite_reader *r, struct sqlite_key key,
+                         const struct sqlite_recent *recent, uint64_t top,
+                         struct sqlite_keyed *keyed)
+{
+    int64_t hash = sqlite_key_hash(&r->sqlite->keys, key.app_id, key.text);
+    struct sqlite_index *index = r->entered->index;
+    struct sqlite_index_state state;
+    struct sqlite_conn conn;
 
     *keyed = (struct sqlite_keyed){0};
-    if (key.app_id.len > 0) {
-        probe(r, key, top, keyed);
-    } else {
-        sqlite3_bind_int(names, 1, SQLITE_NAME_APP);
-        while (apps++ < APPS_MAX && sqlite_row(r->segment, names)) {
-            key.app_id = sqlite_text(names, 0);
-            probe(r, key, top, keyed);
-            if (keyed->seqs.len >= KEYS_MAX * sizeof(uint64_t))
-                sort(keyed, PROBE_MAX);
-        }
-        sqlite3_reset(names);
+    for (size_t i = 0; i < recent->count; i++) {
+        if (recent->at[i].segment == r->entered->number && recent->at[i].seq <= top)
+            gw_buf_add(&keyed->seqs, &recent->at[i].seq, sizeof(uint64_t));
     }
+    enum gw_err err = sqlite_index_read_begin(index, &conn, &state);
+    if (err != GW_OK)
+        return err;
+    for (uint32_t part = state.part + 1; conn.db && part-- > 0;)
+        ask_part(&conn, part, key, hash, top, keyed);
+    err = sqlite_index_read_end(index, &conn);
     sort(keyed, KEYS_MAX);
+    return err;
 }
 
 /* ── Find ──────────────────────────────────────────────────────────────────────────────────── */
@@ -381,9 +407,8 @@ static enum gw_err find_keyed(struct sqlite_reader *r, struct gw_find *op, uint3
 {
     struct sqlite_key key = {op->app_id, op->text, op->key == GW_FIND_EVENT_ID};
     struct sqlite_keyed keyed;
-    enum gw_err err = GW_OK;
+    enum gw_err err = sqlite_keyed(r, key, op->op.found, SQLITE_SEQ_MAX, &keyed);
 
-    sqlite_keyed(r, key, SQLITE_SEQ_MAX, &keyed);
     for (size_t i = 0; i < keyed.count && op->count < max && err == GW_OK; i++) {
         struct sqlite_ref ref = {segment, sqlite_keyed_at(&keyed, i), 0};
         err = find_add(r, op, ref);

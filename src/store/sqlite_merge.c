@@ -16,7 +16,7 @@
  * with an id that would have to look there are GW_ERR_BUSY, and so are questions for a key. Everything
  * else goes on. It was chosen over walking rows, which costs more the more there are.
  *
- * Ceilings: entries of all tails (CEILING generations; beyond it accepts with keys are GW_ERR_BUSY)
+ * Ceilings: entries of all tails (beyond it accepts with keys are GW_ERR_BUSY)
  * and bytes of all filters (FILTERS_BYTES_MAX; parts beyond have none and are asked).
  *
  * Failure: a merge that fails leaves everything as it was and is tried again after AGAIN_US; a file
@@ -28,8 +28,7 @@
 #include <unistd.h>
 
 #define GENERATION_DEFAULT 50000
-#define CEILING            4 /* generations in all tails */
-#define FILL_MAX           3 /* generations that are read from rows at the start */
+#define CEILING_DEFAULT    200000
 #define PART_GENERATIONS   10
 #define FILTERS_BYTES_MAX  ((size_t)32 * 1024 * 1024)
 #define AGAIN_US           1000000
@@ -328,12 +327,12 @@ void sqlite_merger_group(struct sqlite_merger *m)
     m->added_to = NULL;
 }
 
-void sqlite_merger_undo(struct sqlite_merger *m)
+void sqlite_merger_undo(struct sqlite_merger *m, struct sqlite_index *index)
 {
-    if (m->added_to == NULL)
+    if (index == NULL || m->added_to != index)
         return;
-    m->count -= m->added_to->tail.young.count - m->added_from;
-    sqlite_tail_cut(&m->added_to->tail, m->added_from);
+    m->count -= index->tail.young.count - m->added_from;
+    sqlite_tail_cut(&index->tail, m->added_from);
     m->added_to = NULL;
 }
 
@@ -358,6 +357,8 @@ void sqlite_index_seal(struct sqlite_index *index, uint64_t last_seq)
 
 void sqlite_index_go(struct sqlite_index *index)
 {
+    if (index == NULL)
+        return;
     index->is_gone = true;
     atomic_store(&index->health, SQLITE_INDEX_GONE);
 }
@@ -431,13 +432,18 @@ void sqlite_merger_mind(struct sqlite_merger *m)
 
 /* ── The start and the end ─────────────────────────────────────────────────────────────────── */
 
-void sqlite_merger_init(struct sqlite_merger *m, struct gw_env *env, const struct sqlite_keys *keys,
-                        size_t generation)
+struct sqlite_merger *sqlite_merger_create(struct gw_env *env, const struct sqlite_keys *keys,
+                                           size_t generation, size_t ceiling)
 {
-    *m = (struct sqlite_merger){.env = env, .keys = keys};
+    struct sqlite_merger *m = gw_zalloc(sizeof(*m));
+
+    m->env = env;
+    m->keys = keys;
     m->generation = generation ? generation : GENERATION_DEFAULT;
-    m->ceiling = m->generation * CEILING;
+    m->ceiling = ceiling ? ceiling : CEILING_DEFAULT;
+    gw_check(m->generation < m->ceiling);
     gw_list_init(&m->indexes);
+    return m;
 }
 
 void sqlite_merger_start(struct sqlite_merger *m)
@@ -456,16 +462,18 @@ static void index_free(struct sqlite_index *index)
     gw_free(index);
 }
 
-void sqlite_merger_stop(struct sqlite_merger *m)
+void sqlite_merger_destroy(struct sqlite_merger *m)
 {
     struct gw_list *link;
 
+    if (m == NULL)
+        return;
     atomic_store(&m->is_stopping, true);
     if (m->worker)
         gw_worker_stop(m->worker);
-    m->worker = NULL;
-    while (m->indexes.next && (link = gw_list_pop(&m->indexes)) != NULL)
+    while ((link = gw_list_pop(&m->indexes)) != NULL)
         index_free(gw_container_of(link, struct sqlite_index, link));
+    gw_free(m);
 }
 
 /* Of a segment in this directory: numbers alone are alike everywhere. */
@@ -475,31 +483,38 @@ static int64_t owner_of(const struct sqlite_merger *m, uint32_t number)
                                (struct gw_slice){(const char *)&number, sizeof(number)});
 }
 
+/* Beside the segment: N.idx for N.seg. */
 static struct sqlite_index *create(struct sqlite_merger *m, uint32_t number,
-                                   const char *segment_path, const char *path)
+                                   const char *segment_path)
 {
     struct sqlite_index *index = gw_zalloc(sizeof(*index));
+    size_t len = strlen(segment_path);
 
+    gw_check(len > 4 && strcmp(segment_path + len - 4, ".seg") == 0);
     index->merger = m;
-    index->path = gw_strdup(path);
+    index->number = number;
     index->segment_path = gw_strdup(segment_path);
+    index->path = gw_strdup(segment_path);
+    memcpy(index->path + len - 4, ".idx", 4);
     index->owner = owner_of(m, number);
     gw_list_push(&m->indexes, &index->link);
     return index;
 }
 
 struct sqlite_index *sqlite_index_create(struct sqlite_merger *m, uint32_t number,
-                                         const char *segment_path, const char *path)
+                                         const char *segment_path)
 {
-    sqlite_index_file_remove(path);
-    return create(m, number, segment_path, path);
+    struct sqlite_index *index = create(m, number, segment_path);
+
+    sqlite_index_file_remove(index->path);
+    return index;
 }
 
 struct sqlite_index *sqlite_index_found(struct sqlite_merger *m, uint32_t number,
-                                        const char *segment_path, const char *path,
-                                        uint64_t last_seq)
+                                        const char *segment_path, uint64_t last_seq)
 {
-    struct sqlite_index *index = create(m, number, segment_path, path);
+    struct sqlite_index *index = create(m, number, segment_path);
+    const char *path = index->path;
     struct gw_error error = {0};
 
     if (access(path, F_OK) != 0) {
@@ -531,12 +546,13 @@ bool sqlite_index_lacks(const struct sqlite_index *index, uint64_t last_seq)
 void sqlite_index_fill(struct sqlite_index *index, struct sqlite_conn *segment, uint64_t last_seq)
 {
     struct sqlite_merger *m = index->merger;
-    size_t room = m->generation * FILL_MAX > m->count ? m->generation * FILL_MAX - m->count : 0;
+    size_t fill_max = m->ceiling / 4 * 3; /* the rest is for what comes while they are merged */
+    size_t room = fill_max > m->count ? fill_max - m->count : 0;
     struct gw_buf entries = {0};
-    uint64_t upto = rows_read(segment, index->covered, last_seq, room + 1, &entries);
-    size_t count = entries.len / sizeof(struct sqlite_entry);
+    size_t count;
 
-    (void)upto;
+    (void)rows_read(segment, index->covered, last_seq, room + 1, &entries);
+    count = entries.len / sizeof(struct sqlite_entry);
     if (segment->rc == SQLITE_OK && count <= room) {
         for (size_t i = 0; i < count; i++)
             sqlite_tail_add(&index->tail, entries_of(&entries)[i]);

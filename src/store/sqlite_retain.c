@@ -15,7 +15,7 @@
  * Threads: the timer's part runs on the env's; what both look at is atomic. Failure: a crash on the
  * way leaves a segment that is begun with anew, or files that are not listed, which the next start
  * removes. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -186,7 +186,7 @@ static bool unlist(struct gw_sqlite *sqlite, struct sqlite_segment *segment)
 /* The segment's own file first: who opened it in between finds it gone, not without its log. */
 static void unlink_all(const struct sqlite_segment *segment)
 {
-    static const char *const ends[] = {"seg", "seg-wal", "seg-shm", "idx", "idx-wal", "idx-shm"};
+    static const char *const ends[] = {"seg", "seg-wal", "seg-shm"};
     struct gw_buf path = {0};
 
     for (size_t i = 0; i < gw_count(ends); i++) {
@@ -205,6 +205,7 @@ static bool remove_segment(struct gw_sqlite *sqlite, struct sqlite_segment *segm
     atomic_store(&segment->state, SQLITE_SEGMENT_REMOVED);
     sqlite_segment_drop(segment);
     unlink_all(segment);
+    sqlite_index_go(segment->index);
     for (size_t i = 0; i < SQLITE_READERS; i++)
         sqlite_reader_sweep(&sqlite->readers[i]);
     gw_log(GW_LOG_INFO, "store_segment_removed", GW_S("file", segment->path));

@@ -1,5 +1,5 @@
 /* sqlite_schema.c: the tables and every statement, of both kinds of file. Nothing else holds SQL but
- * sqlite_conn.c, which opens. Numbers and columns are for ever: a change is a new schema version.
+ * sqlite_conn.c, which opens, and sqlite_index.c, whose files can be thrown away. Numbers and columns are for ever: a change is a new schema version.
  *
  * No RETURNING and no IN (SELECT …): they build transient tables, and the heap then grows and
  * shrinks with every statement. */
@@ -8,7 +8,7 @@
 /* ── Segments ──────────────────────────────────────────────────────────────────────────────── */
 
 /* `span`: one row, of the accepts; `day` is that of the first. `name`: kind 0 = appId, 1 = eventType. `event`: what is looked at stands before the body, so that
- * a walk never reads bodies that overflow their page. `open` and `done`: id = seq << 16 | n; a row
+ * a walk never reads bodies that overflow their page; its keys are indexed elsewhere (sqlite_index.h). `open` and `done`: id = seq << 16 | n; a row
  * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
  * touched by every delivery. `extra`: what a job has added, so that it may ask twice. `tally`: see
  * enum gw_tally_count, whose order its columns have; `open` and `done` name the one of their event.
@@ -24,8 +24,6 @@ static const char segment_schema[] =
     "  key_hash INTEGER, tx_hash INTEGER, body_hash INTEGER NOT NULL, event_id TEXT,"
     "  transaction_id TEXT, workflow_id TEXT, event_time TEXT, app_key INTEGER NOT NULL,"
     "  body BLOB) STRICT;"
-    "CREATE INDEX event_key ON event(key_hash, skip) WHERE key_hash IS NOT NULL;"
-    "CREATE INDEX event_tx ON event(tx_hash) WHERE tx_hash IS NOT NULL;"
     "CREATE TABLE open(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due INTEGER NOT NULL,"
     "  attempts INTEGER NOT NULL, step INTEGER NOT NULL, resume INTEGER NOT NULL,"
     "  created INTEGER NOT NULL, tally INTEGER NOT NULL, app_key INTEGER NOT NULL,"
@@ -64,13 +62,11 @@ static const char *const segment_sql[] = {
                      " ON CONFLICT(id) DO UPDATE SET first = excluded.first, last = excluded.last",
     [SEG_NAME_ID] = "SELECT id FROM name WHERE kind = ?1 AND text = ?2",
     [SEG_NAME_ADD] = "INSERT INTO name(kind, text) VALUES(?1, ?2)",
-    [SEG_NAMES] = "SELECT text FROM name WHERE kind = ?1",
     [SEG_NAME] = "SELECT text FROM name WHERE id = ?1",
     [SEG_EVENT_ADD] = "INSERT INTO event VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
                       "?15)",
-    /* The routed event that may make another a duplicate, newest first. */
-    [SEG_EVENT_OLD] = "SELECT seq, accepted, app, body_hash, event_id FROM event"
-                      " WHERE key_hash = ?1 AND skip = 0 ORDER BY seq DESC",
+    /* An event that may make another a duplicate. */
+    [SEG_EVENT_OLD] = "SELECT accepted, app, body_hash, event_id, skip FROM event WHERE seq = ?1",
     [SEG_EVENT] = "SELECT e.accepted, e.skip, e.config_version, a.text, t.text, e.event_id,"
                   " e.transaction_id, e.workflow_id, e.event_time FROM event e"
                   " JOIN name a ON a.id = e.app JOIN name t ON t.id = e.type WHERE e.seq = ?1",
@@ -79,10 +75,6 @@ static const char *const segment_sql[] = {
     [SEG_EVENT_BODY] = "SELECT app_key, body FROM event WHERE seq = ?1",
     [SEG_EVENTS_DOWN] = "SELECT seq, accepted, app, type FROM event WHERE seq <= ?1"
                         " ORDER BY seq DESC",
-    [SEG_KEY_DOWN] = "SELECT seq FROM event WHERE key_hash = ?1 AND skip = ?2 AND seq <= ?3"
-                     " ORDER BY seq DESC LIMIT ?4",
-    [SEG_TX_DOWN] = "SELECT seq FROM event WHERE tx_hash = ?1 AND seq <= ?2"
-                    " ORDER BY seq DESC LIMIT ?3",
     [SEG_KEYS_UP] = "SELECT seq, skip, key_hash, tx_hash FROM event WHERE seq > ?1 AND seq <= ?2"
                     " ORDER BY seq",
     [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",

@@ -4,8 +4,10 @@
  * parts of the file, newest first, through a connection of its own that is opened when first needed.
  * Filters answer for nearly all parts. An entry that is being merged may be seen twice.
  *
- * Readers ask with connections that they open for one question: such questions are rare, and a file
- * that is to be thrown away is soon free.
+ * A reader's question goes to the writer first, for the tails are its own: it adds what they have
+ * (struct sqlite_recent) and passes the question on. What is merged meanwhile is found twice, never
+ * not at all. Readers open a file for one question: such questions are rare, and a file that is to be
+ * thrown away is soon free.
  *
  * Failure: who finds the file damaged says so in `health`, and gets GW_ERR_BUSY like everybody else
  * until it has been made anew. */
@@ -113,6 +115,70 @@ bool sqlite_seek_next(struct sqlite_seek *seek, uint64_t *seq)
             ask_part(seek);
     }
     return false;
+}
+
+/* ── Questions of readers: the writer's part ───────────────────────────────────────────────── */
+
+/* False: it does not ask for a key. */
+static bool key_of(const struct gw_op *op, struct sqlite_key *key, struct gw_arena **arena)
+{
+    if (op->kind == OP_FIND) {
+        const struct gw_find *find = gw_container_of(op, const struct gw_find, op);
+        bool is_event_id = find->key == GW_FIND_EVENT_ID;
+        *key = (struct sqlite_key){find->app_id, find->text, is_event_id};
+        *arena = find->arena;
+        return is_event_id || find->key == GW_FIND_TRANSACTION_ID;
+    }
+    if (op->kind == OP_LIST) {
+        const struct gw_list_op *list = gw_container_of(op, const struct gw_list_op, op);
+        bool is_event_id = list->event_id.len > 0;
+        *key = (struct sqlite_key){
+            list->app_id, is_event_id ? list->event_id : list->transaction_id, is_event_id};
+        *arena = list->arena;
+        return key->text.len > 0;
+    }
+    return false;
+}
+
+bool sqlite_recent_wanted(const struct gw_op *op)
+{
+    struct sqlite_key key;
+    struct gw_arena *arena;
+
+    return key_of(op, &key, &arena);
+}
+
+static void gather(const struct sqlite_index *index, struct sqlite_key key, int64_t hash,
+                   struct gw_buf *seqs, struct gw_buf *recent)
+{
+    gw_buf_clear(seqs);
+    sqlite_tail_copy(&index->tail, key.is_event_id, hash, key.app_id.len == 0, seqs);
+    for (size_t at = 0; at < seqs->len; at += sizeof(uint64_t)) {
+        struct sqlite_recent_at found = {.segment = index->number};
+        memcpy(&found.seq, seqs->ptr + at, sizeof(found.seq));
+        gw_buf_add(recent, &found, sizeof(found));
+    }
+}
+
+void sqlite_recent_tell(struct gw_sqlite *sqlite, struct gw_op *op)
+{
+    struct gw_buf seqs = {0}, found = {0};
+    struct sqlite_recent *recent;
+    struct gw_arena *arena;
+    struct sqlite_key key;
+
+    gw_check(key_of(op, &key, &arena));
+    int64_t hash = sqlite_key_hash(&sqlite->keys, key.app_id, key.text);
+    gw_list_each (link, &sqlite->merger->indexes)
+        gather(gw_container_of(link, struct sqlite_index, link), key, hash, &seqs, &found);
+    recent = gw_arena_alloc(arena, sizeof(*recent) + found.len);
+    recent->count = found.len / sizeof(recent->at[0]);
+    if (found.len > 0)
+        memcpy(recent->at, found.ptr, found.len);
+    gw_buf_deinit(&seqs);
+    gw_buf_deinit(&found);
+    op->found = recent;
+    sqlite_look_submit(sqlite, op, op->kind);
 }
 
 /* ── Readers ───────────────────────────────────────────────────────────────────────────────── */

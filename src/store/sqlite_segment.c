@@ -13,7 +13,7 @@
  *
  * Failure: a segment that is damaged is set aside: what it has done in the group fails, its ids
  * answer GW_ERR_CORRUPT, all others go on. If it was the head, another is made at once. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -320,6 +320,7 @@ enum gw_err sqlite_segment_take(struct gw_sqlite *sqlite, struct sqlite_segment 
     sqlite_run(conn, st);
     if (conn->rc != SQLITE_OK)
         return sqlite_conn_error(conn, conn->rc, "list a segment", error);
+    segment->index = sqlite_index_create(sqlite->merger, segment->number, segment->path);
     atomic_store(&set->at[segment->number - set->base], segment);
     atomic_store(&set->top, segment->number);
     sqlite->head = segment;
@@ -381,8 +382,11 @@ static void take(struct sqlite_writer *w)
     sqlite->next.segment = NULL;
     atomic_store(&sqlite->next.state, SQLITE_NEXT_NONE);
     w->wants_next = false;
-    if (before && before->file.conn.db) /* it has few uses for as large a cache as a head's */
+    if (before && before->file.conn.db) {
+        sqlite_index_seal(before->index, (uint64_t)number_of(&before->file.conn, SEG_LAST_SEQ));
+        /* It has few uses for as large a cache as a head's. */
         sqlite3_db_release_memory(before->file.conn.db);
+    }
     w->has_opened = true;
 }
 

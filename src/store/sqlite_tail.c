@@ -115,37 +115,38 @@ bool sqlite_tail_next(struct sqlite_tail_walk *walk, uint64_t *seq)
     }
 }
 
-static void copy_all(const struct sqlite_generation *g, bool is_event_id, struct gw_buf *entries)
+static void copy_any(const struct sqlite_generation *g, bool is_event_id, int64_t hash,
+                     struct gw_buf *seqs)
 {
     for (size_t i = 0; i < g->count; i++) {
         const struct sqlite_entry *entry = &g->entries[i];
-        if ((sqlite_entry_kind(entry) != SQLITE_ENTRY_TX) == is_event_id)
-            gw_buf_add(entries, entry, sizeof(*entry));
+        uint64_t seq = sqlite_entry_seq(entry);
+        if ((entry->hash ^ (uint64_t)hash) >> 32 == 0 &&
+            (sqlite_entry_kind(entry) != SQLITE_ENTRY_TX) == is_event_id)
+            gw_buf_add(seqs, &seq, sizeof(seq));
     }
 }
 
 static void copy_key(const struct sqlite_tail *tail, enum sqlite_entry_kind kind, int64_t hash,
-                     struct gw_buf *entries)
+                     struct gw_buf *seqs)
 {
     struct sqlite_tail_walk walk = {.tail = tail, .kind = kind, .hash = hash};
     uint64_t seq;
 
-    while (sqlite_tail_next(&walk, &seq)) {
-        struct sqlite_entry entry = sqlite_entry(kind, hash, seq);
-        gw_buf_add(entries, &entry, sizeof(entry));
-    }
+    while (sqlite_tail_next(&walk, &seq))
+        gw_buf_add(seqs, &seq, sizeof(seq));
 }
 
-void sqlite_tail_copy(const struct sqlite_tail *tail, bool is_event_id, const int64_t *hash,
-                      struct gw_buf *entries)
+void sqlite_tail_copy(const struct sqlite_tail *tail, bool is_event_id, int64_t hash, bool any_app,
+                      struct gw_buf *seqs)
 {
-    if (hash == NULL) {
-        copy_all(&tail->merging, is_event_id, entries);
-        copy_all(&tail->young, is_event_id, entries);
+    if (any_app) {
+        copy_any(&tail->young, is_event_id, hash, seqs);
+        copy_any(&tail->merging, is_event_id, hash, seqs);
     } else if (is_event_id) {
-        copy_key(tail, SQLITE_ENTRY_ROUTED, *hash, entries);
-        copy_key(tail, SQLITE_ENTRY_SKIPPED, *hash, entries);
+        copy_key(tail, SQLITE_ENTRY_ROUTED, hash, seqs);
+        copy_key(tail, SQLITE_ENTRY_SKIPPED, hash, seqs);
     } else {
-        copy_key(tail, SQLITE_ENTRY_TX, *hash, entries);
+        copy_key(tail, SQLITE_ENTRY_TX, hash, seqs);
     }
 }

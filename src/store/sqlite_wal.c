@@ -155,7 +155,8 @@ static void restart_log(struct gw_sqlite *sqlite, struct sqlite_file *file)
     }
     if (is_fatal(&file->conn, rc))
         sqlite_file_failed(sqlite, file, &file->conn, rc);
-    file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES);
+    /* By a share of it, too: somebody may read for long (a backup), and each trial waits. */
+    file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES) + file->wal_pages / 4;
 }
 
 void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file)

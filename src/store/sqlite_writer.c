@@ -16,7 +16,7 @@
  * as all of them built on what is gone; so do those in the main file, which is committed behind all
  * it may follow from. Disk full and busy are passing; a segment that is damaged is set aside; after
  * anything else the writer stops for good (sqlite_stop). */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_index.h"
 
 #define GROUP_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define KEYS_KEPT       8192
@@ -73,6 +73,7 @@ static void roll_back(struct gw_sqlite *sqlite, struct sqlite_file *file)
         sqlite_names_forget(file->segment);
         sqlite_tallies_failed(file->segment);
         file->segment->is_span_stored = false; /* what is known may be more than what is stored */
+        sqlite_merger_undo(sqlite->merger, file->segment->index);
     }
 }
 
@@ -171,6 +172,10 @@ static void gather(struct sqlite_writer *w, struct gw_list *batch)
     while (w->count < w->sqlite->options.group_max && w->bytes < GROUP_BYTES_MAX &&
            !gw_list_empty(batch) && !is_retain(batch->next)) {
         struct gw_op *op = op_of(gw_list_pop(batch));
+        if (sqlite_recent_wanted(op)) { /* it waits for nobody, and goes on when all is stopped */
+            sqlite_recent_tell(w->sqlite, op);
+            continue;
+        }
         struct sqlite_member *member = &w->group[w->count++];
 
         op->err = refuse(w->sqlite, op, is_disk_low);
@@ -243,6 +248,8 @@ static void leave(struct sqlite_writer *w)
     gw_buf_clear(&w->touched);
     sqlite_wal_mind(sqlite, &sqlite->main);
     sqlite_segment_mind(w);
+    if (!atomic_load(&sqlite->stopped))
+        sqlite_merger_mind(sqlite->merger);
 }
 
 static void complete(struct sqlite_writer *w, struct sqlite_member *member, enum gw_err failed)
@@ -270,6 +277,7 @@ static void run_group(struct sqlite_writer *w, struct gw_list *batch)
     int64_t began_us = gw_env_mono_us(sqlite->env);
 
     sqlite_segment_mind(w);
+    sqlite_merger_group(sqlite->merger);
     if (!atomic_load(&sqlite->stopped))
         give_keys(w, batch);
     gather(w, batch);

@@ -37,6 +37,7 @@ struct gw_op {
     /* the backend's, until done */
     struct gw_msg msg;
     int kind;
+    void *found;
 };
 
 /* ── Ledger: writing ───────────────────────────────────────────────────────────────────────── */

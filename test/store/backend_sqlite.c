@@ -15,6 +15,7 @@ static void open_with(struct world *world, uint64_t events_max)
         .cache_bytes = 1 << 20,
         .segment_events_max = events_max,
         .segment_gap_ms = 1,
+        .key_generation = world->seed % 2 ? 4 : 0,
     };
     struct gw_sqlite *sqlite;
     struct gw_error error;
@@ -70,6 +71,15 @@ const struct backend backend_sqlite_roll = {
     .open = open_rolling,
     .close = close_sqlite,
     .crash = close_sqlite,
+    .end = stay_closed,
+    .queue_max = QUEUE_MAX,
+};
+
+const struct backend backend_sqlite_roll_loop = {
+    .name = "sqlite-roll-loop",
+    .on_loop = true,
+    .open = open_rolling,
+    .close = close_sqlite,
     .end = stay_closed,
     .queue_max = QUEUE_MAX,
 };

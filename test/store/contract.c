@@ -14,6 +14,7 @@ static const struct backend *const backends[] = {
 #ifdef CONTRACT_SQLITE
     &backend_sqlite_sim,
     &backend_sqlite_roll,
+    &backend_sqlite_roll_loop,
     &backend_sqlite,
 #endif
 };

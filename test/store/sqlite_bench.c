@@ -256,6 +256,35 @@ static void run(struct bench *bench, long lives, bool settles)
            thread_us("gwh-writer") / 1e6, thread_us("gwh-merge") / 1e6);
 }
 
+static void on_counted(struct gw_op *op)
+{
+    gw_loop_stop(op->env);
+}
+
+/* How long it takes to count, by the counters and by every row. */
+static void count(struct bench *bench, bool full)
+{
+    struct gw_arena arena = {0};
+    struct gw_tally_op op = {
+        .op = {.env = bench->env, .done = on_counted},
+        .arena = &arena,
+        .to_ms = gw_hour_of(gw_env_wall_ms(bench->env)) + GW_HOUR_MS,
+        .full = full,
+    };
+    int64_t began_us = gw_env_mono_us(bench->env);
+
+    bench->ledger->ops->tally(bench->ledger, &op);
+    gw_loop_run(bench->env);
+    gw_check(op.op.err == GW_OK);
+    printf("counted %s in %.3f s: %lld created, %lld delivered; p99 %lld ms of %llu\n",
+           full ? "every row" : "what is open",
+           (double)(gw_env_mono_us(bench->env) - began_us) / 1e6,
+           (long long)op.counted.of[GW_TALLY_CREATED], (long long)op.counted.of[GW_TALLY_DELIVERED],
+           (long long)op.latency.p99_ms, (unsigned long long)op.latency.count);
+    gw_check(!full || op.counted.of[GW_TALLY_DELIVERED] == op.rows.of[GW_TALLY_DELIVERED]);
+    gw_arena_deinit(&arena);
+}
+
 int main(int argc, char **argv)
 {
     struct bench bench = {.dir = argc > 1 ? argv[1] : NULL};
@@ -291,6 +320,8 @@ int main(int argc, char **argv)
         open_store(&bench);
     }
     run(&bench, lives, true);
+    count(&bench, false);
+    count(&bench, true);
     gw_sqlite_close(bench.sqlite);
     gw_loop_destroy(bench.env);
     for (long i = 0; i < bench.in_flight; i++)

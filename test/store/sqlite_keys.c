@@ -35,7 +35,9 @@ struct list {
 
 static int64_t hash_of(uint64_t i)
 {
-    return (int64_t)((i + 1) * 0x9E3779B97F4A7C15u); /* of either sign */
+    uint64_t text = (i / 2 + 1) * 0x9E3779B97F4A7C15u; /* two apps each; of either sign */
+
+    return (int64_t)(text >> 32 << 32 | (i % 2 ? 0 : UINT32_MAX - i));
 }
 
 static struct sqlite_entry draw_entry(uint64_t seq)
@@ -93,15 +95,24 @@ static void compare_copies(const struct sqlite_tail *tail, const struct list *li
 {
     int64_t hash = hash_of(draw(HASHES));
 
-    for (int all = 0; all < 2; all++) {
+    for (int any_app = 0; any_app < 2; any_app++) {
         for (int is_event_id = 0; is_event_id < 2; is_event_id++) {
             struct gw_buf copy = {0};
-            size_t wanted = 0;
-            sqlite_tail_copy(tail, is_event_id, all ? NULL : &hash, &copy);
-            for (size_t i = 0; i < list->count; i++)
-                wanted += (all || list->entries[i].hash == (uint64_t)hash) &&
-                          (sqlite_entry_kind(&list->entries[i]) != SQLITE_ENTRY_TX) == is_event_id;
-            assert_int_equal(copy.len / sizeof(struct sqlite_entry), wanted);
+            uint64_t wanted = 0, got = 0, seq;
+            sqlite_tail_copy(tail, is_event_id, hash, any_app, &copy);
+            for (size_t at = 0; at < copy.len; at += sizeof(seq)) {
+                memcpy(&seq, copy.ptr + at, sizeof(seq));
+                got += seq * seq;
+            }
+            for (size_t i = 0; i < list->count; i++) {
+                const struct sqlite_entry *entry = &list->entries[i];
+                uint64_t differs = entry->hash ^ (uint64_t)hash;
+                seq = sqlite_entry_seq(entry);
+                if ((any_app ? differs >> 32 : differs) == 0 &&
+                    (sqlite_entry_kind(entry) != SQLITE_ENTRY_TX) == is_event_id)
+                    wanted += seq * seq;
+            }
+            assert_int_equal(got, wanted);
             gw_buf_deinit(&copy);
         }
     }
@@ -327,6 +338,33 @@ static void test_last_part(void **state)
     assert_true(keys_compare(k, &k->list));
 }
 
+/* All hashes of a text, whatever the app. */
+static void test_hashes(void **state)
+{
+    struct keys *k = *state;
+
+    assert_ok(keys_try_open(k, 0));
+    struct list some = draw_list(k, 30);
+    assert_ok(keys_merge(k, &some));
+    keys_take(k, &some);
+    for (uint64_t h = 0; h < HASHES; h += 2) {
+        size_t wanted = 0, found = 0;
+        int64_t first = hash_of(h) & ~(int64_t)UINT32_MAX, last = first | UINT32_MAX, at = first;
+        while (sqlite_index_hash(&k->file.conn, 0, false, last, &at)) {
+            assert_true(at == hash_of(h) || at == hash_of(h + 1));
+            found++;
+            if (at++ == last)
+                break;
+        }
+        for (uint64_t app = 0; app < 2; app++) {
+            uint64_t *seqs = gw_alloc(k->list.count * sizeof(*seqs));
+            wanted += list_seqs(&k->list, SQLITE_ENTRY_TX, hash_of(h + app), seqs) > 0;
+            gw_free(seqs);
+        }
+        assert_int_equal(found, wanted);
+    }
+}
+
 static void test_filter_of_part(void **state)
 {
     struct keys *k = *state;
@@ -522,10 +560,10 @@ int main(void)
 {
 #define WITH_FILE(fn) cmocka_unit_test_setup_teardown(fn, keys_setup, keys_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tail), cmocka_unit_test(test_filter),  WITH_FILE(test_file),
-        WITH_FILE(test_last_part),   WITH_FILE(test_filter_of_part), WITH_FILE(test_merge_fails),
-        WITH_FILE(test_sync_fails),  WITH_FILE(test_crash),          WITH_FILE(test_not_ours),
-        WITH_FILE(test_damage),
+        cmocka_unit_test(test_tail), cmocka_unit_test(test_filter), WITH_FILE(test_file),
+        WITH_FILE(test_last_part),   WITH_FILE(test_hashes),        WITH_FILE(test_filter_of_part),
+        WITH_FILE(test_merge_fails), WITH_FILE(test_sync_fails),    WITH_FILE(test_crash),
+        WITH_FILE(test_not_ours),    WITH_FILE(test_damage),
     };
 
     gw_log_level_set(GW_LOG_ERROR);

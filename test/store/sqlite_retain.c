@@ -107,6 +107,8 @@ static enum gw_err add(struct world *world, const struct gw_delivery *d)
     struct gw_add *op = add_start(world, &d->message_id, "job", LANES(1), 1, T0);
 
     world_wait(world);
+    if (!op->offered)
+        offer_free(op->offer);
     return op->op.err;
 }
 

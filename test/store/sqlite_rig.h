@@ -74,9 +74,10 @@ size_t rig_open_in(struct rig *rig, uint64_t lane);
 /* Makes it SQLite's default, in front of the real one. Before the first store is opened. */
 void rig_vfs_install(void);
 
-enum rig_fault { RIG_FAULT_NONE, RIG_FAULT_SYNC, RIG_FAULT_WRITE, RIG_FAULT_FULL };
+enum rig_fault { RIG_FAULT_NONE, RIG_FAULT_SYNC, RIG_FAULT_WRITE, RIG_FAULT_FULL, RIG_FAULT_POWER };
 
-/* What calls on names that end like this do from now on. `after` calls still work. */
+/* What calls on names that end like this do from now on. `after` calls still work. POWER: it goes
+ * with a sync. */
 void rig_vfs_fail(enum rig_fault fault, const char *suffix, int after);
 
 /* Copies what is synced, and that alone, into `image` from now on: see rig_vfs_power_off(). */

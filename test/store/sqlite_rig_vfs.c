@@ -116,6 +116,8 @@ static int on_sync(sqlite3_file *file, int flags)
 {
     if (fails(file, RIG_FAULT_SYNC))
         return SQLITE_IOERR_FSYNC;
+    if (fails(file, RIG_FAULT_POWER))
+        rig_vfs_power_off();
     int rc = real(file)->pMethods->xSync(real(file), flags);
     if (rc == SQLITE_OK)
         copy_to_image(file);

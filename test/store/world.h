@@ -43,7 +43,8 @@ struct backend {
 extern const struct backend backend_memory;
 extern const struct backend backend_sqlite_sim;
 extern const struct backend backend_sqlite_roll; /* simulated, in many segments */
-extern const struct backend backend_sqlite;      /* on a real loop, with its threads */
+extern const struct backend backend_sqlite_roll_loop;
+extern const struct backend backend_sqlite; /* on a real loop, with its threads */
 
 /* The one that the suite is run on, by main(). */
 extern const struct backend *backend;
