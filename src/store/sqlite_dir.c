@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define FIRST_SEGMENT 1
+#define HEAD_TRIES    100
 #define SEGMENTS_MORE 65536 /* that may begin until a restart: with one a minute, 45 days */
 #define SEQ_UNKNOWN   ((uint64_t)1 << 32) /* more than there can be in a segment */
 
@@ -284,7 +285,10 @@ static enum gw_err segments_open(struct gw_sqlite *sqlite, struct gw_error *erro
         sqlite->head = last;
         return GW_OK;
     }
-    return head_make(sqlite, atomic_load(&set->top) + 1, error);
+    err = GW_ERR_CORRUPT; /* what is in the way of the first is an older store without its list */
+    for (uint32_t by = 1; err != GW_OK && by <= (last ? HEAD_TRIES : 1); by++)
+        err = head_make(sqlite, atomic_load(&set->top) + by, error);
+    return err;
 }
 
 /* What `name` is a segment's file by, with its log and so on; 0: of none. */

@@ -188,7 +188,8 @@ struct sqlite_next {
     atomic_int state;
     struct gw_msg msg;
     struct sqlite_segment *segment;
-    enum gw_err err; /* with FAILED */
+    enum gw_err err;  /* with FAILED */
+    uint32_t skipped; /* numbers: files of theirs are in the way */
 };
 
 /* ── Keys ──────────────────────────────────────────────────────────────────────────────────── */
@@ -635,7 +636,7 @@ void sqlite_wal_deinit(struct sqlite_file *file);
 bool sqlite_wal_is_busy(struct sqlite_file *file); /* it is the checkpointer's for now */
 void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file); /* between groups */
 void sqlite_wal_worker(void *ctx, struct gw_list *batch);                 /* gw_worker_fn */
-/* Before closing: copies the log back. `waits`: for readers, and takes the space from the log. */
+/* Before closing: copies the log back, and empties it if nobody reads it; `waits`: for those. */
 void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file, bool waits);
 
 /* ── The set of segments ───────────────────────────────────────────────────────────────────── */
