@@ -19,6 +19,7 @@ union any_op {
     struct gw_claim claim;
     struct gw_settle settle;
     struct gw_retry_op retry;
+    struct gw_erase erase;
     struct gw_open_lanes open_lanes;
     struct gw_refill refill;
     struct gw_load load;
@@ -64,6 +65,7 @@ static const struct {
     [GW_FAULT_CLAIM] = {"claim", sizeof(struct gw_claim)},
     [GW_FAULT_SETTLE] = {"settle", sizeof(struct gw_settle)},
     [GW_FAULT_RETRY] = {"retry", sizeof(struct gw_retry_op)},
+    [GW_FAULT_ERASE] = {"erase", sizeof(struct gw_erase)},
     [GW_FAULT_OPEN_LANES] = {"open_lanes", sizeof(struct gw_open_lanes)},
     [GW_FAULT_REFILL] = {"refill", sizeof(struct gw_refill)},
     [GW_FAULT_LOAD] = {"load", sizeof(struct gw_load)},
@@ -108,6 +110,7 @@ static void forward(const struct call *call, union any_op *op)
     case GW_FAULT_CLAIM: ledger->ops->claim(ledger, &op->claim); return;
     case GW_FAULT_SETTLE: ledger->ops->settle(ledger, &op->settle); return;
     case GW_FAULT_RETRY: ledger->ops->retry(ledger, &op->retry); return;
+    case GW_FAULT_ERASE: ledger->ops->erase(ledger, &op->erase); return;
     case GW_FAULT_OPEN_LANES: ledger->ops->open_lanes(ledger, &op->open_lanes); return;
     case GW_FAULT_REFILL: ledger->ops->refill(ledger, &op->refill); return;
     case GW_FAULT_LOAD: ledger->ops->load(ledger, &op->load); return;
@@ -138,6 +141,7 @@ static void clear(enum gw_fault_call call, union any_op *op)
     case GW_FAULT_ADD: op->add.delivery_count = 0; return;
     case GW_FAULT_CLAIM: op->claim.write_id = 0; return;
     case GW_FAULT_RETRY: op->retry.delivery = (struct gw_delivery){0}; return;
+    case GW_FAULT_ERASE: op->erase.events = 0; return;
     case GW_FAULT_OPEN_LANES: op->open_lanes.count = 0; return;
     case GW_FAULT_REFILL:
         op->refill.count = 0;
@@ -384,6 +388,7 @@ LEDGER_START(add, gw_add, GW_FAULT_ADD)
 LEDGER_START(claim, gw_claim, GW_FAULT_CLAIM)
 LEDGER_START(settle, gw_settle, GW_FAULT_SETTLE)
 LEDGER_START(retry, gw_retry_op, GW_FAULT_RETRY)
+LEDGER_START(erase, gw_erase, GW_FAULT_ERASE)
 LEDGER_START(open_lanes, gw_open_lanes, GW_FAULT_OPEN_LANES)
 LEDGER_START(refill, gw_refill, GW_FAULT_REFILL)
 LEDGER_START(load, gw_load, GW_FAULT_LOAD)
@@ -410,6 +415,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .claim = start_claim,
     .settle = start_settle,
     .retry = start_retry,
+    .erase = start_erase,
     .open_lanes = start_open_lanes,
     .refill = start_refill,
     .load = start_load,

@@ -13,6 +13,7 @@ enum gw_fault_call {
     GW_FAULT_CLAIM,
     GW_FAULT_SETTLE,
     GW_FAULT_RETRY,
+    GW_FAULT_ERASE,
     GW_FAULT_OPEN_LANES,
     GW_FAULT_REFILL,
     GW_FAULT_LOAD,
@@ -26,7 +27,7 @@ enum gw_fault_call {
     GW_FAULT_CONFIG_REMOVE,
     GW_FAULT_CONFIG_LIST,
 };
-#define GW_FAULT_CALL_COUNT 17
+#define GW_FAULT_CALL_COUNT 18
 
 const char *gw_fault_call_name(enum gw_fault_call call);
 

@@ -21,6 +21,7 @@ static memory_fn *const does[] = {
     [MEMORY_ADD] = memory_add,
     [MEMORY_SETTLE] = memory_settle,
     [MEMORY_RETRY] = memory_retry,
+    [MEMORY_ERASE] = memory_erase,
     [MEMORY_OPEN_LANES] = memory_open_lanes,
     [MEMORY_REFILL] = memory_refill,
     [MEMORY_LOAD] = memory_load,
@@ -189,6 +190,12 @@ static void start_retry(struct gw_ledger *ledger, struct gw_retry_op *op)
     memory_queue(of_ledger(ledger), &op->op, MEMORY_RETRY);
 }
 
+static void start_erase(struct gw_ledger *ledger, struct gw_erase *op)
+{
+    op->events = 0;
+    memory_queue(of_ledger(ledger), &op->op, MEMORY_ERASE);
+}
+
 static void start_open_lanes(struct gw_ledger *ledger, struct gw_open_lanes *op)
 {
     op->lanes = NULL;
@@ -267,6 +274,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .claim = start_claim,
     .settle = start_settle,
     .retry = start_retry,
+    .erase = start_erase,
     .open_lanes = start_open_lanes,
     .refill = start_refill,
     .load = start_load,

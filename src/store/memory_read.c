@@ -82,6 +82,8 @@ enum gw_err memory_load(struct gw_memory *memory, struct gw_op *base)
 
     if (event == NULL)
         return GW_ERR_NOT_FOUND;
+    if (event->is_erased)
+        return GW_ERR_GONE;
     op->message = memory_message_copy(event->message);
     return GW_OK;
 }
@@ -121,7 +123,8 @@ static struct gw_row copy_row(struct gw_arena *arena, const struct memory_row *r
 static struct gw_event_row copy_event(struct gw_arena *arena, const struct memory_event *event,
                                       bool with_body)
 {
-    struct gw_event_row copy = {.message = copy_message(arena, event->message, with_body)};
+    struct gw_event_row copy = {
+        .message = copy_message(arena, event->message, with_body && !event->is_erased)};
 
     copy.rows = gw_arena_alloc(arena, event->row_count * sizeof(*copy.rows));
     for (size_t i = 0; i < event->row_count; i++)

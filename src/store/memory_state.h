@@ -20,10 +20,11 @@
 struct memory_event {
     uint64_t seq; /* 1, 2, …: its place in gw_memory.events, plus one */
     struct gw_message *message;
-    struct gw_slice key; /* (appId, eventId), ours; absent without an eventId */
+    struct gw_slice key;                /* (appId, eventId), ours; absent without an eventId */
     struct memory_event *routed_before; /* the one before with this key */
     struct memory_row **rows;
     size_t row_count;
+    bool is_erased;
 };
 
 struct memory_row {
@@ -115,6 +116,7 @@ enum memory_kind {
     MEMORY_ADD,
     MEMORY_SETTLE,
     MEMORY_RETRY,
+    MEMORY_ERASE,
     MEMORY_OPEN_LANES,
     MEMORY_REFILL,
     MEMORY_LOAD,
@@ -129,7 +131,7 @@ enum memory_kind {
     MEMORY_CONFIG_LIST,
 };
 
-memory_fn memory_accept, memory_add, memory_settle, memory_retry;                  /* _write.c */
+memory_fn memory_accept, memory_add, memory_settle, memory_retry, memory_erase;    /* _write.c */
 memory_fn memory_open_lanes, memory_refill, memory_load, memory_find, memory_list; /* _read.c */
 memory_fn memory_tally;                                                            /* _tally.c */
 memory_fn memory_health_save, memory_health_load;                                  /* _config.c */

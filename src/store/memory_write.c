@@ -242,6 +242,8 @@ static void log_append(struct memory_row *row, const struct gw_attempt *attempt)
 {
     struct gw_buf kept = {0};
 
+    if (row->event->is_erased)
+        return;
     gw_attempt_pack(&row->log, attempt);
     gw_attempt_trim(&kept, gw_buf_slice(&row->log));
     gw_buf_deinit(&row->log);
@@ -338,4 +340,32 @@ void memory_events_free(struct gw_memory *memory)
     gw_map_deinit(&memory->row_by_id);
     gw_map_deinit(&memory->routed);
     gw_map_deinit(&memory->lane_by_number);
+}
+
+/* ── Erasing ───────────────────────────────────────────────────────────────────────────────── */
+
+/* The body stays for the comparison of repeats alone; nobody is shown it. */
+static void event_erase(struct memory_event *event)
+{
+    event->is_erased = true;
+    for (size_t i = 0; i < event->row_count; i++)
+        gw_buf_deinit(&event->rows[i]->log);
+}
+
+enum gw_err memory_erase(struct gw_memory *memory, struct gw_op *base)
+{
+    struct gw_erase *op = gw_container_of(base, struct gw_erase, op);
+    bool is_app = op->transaction_id.len == 0;
+
+    if (op->app_id.len == 0)
+        return GW_ERR_INVALID;
+    for (size_t i = 0; i < memory->event_count; i++) {
+        const struct gw_message *m = memory->events[i]->message;
+        if (!gw_slice_eq(m->app_id, op->app_id) ||
+            (!is_app && !gw_slice_eq(m->transaction_id, op->transaction_id)))
+            continue;
+        event_erase(memory->events[i]);
+        op->events += !is_app;
+    }
+    return GW_OK;
 }

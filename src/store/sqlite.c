@@ -174,6 +174,12 @@ static void start_retry(struct gw_ledger *ledger, struct gw_retry_op *op)
     sqlite_writer_submit(of_ledger(ledger), &op->op, OP_RETRY);
 }
 
+static void start_erase(struct gw_ledger *ledger, struct gw_erase *op)
+{
+    op->events = 0;
+    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_ERASE);
+}
+
 static void start_open_lanes(struct gw_ledger *ledger, struct gw_open_lanes *op)
 {
     op->lanes = NULL;
@@ -236,6 +242,7 @@ static const struct gw_ledger_ops ledger_ops = {
     .claim = start_claim,
     .settle = start_settle,
     .retry = start_retry,
+    .erase = start_erase,
     .open_lanes = start_open_lanes,
     .refill = start_refill,
     .load = start_load,

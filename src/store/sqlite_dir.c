@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define FIRST_SEGMENT 1
+#define HEAD_TRIES    100
 #define SEGMENTS_MORE 65536 /* that may begin until a restart: with one a minute, 45 days */
 #define SEQ_UNKNOWN   ((uint64_t)1 << 32) /* more than there can be in a segment */
 
@@ -117,6 +118,28 @@ static int64_t count_of(struct sqlite_conn *conn, int sql)
     return count;
 }
 
+/* A segment is made after the main file has its schema: beside one that holds something an empty main
+ * file is no beginning, but a loss. */
+static enum gw_err main_check(struct gw_sqlite *sqlite, const char *path, struct gw_error *error)
+{
+    enum gw_err err = GW_OK;
+    struct dirent *entry;
+    struct stat st;
+
+    if (stat(path, &st) == 0 && st.st_size > 0)
+        return GW_OK;
+    DIR *dir = opendir(sqlite->options.dir);
+    if (dir == NULL)
+        return failed(error, sqlite->options.dir, "read the directory");
+    while (err == GW_OK && (entry = readdir(dir)) != NULL)
+        if (gw_slice_ends(gw_slice_from(entry->d_name), GW_SLICE(".seg")) &&
+            fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_size > 0)
+            err = gw_error_set(error, GW_ERR_CORRUPT, "%s: it is missing or empty, but there is %s",
+                               path, entry->d_name);
+    closedir(dir);
+    return err;
+}
+
 /* New is a file that names no segment: nothing can refer to its keys yet. */
 static enum gw_err main_open(struct gw_sqlite *sqlite, bool *is_new, struct gw_error *error)
 {
@@ -125,7 +148,9 @@ static enum gw_err main_open(struct gw_sqlite *sqlite, bool *is_new, struct gw_e
     bool is_made;
 
     path_of(path, sqlite, "main.db");
-    enum gw_err err = file_make(path, &is_made, error);
+    enum gw_err err = main_check(sqlite, path, error);
+    if (err == GW_OK)
+        err = file_make(path, &is_made, error);
     if (err == GW_OK)
         err = sqlite_conn_open(conn, path, &sqlite_main_kind, SQLITE_ROLE_MAKER,
                                sqlite->options.cache_bytes / 8, error);
@@ -284,7 +309,10 @@ static enum gw_err segments_open(struct gw_sqlite *sqlite, struct gw_error *erro
         sqlite->head = last;
         return GW_OK;
     }
-    return head_make(sqlite, atomic_load(&set->top) + 1, error);
+    err = GW_ERR_CORRUPT; /* what is in the way of the first is an older store without its list */
+    for (uint32_t by = 1; err != GW_OK && by <= (last ? HEAD_TRIES : 1); by++)
+        err = head_make(sqlite, atomic_load(&set->top) + by, error);
+    return err;
 }
 
 /* What `name` is a segment's file by, with its log and so on; 0: of none. */

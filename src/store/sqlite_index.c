@@ -99,8 +99,12 @@ void sqlite_index_file_remove(const char *path)
     }
 }
 
+/* A log that cannot be taken home now is taken by who opens the file next. */
 void sqlite_index_file_close(struct sqlite_index_file *file)
 {
+    if (file->conn.db && file->conn.rc == SQLITE_OK)
+        (void)sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                        NULL);
     sqlite_conn_close(&file->conn);
 }
 

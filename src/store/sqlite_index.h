@@ -269,7 +269,8 @@ struct sqlite_seek {
     enum gw_err err; /* GW_ERR_BUSY: it cannot be told now */
 };
 
-void sqlite_seek_begin(struct sqlite_seek *seek, struct sqlite_index *index, int64_t hash);
+void sqlite_seek_begin(struct sqlite_seek *seek, struct sqlite_index *index,
+                       enum sqlite_entry_kind kind, int64_t hash);
 bool sqlite_seek_next(struct sqlite_seek *seek, uint64_t *seq);
 void sqlite_seek_end(struct sqlite_seek *seek);
 

@@ -14,6 +14,7 @@
  *   sqlite_outbox.c  completions on their way
  *   sqlite_writer.c  the writer thread: groups, commits, completions
  *   sqlite_ledger.c  what a group does to events and deliveries
+ *   sqlite_erase.c   payloads taken away for good
  *   sqlite_wait.c    what is open, read by the writer between writes
  *   sqlite_configs.c configs and health
  *   sqlite_reader.c  the reader threads
@@ -112,6 +113,7 @@ struct sqlite_file {
     enum gw_err outcome;            /* of the last group's transaction, for its operations */
     int wal_pages;                  /* in the log since it last began anew */
     int wal_trigger;                /* at which the checkpointer is called */
+    bool wal_holds_erased;          /* perhaps, until it is emptied */
 
     struct sqlite_conn checkpointer; /* that thread's while RUNNING; opened when first needed */
     struct gw_msg checkpoint_msg;
@@ -188,7 +190,8 @@ struct sqlite_next {
     atomic_int state;
     struct gw_msg msg;
     struct sqlite_segment *segment;
-    enum gw_err err; /* with FAILED */
+    enum gw_err err;  /* with FAILED */
+    uint32_t skipped; /* numbers: files of theirs are in the way */
 };
 
 /* ── Keys ──────────────────────────────────────────────────────────────────────────────────── */
@@ -325,6 +328,10 @@ enum sqlite_segment_sql {
     SEG_EVENT_APP,
     SEG_EVENT_BODY,
     SEG_EVENTS_DOWN,
+    SEG_EVENT_TX,
+    SEG_EVENT_ERASE,
+    SEG_OPEN_ERASE,
+    SEG_DONE_ERASE,
     SEG_KEYS_UP,
     SEG_OPEN_ADD,
     SEG_OPEN_GET,
@@ -389,6 +396,7 @@ enum sqlite_main_sql {
     MAIN_APP_KEY_GET,
     MAIN_APP_KEY_ADD,
     MAIN_APP_KEY_ERASE,
+    MAIN_ERASURE_ADD,
     MAIN_SQL_COUNT
 };
 
@@ -417,6 +425,7 @@ enum sqlite_op_kind {
     OP_ADD,
     OP_SETTLE,
     OP_RETRY,
+    OP_ERASE,
     OP_OPEN_LANES,
     OP_REFILL,
     OP_HEALTH_SAVE,
@@ -476,6 +485,7 @@ struct sqlite_writer {
 typedef enum gw_err sqlite_write_fn(struct sqlite_writer *w, struct gw_op *op);
 sqlite_write_fn sqlite_accept, sqlite_add, sqlite_settle, sqlite_retry;      /* _ledger.c */
 sqlite_write_fn sqlite_open_lanes, sqlite_refill;                            /* _wait.c */
+sqlite_write_fn sqlite_erase;                                                /* _erase.c */
 sqlite_write_fn sqlite_health_save, sqlite_config_put, sqlite_config_remove; /* _configs.c */
 
 /* After the commit, or after its failure: op->err says which. What the operation leads to besides
@@ -483,6 +493,7 @@ sqlite_write_fn sqlite_health_save, sqlite_config_put, sqlite_config_remove; /* 
 typedef void sqlite_finish_fn(struct sqlite_writer *w, struct gw_op *op);
 sqlite_finish_fn sqlite_accept_finish, sqlite_add_finish, sqlite_retry_finish;
 sqlite_finish_fn sqlite_open_lanes_finish, sqlite_refill_finish;
+sqlite_finish_fn sqlite_erase_finish;
 sqlite_finish_fn sqlite_config_put_finish, sqlite_config_remove_finish;
 
 /* Ends an open delivery without an attempt. */
@@ -634,8 +645,10 @@ void sqlite_wal_init(struct sqlite_file *file); /* its connection has been opene
 void sqlite_wal_deinit(struct sqlite_file *file);
 bool sqlite_wal_is_busy(struct sqlite_file *file); /* it is the checkpointer's for now */
 void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file); /* between groups */
-void sqlite_wal_worker(void *ctx, struct gw_list *batch);                 /* gw_worker_fn */
-/* Before closing: copies the log back. `waits`: for readers, and takes the space from the log. */
+/* Copies the log back and takes its space; false: not now. */
+bool sqlite_wal_empty(struct gw_sqlite *sqlite, struct sqlite_file *file);
+void sqlite_wal_worker(void *ctx, struct gw_list *batch); /* gw_worker_fn */
+/* Before closing: copies the log back, and empties it if nobody reads it; `waits`: for those. */
 void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file, bool waits);
 
 /* ── The set of segments ───────────────────────────────────────────────────────────────────── */

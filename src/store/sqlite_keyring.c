@@ -323,8 +323,8 @@ static enum gw_err key_get(struct sqlite_keyring *ring, uint32_t number, uint32_
     struct sqlite_key_slot *slot = &ring->keys[spread >> 32 & (ring->size - 1)];
     uint8_t derived[32];
 
-    if (number == 0)
-        return GW_ERR_CORRUPT;
+    if (number == 0) /* of what was erased */
+        return GW_ERR_GONE;
     if (slot->id != id) {
         enum gw_err err = key_read(ring, number, segment, derived);
         if (err != GW_OK)

@@ -190,7 +190,7 @@ static uint64_t repeated_in(struct sqlite_writer *w, struct sqlite_segment *segm
     uint64_t seq, found = 0;
 
     *err = GW_OK;
-    sqlite_seek_begin(&seek, segment->index, key_hash);
+    sqlite_seek_begin(&seek, segment->index, SQLITE_ENTRY_ROUTED, key_hash);
     while (found == 0 && *err == GW_OK && sqlite_seek_next(&seek, &seq)) {
         if (sqlite_segment_read(w, segment, err) == NULL)
             break;

@@ -75,6 +75,10 @@ static const char *const segment_sql[] = {
     [SEG_EVENT_BODY] = "SELECT app_key, body FROM event WHERE seq = ?1",
     [SEG_EVENTS_DOWN] = "SELECT seq, accepted, app, type FROM event WHERE seq <= ?1"
                         " ORDER BY seq DESC",
+    [SEG_EVENT_TX] = "SELECT app, transaction_id FROM event WHERE seq = ?1",
+    [SEG_EVENT_ERASE] = "UPDATE event SET app_key = 0, body = NULL WHERE seq = ?1",
+    [SEG_OPEN_ERASE] = "UPDATE open SET app_key = 0, log = x'' WHERE id BETWEEN ?1 AND ?2",
+    [SEG_DONE_ERASE] = "UPDATE done SET app_key = 0, log = x'' WHERE id BETWEEN ?1 AND ?2",
     [SEG_KEYS_UP] = "SELECT seq, skip, key_hash, tx_hash FROM event WHERE seq > ?1 AND seq <= ?2"
                     " ORDER BY seq",
     [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
@@ -153,7 +157,9 @@ static const char main_schema[] =
     "CREATE TABLE health(app_id TEXT NOT NULL, key BLOB NOT NULL, doc BLOB NOT NULL,"
     "  PRIMARY KEY(app_id, key)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE app_key(number INTEGER PRIMARY KEY, app_id TEXT NOT NULL, sealed BLOB) STRICT;"
-    "CREATE INDEX app_key_of ON app_key(app_id);";
+    "CREATE INDEX app_key_of ON app_key(app_id);"
+    "CREATE TABLE erasure(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, app_id TEXT NOT NULL,"
+    "  transaction_id TEXT) STRICT;";
 
 #define CONFIG_COLUMNS "app_id, event_type, version, doc FROM config"
 
@@ -191,6 +197,7 @@ static const char *const main_sql[] = {
                         " ORDER BY number DESC LIMIT 1",
     [MAIN_APP_KEY_GET] = "SELECT app_id, sealed FROM app_key WHERE number = ?1",
     [MAIN_APP_KEY_ADD] = "INSERT INTO app_key(app_id, sealed) VALUES(?1, ?2)",
+    [MAIN_ERASURE_ADD] = "INSERT INTO erasure(at, app_id, transaction_id) VALUES(?1, ?2, ?3)",
     [MAIN_APP_KEY_ERASE] = "UPDATE app_key SET sealed = NULL WHERE app_id = ?1",
 };
 

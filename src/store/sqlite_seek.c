@@ -33,11 +33,12 @@ static enum gw_err refuse(struct sqlite_index *index, enum gw_err err, const cha
 
 /* ── The writer ────────────────────────────────────────────────────────────────────────────── */
 
-void sqlite_seek_begin(struct sqlite_seek *seek, struct sqlite_index *index, int64_t hash)
+void sqlite_seek_begin(struct sqlite_seek *seek, struct sqlite_index *index,
+                       enum sqlite_entry_kind kind, int64_t hash)
 {
     *seek = (struct sqlite_seek){
         .index = index,
-        .tail = {.tail = &index->tail, .kind = SQLITE_ENTRY_ROUTED, .hash = hash},
+        .tail = {.tail = &index->tail, .kind = kind, .hash = hash},
         .part = atomic_load(&index->parts),
     };
     index->was_probed = true;
@@ -55,12 +56,15 @@ void sqlite_seek_end(struct sqlite_seek *seek)
     seek->st = NULL;
 }
 
-static bool may_have(const struct sqlite_index *index, uint32_t part, int64_t hash)
+/* Filters are of events' ids alone. */
+static bool may_have(const struct sqlite_seek *seek)
 {
-    if (!index->uses_filters)
+    const struct sqlite_index *index = seek->index;
+
+    if (!index->uses_filters || seek->tail.kind == SQLITE_ENTRY_TX)
         return true;
-    struct sqlite_filter *filter = atomic_load(&index->filters[part]);
-    return filter == NULL || sqlite_filter_has(filter, (uint64_t)hash);
+    struct sqlite_filter *filter = atomic_load(&index->filters[seek->part]);
+    return filter == NULL || sqlite_filter_has(filter, (uint64_t)seek->tail.hash);
 }
 
 /* Its next place in the part that is being asked. */
@@ -94,8 +98,9 @@ static void ask_part(struct sqlite_seek *seek)
             return;
         }
     }
-    seek->st = sqlite_index_ask(&index->probe, seek->part, SQLITE_ENTRY_ROUTED, seek->tail.hash,
-                                SQLITE_SEQ_MAX, SEEK_MAX);
+    bool is_all = seek->tail.kind == SQLITE_ENTRY_TX; /* of a transaction each one counts */
+    seek->st = sqlite_index_ask(&index->probe, seek->part, seek->tail.kind, seek->tail.hash,
+                                SQLITE_SEQ_MAX, is_all ? INT32_MAX : SEEK_MAX);
 }
 
 bool sqlite_seek_next(struct sqlite_seek *seek, uint64_t *seq)
@@ -111,7 +116,7 @@ bool sqlite_seek_next(struct sqlite_seek *seek, uint64_t *seq)
         if (seek->err != GW_OK || seek->part == 0)
             return false;
         seek->part--;
-        if (may_have(seek->index, seek->part, seek->tail.hash))
+        if (may_have(seek))
             ask_part(seek);
     }
     return false;

@@ -203,8 +203,10 @@ struct sqlite_conn *sqlite_segment_read(struct sqlite_writer *w, struct sqlite_s
     *err = sqlite_segment_err(segment);
     if (*err == GW_OK && conn->db == NULL)
         *err = open_again(w, segment);
-    if (*err == GW_OK)
-        *err = sqlite_conn_err(conn, conn->rc);
+    if (*err == GW_OK) /* also of what was read between two groups */
+        *err = sqlite_segment_check(w, segment);
+    if (*err != GW_OK && !segment->is_touched)
+        conn->rc = SQLITE_OK;
     if (*err != GW_OK)
         return NULL;
     segment->used = ++w->uses;
@@ -344,7 +346,7 @@ static void ask(struct sqlite_writer *w)
     struct sqlite_segments *set = &sqlite->segments;
     bool has_head = sqlite->head && sqlite_segment_err(sqlite->head) == GW_OK;
     int64_t gap_ms = sqlite->options.segment_gap_ms ? sqlite->options.segment_gap_ms : GAP_MS;
-    uint32_t number = atomic_load(&set->top) + 1;
+    uint32_t number = atomic_load(&set->top) + 1 + sqlite->next.skipped;
 
     if (!has_head)
         gap_ms = FAILED_MS;
@@ -360,6 +362,16 @@ static void drop(struct sqlite_next *next)
     sqlite_segment_destroy(next->segment);
     next->segment = NULL;
     atomic_store(&next->state, SQLITE_NEXT_NONE);
+}
+
+/* It has little use for as large a cache as a head's. */
+static void shrink(struct gw_sqlite *sqlite, struct sqlite_segment *segment)
+{
+    char sql[64];
+
+    snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%zu", OLD_CACHE(sqlite) / 1024 + 64);
+    sqlite3_exec(segment->file.conn.db, sql, NULL, NULL, NULL);
+    sqlite3_db_release_memory(segment->file.conn.db);
 }
 
 static void take(struct sqlite_writer *w)
@@ -380,12 +392,12 @@ static void take(struct sqlite_writer *w)
     }
     gw_log(GW_LOG_INFO, "store_segment", GW_S("file", segment->path));
     sqlite->next.segment = NULL;
+    sqlite->next.skipped = 0;
     atomic_store(&sqlite->next.state, SQLITE_NEXT_NONE);
     w->wants_next = false;
     if (before && before->file.conn.db) {
         sqlite_index_seal(before->index, (uint64_t)number_of(&before->file.conn, SEG_LAST_SEQ));
-        /* It has few uses for as large a cache as a head's. */
-        sqlite3_db_release_memory(before->file.conn.db);
+        shrink(sqlite, before);
     }
     w->has_opened = true;
 }
@@ -400,6 +412,8 @@ void sqlite_segment_mind(struct sqlite_writer *w)
     case SQLITE_NEXT_MADE: take(w); break;
     case SQLITE_NEXT_FAILED:
         w->next_us = gw_env_mono_us(sqlite->env);
+        /* What is in the way was not made here, or main.db is older than it: it stays, and is named. */
+        sqlite->next.skipped += gw_err_class(sqlite->next.err) == GW_CLASS_FATAL;
         drop(&sqlite->next);
         break;
     case SQLITE_NEXT_NONE:

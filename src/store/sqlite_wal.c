@@ -189,14 +189,29 @@ void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file)
     gw_worker_post(sqlite->checkpointer, &file->checkpoint_msg);
 }
 
+bool sqlite_wal_empty(struct gw_sqlite *sqlite, struct sqlite_file *file)
+{
+    if (atomic_load(&sqlite->stopped) || atomic_load(&file->checkpoint) == SQLITE_WAL_RUNNING)
+        return false;
+    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc == SQLITE_OK) {
+        file->wal_pages = 0;
+        file->wal_trigger = pages(WAL_BIG_BYTES);
+        file->wal_holds_erased = false;
+    } else if (is_fatal(&file->conn, rc)) {
+        sqlite_file_failed(sqlite, file, &file->conn, rc);
+    }
+    return rc == SQLITE_OK;
+}
+
 void sqlite_wal_finish(struct gw_sqlite *sqlite, struct sqlite_file *file, bool waits)
 {
-    int mode = waits ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-
     if (atomic_load(&sqlite->stopped))
         return;
-    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, mode, NULL, NULL);
-    if (rc != SQLITE_OK)
+    if (!waits)
+        sqlite3_busy_timeout(file->conn.db, 0);
+    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK && (waits || rc != SQLITE_BUSY))
         gw_log(GW_LOG_WARN, "store_checkpoint_failed", GW_S("file", file->conn.path),
                GW_S("error", sqlite3_errstr(rc)));
 }

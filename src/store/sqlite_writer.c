@@ -31,6 +31,7 @@ static const struct {
     [OP_ADD] = {sqlite_add, sqlite_add_finish, false, true},
     [OP_SETTLE] = {sqlite_settle, NULL, false, false},
     [OP_RETRY] = {sqlite_retry, sqlite_retry_finish, false, false},
+    [OP_ERASE] = {sqlite_erase, sqlite_erase_finish, true, false},
     [OP_OPEN_LANES] = {sqlite_open_lanes, sqlite_open_lanes_finish, false, false},
     [OP_REFILL] = {sqlite_refill, sqlite_refill_finish, false, false},
     [OP_HEALTH_SAVE] = {sqlite_health_save, NULL, true, false},

@@ -119,6 +119,18 @@ struct gw_retry_op {
     bool offered;
 };
 
+/* Takes payloads and what clients answered away for good, those of an app or of one transaction of it.
+ * Ids, names and times stay, and so does what is still to be sent, which cannot be: load answers
+ * GW_ERR_GONE, find gives no body, logs are empty and stay so. What is accepted later is not
+ * concerned. May be repeated; GW_ERR_BUSY: it is done, but copies of it may be left for a moment. */
+struct gw_erase {
+    struct gw_op op;
+    struct gw_slice app_id;
+    struct gw_slice transaction_id; /* len 0 = all of the app */
+    int64_t now_ms;
+    uint64_t events; /* out: how many the transaction has */
+};
+
 /* ── Ledger: what is open ──────────────────────────────────────────────────────────────────── */
 
 struct gw_open_lane {
@@ -268,6 +280,7 @@ struct gw_ledger_ops {
     void (*claim)(struct gw_ledger *ledger, struct gw_claim *op);
     void (*settle)(struct gw_ledger *ledger, struct gw_settle *op);
     void (*retry)(struct gw_ledger *ledger, struct gw_retry_op *op);
+    void (*erase)(struct gw_ledger *ledger, struct gw_erase *op);
     void (*open_lanes)(struct gw_ledger *ledger, struct gw_open_lanes *op);
     void (*refill)(struct gw_ledger *ledger, struct gw_refill *op);
     void (*load)(struct gw_ledger *ledger, struct gw_load *op);

@@ -533,6 +533,23 @@ static void test_head_spoils(void **state)
     settled(world, &fresh, delivered(&fresh));
 }
 
+/* A file that is not listed has the next number: it stays as it is, and the one behind is taken. */
+static void test_in_the_way(void **state)
+{
+    struct world *world = *state;
+
+    file_write(path_of(world, "00000002.seg"), "somebody's", 10);
+    for (int i = 0; i < 10; i++) {
+        on_day(world, 1, 1);
+        assert_true(sim_run(world->sim, NULL, NULL, 60000));
+    }
+    on_day(world, 2, 1);
+    on_day(world, 2, 1);
+    assert_int_equal(access(path_of(world, "00000003.seg"), F_OK), 0);
+    world_reopen(world);
+    assert_int_equal(open_in(world, 1), 12);
+}
+
 #define TEST_DAYS(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -546,6 +563,7 @@ int main(void)
         TEST_DAYS(test_many_open),
         TEST_DAYS(test_old_one_spoils),
         TEST_DAYS(test_head_spoils),
+        TEST_DAYS(test_in_the_way),
         TEST_DAYS(test_every_byte),
         TEST_DAYS(test_every_length),
     };

@@ -122,6 +122,7 @@ int suite_configs(void);
 int suite_order(void);
 int suite_fault(void);
 int suite_tally(void);
+int suite_erase(void);
 int suite_last(void); /* what is there after a reopening or a crash */
 
 int model_run(const struct backend *other, uint64_t seed, int steps);
