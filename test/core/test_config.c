@@ -408,9 +408,8 @@ static void long_values(void **state)
                         "headers: names and values must have at most 8192 bytes in all, have 8193");
     gw_config_unref(with_fill("{" BASE ",'product':'", 256, "'}", &error));
     assert_null(with_fill("{" BASE ",'product':'", 257, "'}", &error));
-    assert_string_equal(
-        error.text,
-        "product: must be a string of 1 to 256 printable characters, was 257 long");
+    assert_string_equal(error.text,
+                        "product: must be a string of 1 to 256 printable characters, was 257 long");
     assert_null(with_fill("{" BASE ",'headers':{'content-", 5000, "':'x'}}", &error));
     assert_string_equal(error.text, "headers: \"content-vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv\" cannot "
                                     "be set: it follows from the body");
