@@ -1,13 +1,13 @@
 # The short way to everything. What a target does stands in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt bench fuzz cover docs lambda clean
+.PHONY: help build run test lint fmt bench bench-ledger fuzz cover docs lambda clean
 
 # What `make test` runs on: plain, asan (address and undefined behaviour), tsan (threads).
 VARIANTS ?= plain asan tsan
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: ## install what is needed (apt, Debian 12 or 13) and build build/gwh
 	@scripts/deps.sh build
@@ -34,6 +34,10 @@ bench: ## measure
 	@scripts/build.sh build
 	@if [ -x bench/run.sh ]; then bench/run.sh; \
 	else echo "make bench: comes with bench/run.sh, which is not written yet"; exit 1; fi
+
+bench-ledger: ## what an event costs the ledger, and whether it grows (LIVES=10000000 for more)
+	@scripts/deps.sh test
+	@bench/ledger.sh $(LIVES)
 
 cover: ## which lines of src/ the tests run
 	@scripts/deps.sh test

@@ -222,6 +222,8 @@ struct sqlite_index {
     bool is_gone;          /* its segment is; the file follows */
     bool uses_filters;
     /* The writer's alone. */
+    uint64_t seals_at; /* what sealed_at and is_gone are to be with the next turn */
+    bool goes;
     struct sqlite_conn probe; /* opened when first needed */
     int64_t probed_us, again_us;
     bool was_probed, is_removed;

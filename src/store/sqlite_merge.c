@@ -344,22 +344,21 @@ void sqlite_index_add(struct sqlite_index *index, struct sqlite_entry entry)
         m->added_to = index;
         m->added_from = index->tail.young.count;
     }
-    gw_check(m->added_to == index && index->sealed_at == 0);
+    gw_check(m->added_to == index && index->seals_at == 0);
     sqlite_tail_add(&index->tail, entry);
     m->count++;
 }
 
 void sqlite_index_seal(struct sqlite_index *index, uint64_t last_seq)
 {
-    index->sealed_at = last_seq;
-    atomic_store(&index->has_all, false);
+    index->seals_at = last_seq;
 }
 
 void sqlite_index_go(struct sqlite_index *index)
 {
     if (index == NULL)
         return;
-    index->is_gone = true;
+    index->goes = true;
     atomic_store(&index->health, SQLITE_INDEX_GONE);
 }
 
@@ -390,11 +389,13 @@ static void leave(struct sqlite_index *index)
 static bool prepare(struct sqlite_index *index, int64_t now_us)
 {
     struct sqlite_tail *tail = &index->tail;
-    size_t enough = index->sealed_at > 0 ? 1 : index->merger->generation;
+    size_t enough = index->seals_at > 0 ? 1 : index->merger->generation;
     bool is_asked = index->was_probed && now_us - index->probed_us < ASKED_US;
-    bool is_changed = is_asked != index->uses_filters;
+    bool is_changed = is_asked != index->uses_filters || index->seals_at != index->sealed_at;
     bool is_whole = atomic_load(&index->health) == SQLITE_INDEX_WHOLE;
 
+    index->sealed_at = index->seals_at;
+    index->is_gone = index->goes;
     if (index->is_gone) {
         leave(index);
         index->merger->count -= sqlite_tail_count(tail);

@@ -3,6 +3,8 @@
  *
  *   sqlite_bench DIR [lives] [in flight] [body bytes] [backlog] [keyless]
  *
+ * One life in REPEAT_EVERY is an event that came before, some time in the run, and must be known.
+ *
  * With a backlog that many deliveries are accepted first and left open; then the store is opened
  * again, and how long that takes is told. */
 #include "base/alloc.h"
@@ -17,6 +19,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#define REPEAT_EVERY 100
+#define SLOTS        20000 /* of a tenth of a millisecond */
+#define LOOK_MS      10    /* whether the merge thread works */
+
 struct life {
     struct bench *bench;
     struct gw_accept accept;
@@ -24,6 +30,8 @@ struct life {
     struct gw_attempt attempt;
     struct gw_offer *offer;
     char event_id[33], transaction_id[33];
+    int64_t began_us;
+    bool is_repeat;
 };
 
 struct bench {
@@ -39,6 +47,13 @@ struct bench {
     struct gw_msg first;
     struct life *all;
     off_t wal_max;
+    uint64_t salt;
+    long repeats;
+    double writer_us, store_us, merge_us; /* used, when it was last looked at */
+    double first_us, last_us; /* of all threads for a life, in the first and last fifth */
+    struct gw_timer look;
+    bool merges;
+    long took[2][SLOTS]; /* accepts, while nothing is merged and while something is */
 };
 
 /* Nanoseconds that threads of this name have run. */
@@ -81,23 +96,76 @@ static off_t wal_bytes(const struct bench *bench)
     return stat(path, &st) == 0 ? st.st_size : 0;
 }
 
+static double store_us(void)
+{
+    return thread_us("gwh-writer") + thread_us("gwh-merge") + thread_us("gwh-log");
+}
+
+static long memory_kib(const char *what)
+{
+    char line[128];
+    long kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+
+    while (file && fgets(line, sizeof(line), file))
+        if (strncmp(line, what, strlen(what)) == 0)
+            kib = strtol(line + strlen(what) + 1, NULL, 10);
+    if (file)
+        fclose(file);
+    return kib;
+}
+
+/* Milliseconds in which so many of a thousand accepts were answered; 0: there were none. */
+static double took_ms(const long took[SLOTS], long of_thousand)
+{
+    long sum = 0, seen = 0;
+
+    for (size_t i = 0; i < SLOTS; i++)
+        sum += took[i];
+    for (size_t i = 0; i < SLOTS && sum > 0; i++) {
+        seen += took[i];
+        if (seen * 1000 >= sum * of_thousand)
+            return (double)(i + 1) / 10;
+    }
+    return 0;
+}
+
+static void on_look(struct gw_timer *timer)
+{
+    struct bench *bench = gw_container_of(timer, struct bench, look);
+    double used = thread_us("gwh-merge");
+
+    bench->merges = used > bench->merge_us + 100;
+    bench->merge_us = used;
+    gw_env_timer_set(bench->env, timer, LOOK_MS);
+}
+
 static void say(struct bench *bench)
 {
     int64_t now_us = gw_env_mono_us(bench->env);
     struct gw_ledger_state state = bench->ledger->ops->state(bench->ledger);
     off_t wal = wal_bytes(bench);
-    static double writer_us;
-
     if (wal > bench->wal_max)
         bench->wal_max = wal;
-    double used = thread_us("gwh-writer");
+    double writer = thread_us("gwh-writer"), store = store_us();
     double lives = (double)(bench->ended - bench->said);
-    printf("%8ld lives  %7.0f/s  writer %5.1f us/life  group %5.0f  wal %3ld MiB  open %llu\n",
+    bench->last_us = (store - bench->store_us) / lives;
+    if (bench->said == 0)
+        bench->first_us = bench->last_us;
+    printf("%8ld lives  %6.0f/s  us/life: writer %4.1f, store %4.1f  accepts p99 %.1f ms, with a "
+           "merge %.1f, at most %.1f  group %4.0f  wal %3ld MiB  RSS %ld MiB\n",
            bench->ended, lives * 1e6 / (double)(now_us - bench->said_us),
-           (used - writer_us) / lives, (double)state.operations / (double)state.commits,
-           (long)(wal >> 20), (unsigned long long)state.open);
+           (writer - bench->writer_us) / lives, bench->last_us, took_ms(bench->took[0], 990),
+           took_ms(bench->took[1], 990),
+           took_ms(bench->took[1], 1000) > took_ms(bench->took[0], 1000)
+               ? took_ms(bench->took[1], 1000)
+               : took_ms(bench->took[0], 1000),
+           (double)state.operations / (double)state.commits, (long)(wal >> 20),
+           memory_kib("VmRSS:") >> 10);
     fflush(stdout);
-    writer_us = used;
+    memset(bench->took, 0, sizeof(bench->took));
+    bench->writer_us = writer;
+    bench->store_us = store;
     bench->said = bench->ended;
     bench->said_us = now_us;
 }
@@ -163,18 +231,41 @@ static void on_accepted(struct gw_op *op)
 {
     struct life *life = gw_container_of(op, struct life, accept.op);
 
-    gw_check(op->err == GW_OK && !life->accept.existing && life->accept.offered);
-    if (!life->bench->settles)
+    struct bench *bench = life->bench;
+    int64_t took = (gw_env_mono_us(bench->env) - life->began_us) / 100;
+
+    bench->took[bench->merges][took < SLOTS ? took : SLOTS - 1]++;
+    gw_check(op->err == GW_OK && life->accept.existing == life->is_repeat);
+    if (!bench->settles || life->is_repeat)
         end(life);
 }
 
-static void random_id(char text[33])
+static uint64_t mix(uint64_t z)
 {
-    uint8_t bytes[16];
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
 
-    gw_random_bytes(bytes, sizeof(bytes));
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+/* Of the n-th event, as random as they come. */
+static void id_of(const struct bench *bench, long n, const char *what, char text[33])
+{
+    uint64_t seed = bench->salt + (uint64_t)n * 0x9E3779B97F4A7C15u + (uint64_t)what[0];
+
+    snprintf(text, 33, "%016llx%016llx", (unsigned long long)mix(seed),
+             (unsigned long long)mix(~seed));
+}
+
+/* A new one, or one that was answered before. */
+static long choose(const struct bench *bench, bool *is_repeat)
+{
+    long n = bench->started, old = bench->ended - 2 * bench->in_flight;
+
+    *is_repeat = n % REPEAT_EVERY == 0 && old > REPEAT_EVERY && !bench->is_keyless;
+    if (!*is_repeat)
+        return n;
+    n = (long)(mix((uint64_t)n) % (uint64_t)old);
+    return n % REPEAT_EVERY == 0 ? n + 1 : n;
 }
 
 static void begin(struct life *life)
@@ -182,10 +273,12 @@ static void begin(struct life *life)
     static const char *const apps[] = {"acme", "globex", "initech", "umbrella"};
     static const uint64_t lanes[] = {1, 2, 3, 4};
     struct bench *bench = life->bench;
-    size_t app = (size_t)bench->started % gw_count(apps);
+    long n = choose(bench, &life->is_repeat);
+    size_t app = (size_t)n % gw_count(apps);
 
-    random_id(life->event_id);
-    random_id(life->transaction_id);
+    bench->repeats += life->is_repeat;
+    id_of(bench, n, "event", life->event_id);
+    id_of(bench, n, "transaction", life->transaction_id);
     struct gw_event event = {
         .body = bench->body,
         .app_id = gw_slice_from(apps[app]),
@@ -196,6 +289,7 @@ static void begin(struct life *life)
     if (bench->is_keyless)
         event.event_id = event.transaction_id = (struct gw_slice){0};
     bench->started++;
+    life->began_us = gw_env_mono_us(bench->env);
     life->accept = (struct gw_accept){
         .op = {.env = bench->env, .done = on_accepted},
         .message = gw_message_create(&event, gw_env_wall_ms(bench->env)),
@@ -217,6 +311,13 @@ static void on_first(struct gw_msg *msg)
         begin(&bench->all[i]);
 }
 
+static size_t cache_bytes(void)
+{
+    const char *mib = getenv("BENCH_CACHE_MIB");
+
+    return (size_t)(mib ? strtol(mib, NULL, 10) : 64) * 1024 * 1024;
+}
+
 static void open_store(struct bench *bench)
 {
     struct gw_sqlite_options options = {
@@ -224,7 +325,7 @@ static void open_store(struct bench *bench)
         .queue_max = 100000,
         .group_max = 1000,
         .disk_reserve_bytes = 0,
-        .cache_bytes = (size_t)64 * 1024 * 1024,
+        .cache_bytes = cache_bytes(),
     };
     struct gw_error error;
     int64_t began_us = gw_env_mono_us(bench->env);
@@ -243,17 +344,27 @@ static void run(struct bench *bench, long lives, bool settles)
     bench->lives = lives;
     bench->started = bench->ended = bench->said = 0;
     bench->settles = settles;
+    bench->store_us = store_us();
+    bench->writer_us = thread_us("gwh-writer");
+    gw_random_bytes(&bench->salt, sizeof(bench->salt));
+    bench->look.fire = on_look;
+    gw_env_timer_set(bench->env, &bench->look, LOOK_MS);
     bench->first.run = on_first;
     gw_env_post(bench->env, &bench->first);
     gw_loop_run(bench->env);
+    gw_env_timer_stop(bench->env, &bench->look);
     double seconds = (double)(gw_env_mono_us(bench->env) - bench->began_us) / 1e6;
     struct gw_ledger_state state = bench->ledger->ops->state(bench->ledger);
     printf("%s: %ld in %.1f s: %.0f/s; %llu groups of %.0f, %.2f ms each; wal at most %ld MiB; "
-           "writer %.1f s, merge %.1f s\n",
+           "writer %.1f s, log %.1f s, merge %.1f s\n",
            settles ? "lives" : "accepts", lives, seconds, (double)lives / seconds,
            (unsigned long long)state.commits, (double)state.operations / (double)state.commits,
            (double)state.commit_us / 1000 / (double)state.commits, (long)(bench->wal_max >> 20),
-           thread_us("gwh-writer") / 1e6, thread_us("gwh-merge") / 1e6);
+           thread_us("gwh-writer") / 1e6, thread_us("gwh-log") / 1e6, thread_us("gwh-merge") / 1e6);
+    printf("%ld repeats, each known; store %.1f us/life in the first fifth, %.1f in the last "
+           "(%+.0f %%); RSS at most %ld MiB\n",
+           bench->repeats, bench->first_us, bench->last_us,
+           100 * (bench->last_us / bench->first_us - 1), memory_kib("VmHWM:") >> 10);
 }
 
 static void on_counted(struct gw_op *op)
@@ -287,12 +398,13 @@ static void count(struct bench *bench, bool full)
 
 int main(int argc, char **argv)
 {
-    struct bench bench = {.dir = argc > 1 ? argv[1] : NULL};
+    static struct bench bench;
     long lives = argc > 2 ? strtol(argv[2], NULL, 10) : 100000;
     size_t body_bytes = argc > 4 ? (size_t)strtol(argv[4], NULL, 10) : 1024;
     long backlog = argc > 5 ? strtol(argv[5], NULL, 10) : 0;
     struct gw_error error;
 
+    bench.dir = argc > 1 ? argv[1] : NULL;
     if (bench.dir == NULL || lives < 5)
         return 2;
     bench.in_flight = argc > 3 ? strtol(argv[3], NULL, 10) : 500;

@@ -77,7 +77,7 @@ void rig_vfs_install(void);
 enum rig_fault { RIG_FAULT_NONE, RIG_FAULT_SYNC, RIG_FAULT_WRITE, RIG_FAULT_FULL, RIG_FAULT_POWER };
 
 /* What calls on names that end like this do from now on. `after` calls still work. POWER: it goes
- * with a sync. */
+ * with a sync. The suffix is a literal: it is kept. */
 void rig_vfs_fail(enum rig_fault fault, const char *suffix, int after);
 
 /* Copies what is synced, and that alone, into `image` from now on: see rig_vfs_power_off(). */

@@ -19,7 +19,7 @@ struct vfs_file {
 
 static sqlite3_vfs *real_vfs;
 static atomic_int fault, left;
-static char fault_suffix[32];
+static _Atomic(const char *) fault_suffix;
 static char image_dir[256];
 static atomic_bool is_powered;
 static pthread_mutex_t image_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,14 +34,15 @@ static bool fails(sqlite3_file *file, enum rig_fault which)
     const char *name = ((struct vfs_file *)(void *)file)->name;
 
     if (atomic_load(&fault) != (int)which || name == NULL ||
-        !gw_slice_ends(gw_slice_from(name), gw_slice_from(fault_suffix)))
+        !gw_slice_ends(gw_slice_from(name), gw_slice_from(atomic_load(&fault_suffix))))
         return false;
     return atomic_fetch_sub(&left, 1) <= 0;
 }
 
 void rig_vfs_fail(enum rig_fault which, const char *suffix, int after)
 {
-    snprintf(fault_suffix, sizeof(fault_suffix), "%s", suffix);
+    atomic_store(&fault, RIG_FAULT_NONE);
+    atomic_store(&fault_suffix, suffix);
     atomic_store(&left, after);
     atomic_store(&fault, (int)which);
 }
