@@ -12,10 +12,7 @@
 static const struct backend *const backends[] = {
     &backend_memory,
 #ifdef CONTRACT_SQLITE
-    &backend_sqlite_sim,
-    &backend_sqlite_roll,
-    &backend_sqlite_roll_loop,
-    &backend_sqlite,
+    &backend_sqlite_sim, &backend_sqlite_roll, &backend_sqlite_roll_loop, &backend_sqlite,
 #endif
 };
 
