@@ -236,6 +236,8 @@ static enum gw_err catch_up(struct sqlite_index *index, struct gw_error *error)
     else if (err == GW_ERR_CORRUPT)
         err = GW_ERR_IO; /* the segment is, not the index */
     sqlite_conn_close(&segment);
+    if (err == GW_OK)
+        gw_log(GW_LOG_INFO, "store_index_level", GW_S("file", index->path));
     return err;
 }
 
