@@ -94,7 +94,7 @@ static const struct row rows[] = {
     {"queue-max", NULL, TYPE_SIZE, AT(queue_max), "8192", 64, 1000000,
      "events waiting for a commit; more are told to come again"},
     {"commit-max", NULL, TYPE_SIZE, AT(commit_max), "2048", 1, 65536, "operations in one commit"},
-    {"store-cache-bytes", NULL, TYPE_SIZE, AT(store_cache_bytes), "67108864", MIB, 64 * GIB,
+    {"store-cache-bytes", NULL, TYPE_SIZE, AT(store_cache_bytes), "16777216", MIB, 64 * GIB,
      "the store's page cache"},
     {"disk-reserve-bytes", NULL, TYPE_INT64, AT(disk_reserve_bytes), "268435456", 0, 1024 * GIB,
      "free space below which no events are taken"},

@@ -180,6 +180,8 @@ void sqlite_erase_finish(struct sqlite_writer *w, struct gw_op *base)
     struct gw_erase *op = gw_container_of(base, struct gw_erase, op);
 
     atomic_fetch_add(&w->sqlite->key_epoch, 1);
+    for (size_t i = 0; i < SQLITE_READERS; i++) /* one that idles would keep a key in memory */
+        sqlite_reader_sweep(&w->sqlite->readers[i]);
     if (base->err == GW_OK || base->err == GW_ERR_CORRUPT) {
         enum gw_err err = empty_logs(w->sqlite);
         if (base->err == GW_OK)

@@ -191,6 +191,7 @@ struct sqlite_merger {
     struct gw_worker *worker;
     size_t generation, ceiling; /* entries: merged at once; in all tails at most */
     atomic_bool is_stopping;
+    atomic_size_t queued; /* turns that wait for the merge thread */
     atomic_size_t filter_bytes;
     atomic_uint_fast64_t merges;
 
@@ -231,6 +232,7 @@ struct sqlite_index {
 
     /* The merge thread's. */
     struct sqlite_index_file file; /* open while there is something to do with it */
+    bool is_catching_up;           /* and let others have their turn */
     atomic_bool has_all;           /* of what was wanted: filters, the last mark */
 };
 

@@ -9,7 +9,7 @@
  *
  * Besides, in its turn, it opens the file, throws a broken one away, makes a lost one anew from the
  * segment's rows, makes filters for the parts of an index that is asked (ASKED_US), one part a turn,
- * and frees those of one that is not.
+ * and frees those of one that is not. Who is made anew lets others have their turn in between.
  *
  * A file that is lost (missing, damaged, not its segment's, too far behind) is made from the rows
  * step by step. Until it is level nothing can be said about a key in that segment: accepts of events
@@ -196,7 +196,7 @@ static enum gw_err catch_up_with(struct sqlite_index *index, struct sqlite_conn 
     struct gw_buf entries = {0};
     enum gw_err err = GW_OK;
 
-    while (err == GW_OK && !is_level(index)) {
+    do {
         if (atomic_load(&index->merger->is_stopping)) {
             err = GW_ERR_STOPPED;
             break;
@@ -216,19 +216,20 @@ static enum gw_err catch_up_with(struct sqlite_index *index, struct sqlite_conn 
             upto = index->covered;
         }
         err = merge(index, entries_of(&entries), entries.len / sizeof(struct sqlite_entry), upto);
-    }
+    } while (err == GW_OK && !is_level(index) && atomic_load(&index->merger->queued) == 0);
     gw_buf_deinit(&entries);
     return err;
 }
 
-/* Makes the file from the segment's rows, as far as it has to go. */
+/* Makes the file from the segment's rows, as far as it has to go, or until others wait. */
 static enum gw_err catch_up(struct sqlite_index *index, struct gw_error *error)
 {
     struct sqlite_conn segment = {0};
 
-    gw_log(GW_LOG_WARN, "store_index_made_anew", GW_S("file", index->path),
-           GW_I("from", (int64_t)index->file.state.merged_upto),
-           GW_I("upto", (int64_t)index->covered));
+    if (!index->is_catching_up)
+        gw_log(GW_LOG_WARN, "store_index_made_anew", GW_S("file", index->path),
+               GW_I("from", (int64_t)index->file.state.merged_upto),
+               GW_I("upto", (int64_t)index->covered));
     enum gw_err err = sqlite_conn_open(&segment, index->segment_path, &sqlite_segment_kind,
                                        SQLITE_ROLE_READER, ROWS_CACHE_BYTES, error);
     if (err == GW_OK)
@@ -236,6 +237,9 @@ static enum gw_err catch_up(struct sqlite_index *index, struct gw_error *error)
     else if (err == GW_ERR_CORRUPT)
         err = GW_ERR_IO; /* the segment is, not the index */
     sqlite_conn_close(&segment);
+    index->is_catching_up = err == GW_OK && !is_level(index);
+    if (err == GW_OK && is_level(index))
+        gw_log(GW_LOG_INFO, "store_index_level", GW_S("file", index->path));
     return err;
 }
 
@@ -255,7 +259,7 @@ static enum gw_err bring_level(struct sqlite_index *index, struct gw_error *erro
             return GW_ERR_CORRUPT; /* somebody took it away; who looks things up must leave first */
         err = catch_up(index, error);
     }
-    if (err != GW_OK)
+    if (err != GW_OK || index->is_catching_up)
         return err;
     int behind = SQLITE_INDEX_BEHIND; /* meanwhile somebody may have found it broken */
     atomic_compare_exchange_strong(&index->health, &behind, SQLITE_INDEX_WHOLE);
@@ -274,6 +278,10 @@ static enum gw_err do_turn(struct sqlite_index *index, struct gw_error *error)
     if (!index->uses_filters)
         filters_free(index);
     err = bring_level(index, error);
+    if (err != GW_OK)
+        index->is_catching_up = false;
+    if (index->is_catching_up)
+        return GW_OK;
     if (err == GW_OK && g->count > 0)
         err = merge(index, g->entries, g->count, index->merging_upto);
     else if (err == GW_OK && index->sealed_at > index->file.state.merged_upto)
@@ -290,11 +298,21 @@ static enum gw_err do_turn(struct sqlite_index *index, struct gw_error *error)
     return GW_OK;
 }
 
+static void post(struct sqlite_index *index)
+{
+    atomic_fetch_add(&index->merger->queued, 1);
+    gw_worker_post(index->merger->worker, &index->msg);
+}
+
 static void turn(struct sqlite_index *index)
 {
     struct gw_error error = {0};
     enum gw_err err = do_turn(index, &error);
 
+    if (index->is_catching_up) { /* behind those that wait */
+        post(index);
+        return;
+    }
     if (err == GW_ERR_CORRUPT)
         atomic_store(&index->health, SQLITE_INDEX_BROKEN);
     if (err != GW_OK && err != GW_ERR_STOPPED && err != GW_ERR_BUSY)
@@ -308,9 +326,9 @@ static void on_batch(void *ctx, struct gw_list *batch)
 {
     struct gw_list *link;
 
-    (void)ctx;
     while ((link = gw_list_pop(batch)) != NULL) {
         struct gw_msg *msg = gw_container_of(link, struct gw_msg, link);
+        atomic_fetch_sub(&((struct sqlite_merger *)ctx)->queued, 1);
         turn(gw_container_of(msg, struct sqlite_index, msg));
     }
 }
@@ -427,7 +445,7 @@ void sqlite_merger_mind(struct sqlite_merger *m)
         if (now_us < index->again_us || !prepare(index, now_us))
             continue;
         atomic_store(&index->turn, SQLITE_INDEX_RUNNING);
-        gw_worker_post(m->worker, &index->msg);
+        post(index);
     }
 }
 

@@ -118,6 +118,7 @@ static enum gw_err read_once(struct sqlite_reader *r, struct gw_op *op)
 
 static void sweep(struct sqlite_reader *r, struct gw_op *op)
 {
+    sqlite_keyring_refresh(&r->keyring);
     for (size_t i = 0; i < gw_count(r->kept); i++) {
         struct sqlite_segment *segment = r->kept[i].segment;
         if (segment == NULL || atomic_load(&segment->state) != SQLITE_SEGMENT_REMOVED)

@@ -297,6 +297,30 @@ static void test_lost_and_far_behind(void **state)
     assert_true(size_of(rows, "00000001.idx") > 4096);
 }
 
+/* Several at once take turns, while new events come in. */
+static void test_many_behind(void **state)
+{
+    struct rows *rows = *state;
+
+    rows->rig.options.segment_events_max = 25;
+    rig_open(&rows->rig);
+    for (size_t i = 0; i < 100; i++) {
+        assert_ok(post_at(rows, i, RIG_T0));
+        sleep_ms(i % 25 == 24 ? 20 : 0);
+    }
+    rig_close(&rows->rig);
+    assert_true(size_of(rows, "00000003.idx") > 4096);
+    for (int n = 1; n <= 4; n++)
+        (void)unlink(gw_arena_printf(&rows->rig.arena, "%s/%08d.idx", rows->rig.dir, n));
+    rows->rig.options.keys_max = 16;
+    rig_open(&rows->rig);
+    check_again(rows, 100);
+    for (size_t i = 100; i < 150; i++)
+        post_patiently(rows, i, RIG_T0 + 2);
+    rig_reopen(&rows->rig);
+    check_again(rows, 150);
+}
+
 /* Bytes of every page, in the file that nobody has open. */
 static void spoil(struct rows *rows, off_t from)
 {
@@ -431,6 +455,7 @@ int main(void)
         TEST(test_midnight),
         TEST(test_lost),
         TEST(test_lost_and_far_behind),
+        TEST(test_many_behind),
         TEST(test_damaged_head),
         TEST(test_damaged_within),
         TEST(test_not_ours),

@@ -20,6 +20,7 @@ void rig_init(struct rig *rig)
     *rig = (struct rig){.options = {.queue_max = 10000,
                                     .group_max = 500,
                                     .disk_reserve_bytes = 0,
+                                    .key_generation = 8,
                                     .cache_bytes = (size_t)4 * 1024 * 1024}};
     snprintf(rig->dir, sizeof(rig->dir), "%s/gwh-sqlite-XXXXXX", base ? base : "/tmp");
     gw_check(mkdtemp(rig->dir) != NULL);
