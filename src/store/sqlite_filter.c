@@ -2,12 +2,12 @@
  * event asks no file. A Bloom filter in blocks of one cache line: a question costs one miss.
  *
  * Hashes are random to begin with, and are used as they are: the upper half chooses the block, the
- * lower the bits. BITS_PER_KEY 10 and PROBES 6 let one key in 80 through that is not there. */
+ * lower the bits. BITS_PER_KEY 14 and PROBES 6 let one key in 290 through that is not there. */
 #include "store/sqlite_index.h"
 
 #include "base/alloc.h"
 
-#define BITS_PER_KEY 10
+#define BITS_PER_KEY 14
 #define PROBES       6
 #define BLOCK_WORDS  8
 #define BLOCK_BITS   (BLOCK_WORDS * 64)

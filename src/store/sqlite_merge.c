@@ -30,7 +30,7 @@
 #define GENERATION_DEFAULT 50000
 #define CEILING_DEFAULT    200000
 #define PART_GENERATIONS   10
-#define FILTERS_BYTES_MAX  ((size_t)32 * 1024 * 1024)
+#define FILTERS_BYTES_MAX  ((size_t)36 * 1024 * 1024)
 #define AGAIN_US           1000000
 #define ASKED_US           ((int64_t)600 * 1000000)
 #define ROWS_CACHE_BYTES   ((size_t)256 * 1024)

@@ -163,7 +163,7 @@ static void test_filter(void **state)
     size_t passed = 0;
 
     (void)state;
-    assert_in_range(sqlite_filter_bytes(filter), keys, keys * 3 / 2);
+    assert_in_range(sqlite_filter_bytes(filter), keys, keys * 2);
     for (size_t i = 0; i < keys; i++)
         sqlite_filter_add(filter, draw(UINT64_MAX));
     dice = 7;
