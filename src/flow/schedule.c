@@ -57,6 +57,7 @@ static void target_release(struct gw_schedule *schedule, struct gw_target *targe
 
 void gw_schedule_destroy(struct gw_schedule *schedule)
 {
+    schedule->closing = true;
     gw_list_each_safe (link, &schedule->flights) {
         struct gw_flight *flight = gw_container_of(link, struct gw_flight, link);
         struct gw_pending *pending = flight->pending;
@@ -111,6 +112,8 @@ static struct gw_target *target_get(struct gw_lane *lane, const struct gw_route 
 /* Puts the target where it belongs: ring, timer or nowhere. */
 static void target_place(struct gw_schedule *schedule, struct gw_target *target)
 {
+    if (schedule->closing)
+        return;
     struct gw_heap_node *first = gw_heap_first(&target->lanes);
     bool may_start = first && target->in_flight < target->in_flight_max;
     bool due = may_start && first->key <= gw_env_wall_ms(schedule->shard->env);
