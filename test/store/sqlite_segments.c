@@ -494,6 +494,7 @@ static void test_old_one_spoils(void **state)
     struct gw_retry_op *retry = retry_start(world, &old[7].id);
     world_wait(world);
     assert_int_equal(retry->op.err, GW_ERR_CORRUPT);
+    offer_free(retry->offer);
     assert_int_equal(open_in(world, 1), 1);
     assert_int_equal(world->ledger->ops->state(world->ledger).open, 1);
     assert_true(world->ledger->ops->state(world->ledger).accepting);
