@@ -60,7 +60,7 @@ struct gw_schedule {
     size_t body_bytes; /* of messages riding along */
     size_t trim_at;    /* in_memory beyond which the largest lane is trimmed */
     size_t stalls;
-    bool closing; /* being destroyed: its env may be gone */
+    bool closing;      /* being destroyed: its env may be gone */
     int64_t gauged_us; /* when the oldest due was last looked for */
 };
 

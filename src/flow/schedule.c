@@ -112,10 +112,8 @@ static struct gw_target *target_get(struct gw_lane *lane, const struct gw_route 
 /* Puts the target where it belongs: ring, timer or nowhere. */
 static void target_place(struct gw_schedule *schedule, struct gw_target *target)
 {
-    if (schedule->closing)
-        return;
     struct gw_heap_node *first = gw_heap_first(&target->lanes);
-    bool may_start = first && target->in_flight < target->in_flight_max;
+    bool may_start = first && !schedule->closing && target->in_flight < target->in_flight_max;
     bool due = may_start && first->key <= gw_env_wall_ms(schedule->shard->env);
     if (due && !gw_list_linked(&target->ready))
         gw_list_push(&schedule->ring, &target->ready);
