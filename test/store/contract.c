@@ -10,10 +10,8 @@
 #include <stdlib.h>
 
 static const struct backend *const backends[] = {
-    &backend_memory,
-#ifdef CONTRACT_SQLITE
-    &backend_sqlite_sim, &backend_sqlite_roll, &backend_sqlite_roll_loop, &backend_sqlite,
-#endif
+    &backend_memory,           &backend_sqlite_sim, &backend_sqlite_roll,
+    &backend_sqlite_roll_loop, &backend_sqlite,
 };
 
 static const struct backend *backend_of(const char *name)
