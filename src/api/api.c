@@ -15,10 +15,10 @@
 
 #include <stdio.h>
 
-#define ADMIN    GW_API_ROLE_ADMIN
-#define PRODUCER GW_API_ROLE_PRODUCER
-#define CLIENT   GW_API_ROLE_CLIENT
-#define VIEWER   GW_API_ROLE_VIEWER
+#define ADMIN    GW_ROLE_ADMIN
+#define PRODUCER GW_ROLE_PRODUCER
+#define CLIENT   GW_ROLE_CLIENT
+#define VIEWER   GW_ROLE_VIEWER
 #define LOOKING  (ADMIN | CLIENT | VIEWER)
 
 const struct gw_api_route gw_api_routes[] = {

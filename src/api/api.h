@@ -7,16 +7,15 @@
 #include "flow/shard.h"
 #include "sys/exchange.h"
 
-#define GW_API_ROLE_ADMIN    1u
-#define GW_API_ROLE_PRODUCER 2u
-#define GW_API_ROLE_CLIENT   4u
-#define GW_API_ROLE_VIEWER   8u
-
 /* Lists and texts are borrowed, and live as long as the API. */
 struct gw_api_options {
     struct gw_net_list allowed_ips;     /* ALLOWED_IPS; default loopback only */
     struct gw_net_list trusted_proxies; /* whose X-Forwarded-For counts */
-    const char *admin_key;              /* "appid:appkey"; the only key for now */
+    const char *admin_key;              /* "appid:appkey"; beside those in the store */
+    const struct gw_rsa_key *jwt_key;   /* PUBLIC_CERT; NULL = no token is taken */
+    const char *auth_url;               /* --auth-url, checked; NULL = no service is asked */
+    int64_t keys_keep_ms;               /* how long a key that was read may be old; 0 = for ever,
+                                           where every change is made by this process */
     size_t event_bytes_max;             /* --max-body-bytes, 1 MiB */
     int64_t secret_overlap_ms;          /* 24 h */
     const char *version;

@@ -12,7 +12,7 @@ struct gw_api_request;
 
 /* Who asks. JWTs, stored keys and the external service will fill in the same struct. */
 struct gw_caller {
-    unsigned roles;        /* GW_API_ROLE_… */
+    unsigned roles;        /* GW_ROLE_… */
     struct gw_slice scope; /* the one app it may speak for and see; ptr NULL = any */
     struct gw_slice name;  /* for histories and the audit log */
 };

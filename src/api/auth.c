@@ -85,7 +85,7 @@ static bool check_admin_key(struct gw_api_request *request, struct gw_slice name
     if (!(name_ok & key_ok))
         return false;
     request->caller = (struct gw_caller){
-        .roles = GW_API_ROLE_ADMIN | GW_API_ROLE_PRODUCER | GW_API_ROLE_CLIENT | GW_API_ROLE_VIEWER,
+        .roles = GW_ROLE_ADMIN | GW_ROLE_PRODUCER | GW_ROLE_CLIENT | GW_ROLE_VIEWER,
         .name = api->admin_name,
     };
     return true;
@@ -109,10 +109,10 @@ const char *gw_auth_role_names(struct gw_arena *arena, unsigned roles)
         unsigned role;
         const char *name;
     } names[] = {
-        {GW_API_ROLE_ADMIN, "admin"},
-        {GW_API_ROLE_PRODUCER, "producer"},
-        {GW_API_ROLE_CLIENT, "client"},
-        {GW_API_ROLE_VIEWER, "viewer"},
+        {GW_ROLE_ADMIN, "admin"},
+        {GW_ROLE_PRODUCER, "producer"},
+        {GW_ROLE_CLIENT, "client"},
+        {GW_ROLE_VIEWER, "viewer"},
     };
     const char *text = "";
     for (size_t i = 0; i < gw_count(names); i++)

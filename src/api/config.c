@@ -171,7 +171,7 @@ static void on_hosts(struct gw_hosts *hosts)
         .op = {.env = gw_api_env(change->request), .done = on_put},
         .config = change->config,
         .expected_version = change->expected,
-        .actor = change->request->caller.name,
+        .audit = {.actor = change->request->caller.name},
     };
     struct gw_configs *configs = configs_of(change->request);
     configs->ops->put(configs, &change->put);
@@ -357,7 +357,7 @@ void gw_config_api_delete(struct gw_api_request *request)
         .app_id = change->app_id,
         .event_type = change->event_type,
         .expected_version = change->if_match,
-        .actor = request->caller.name,
+        .audit = {.actor = request->caller.name},
     };
     struct gw_configs *configs = configs_of(request);
     configs->ops->remove(configs, &change->remove);
@@ -495,7 +495,7 @@ void gw_config_api_get(struct gw_api_request *request)
         return;
     }
     if (reading->share_secret &&
-        !gw_api_require(request, GW_API_ROLE_ADMIN | GW_API_ROLE_CLIENT, "shareSecret=true"))
+        !gw_api_require(request, GW_ROLE_ADMIN | GW_ROLE_CLIENT, "shareSecret=true"))
         return;
     if (values[APP_ID].ptr && !gw_api_may_see(request, values[APP_ID])) {
         gw_reply_fail(request, 404, "there is no such app");

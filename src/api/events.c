@@ -228,7 +228,7 @@ static bool looked_init(struct looked *looked, struct gw_api_request *request,
         return false;
     }
     if (looked->with_payload &&
-        !gw_api_require(request, GW_API_ROLE_ADMIN | GW_API_ROLE_CLIENT, "payload=true"))
+        !gw_api_require(request, GW_ROLE_ADMIN | GW_ROLE_CLIENT, "payload=true"))
         return false;
     looked->request = request;
     looked->find = (struct gw_find){

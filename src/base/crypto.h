@@ -28,6 +28,23 @@ void gw_aes_block_decrypt(const uint8_t key[32], const uint8_t in[16], uint8_t o
 void gw_seal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out);
 bool gw_unseal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out);
 
+/* Ed25519 (RFC 8032); the seed is the private key. */
+#define GW_ED25519_BYTES           32
+#define GW_ED25519_SIGNATURE_BYTES 64
+void gw_ed25519_public(const uint8_t seed[GW_ED25519_BYTES], uint8_t out[GW_ED25519_BYTES]);
+void gw_ed25519_sign(const uint8_t seed[GW_ED25519_BYTES], const struct gw_slice *parts,
+                     size_t count, uint8_t out[GW_ED25519_SIGNATURE_BYTES]);
+bool gw_ed25519_verify(const uint8_t public_key[GW_ED25519_BYTES], struct gw_slice data,
+                       const uint8_t signature[GW_ED25519_SIGNATURE_BYTES]);
+
+/* An RSA public key out of PEM text: PUBLIC KEY or CERTIFICATE, one, at least 2 048 bits. NULL: it
+ * is none; *why says it. Immutable; any thread may verify with it. */
+struct gw_rsa_key;
+struct gw_rsa_key *gw_rsa_key_parse(struct gw_slice pem, const char **why);
+void gw_rsa_key_free(struct gw_rsa_key *key);
+/* RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2): what JWA calls RS256. */
+bool gw_rsa_verify(const struct gw_rsa_key *key, struct gw_slice data, struct gw_slice signature);
+
 /* SipHash-2-4: 64 bits, keyed. */
 uint64_t gw_siphash(const uint8_t key[16], struct gw_slice data);
 

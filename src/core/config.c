@@ -68,7 +68,7 @@ static void index_config(struct gw_snapshot *snapshot, struct gw_config *config)
     for (size_t i = 0; i < config->route_count; i++) {
         const struct gw_route *route = &config->routes[i];
         snapshot->targets[snapshot->target_count++] =
-            (struct gw_snapshot_target){route->url.text, config->max_in_flight};
+            (struct gw_snapshot_target){route->url.text, config->max_in_flight, config->rate_limit};
         if (route->lane != 0)
             snapshot->lanes[snapshot->lane_count++] =
                 (struct gw_snapshot_lane){route->lane, config, route};

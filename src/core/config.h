@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "core/edit.h"
+#include "core/pattern.h"
 #include "core/retry.h"
 #include "core/sign.h"
 #include "core/url.h"
@@ -22,8 +24,11 @@
 #define GW_CONFIG_WORKFLOWS_MAX     100
 #define GW_CONFIG_WORKFLOW_URLS_MAX 20
 #define GW_CONFIG_BODY_BYTES_MAX    (256 * 1024) /* of a request that sets one */
+#define GW_CONFIG_METADATA_KEYS_MAX 32
 #define GW_CONFIG_IN_FLIGHT_DEFAULT 16
 #define GW_CONFIG_IN_FLIGHT_MAX     1000
+#define GW_CONFIG_RATE_MAX          100000 /* deliveries a second */
+#define GW_CONFIG_BODY_HEADER       "x-webhook-signature"
 
 struct gw_config_header {
     struct gw_slice name, value;
@@ -42,6 +47,12 @@ struct gw_workflow {
     size_t route_count;
 };
 
+struct gw_signing {
+    unsigned schemes; /* GW_SCHEME_…, at least one */
+    struct gw_slice body_header;
+    bool body_base64; /* else hex */
+};
+
 struct gw_config {
     atomic_uint refs;
     struct gw_arena arena; /* everything below lives here */
@@ -50,6 +61,12 @@ struct gw_config {
     bool is_active;
     bool delete_app_id;
     struct gw_slice product; /* ptr NULL = none */
+    struct gw_slice *metadata_keys; /* that count when they come with an event; without case */
+    size_t metadata_key_count;
+    struct gw_edit_path *blocklist; /* removed before signing */
+    size_t blocklist_count;
+    struct gw_slice filter_json; /* as it was given, minified; ptr NULL = none */
+    struct gw_pattern *filter;
     struct gw_config_header *headers;
     size_t header_count;
     struct gw_route *routes; /* [0] is the default target; then one for each workflow URL */
@@ -59,8 +76,12 @@ struct gw_config {
     struct gw_retry retry;
     bool retry_is_default; /* says what gw_retry_default says; the store then keeps none */
     uint32_t max_in_flight;
+    uint32_t rate_limit; /* deliveries a second and target; 0 = none */
+    struct gw_signing signing;
     struct gw_secret secrets[2]; /* newest first; the second signs until its until_ms */
     size_t secret_count;
+    struct gw_key_pair pairs[2]; /* made when ed25519 is first asked for; rotated with secrets */
+    size_t pair_count;
     int64_t created_ms, updated_ms;
 };
 
@@ -75,7 +96,7 @@ struct gw_config_change {
     const struct gw_guard *guard;
     int64_t now_ms;
     int64_t overlap_ms; /* how long an old secret signs beside a new one: 24 h */
-    uint8_t random[32]; /* for a new secret */
+    uint8_t random[64]; /* for a new secret and a new key pair */
 };
 
 /* Only the pair a request body speaks of, for looking up the current config; all other checks are
@@ -100,6 +121,13 @@ enum gw_err gw_config_patch(struct gw_config **config, const struct gw_config *c
  * masked always. */
 void gw_config_render(const struct gw_config *config, bool show_secret, struct gw_buf *out);
 
+/* What a change changed, for its history: a JSON array of {"field","from","to"} as clients see
+ * them, secrets masked; NULL stands for no config. A value of more than GW_CONFIG_SHOWN_MAX bytes
+ * is left out, and its size is there instead. Secrets that were rotated are told by field alone. */
+#define GW_CONFIG_SHOWN_MAX 1024
+void gw_config_diff(const struct gw_config *before, const struct gw_config *after,
+                    struct gw_buf *out);
+
 /* ── From and to the store ─────────────────────────────────────────────────────────────────── */
 
 /* Everything, secrets and lanes included, as JSON; and back. */
@@ -118,6 +146,7 @@ struct gw_snapshot_lane {
 struct gw_snapshot_target {
     struct gw_slice url;
     uint32_t in_flight_max; /* the smallest of the configs that lead to it */
+    uint32_t rate_limit;    /* the smallest; 0 = none */
 };
 
 struct gw_snapshot {
@@ -145,6 +174,10 @@ struct gw_config *gw_snapshot_config(const struct gw_snapshot *snapshot,
 /* Where a lane leads now. False: it leads nowhere any more, and what waits in it is cancelled. */
 bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane, struct gw_config **config,
                       const struct gw_route **route);
+
+/* The limits of that URL, over all the app's configs that lead to it; NULL: none does. */
+const struct gw_snapshot_target *gw_snapshot_target(const struct gw_snapshot *snapshot,
+                                                    struct gw_slice url);
 
 /* The smallest maxInFlight of the app's configs that lead to that URL; without any, the default. */
 uint32_t gw_snapshot_in_flight(const struct gw_snapshot *snapshot, struct gw_slice url);

@@ -10,8 +10,15 @@
 #define GW_NAME_CHARS_MAX  256                     /* of appId, eventType and every other id */
 #define GW_NAME_BYTES_MAX  (4 * GW_NAME_CHARS_MAX) /* in UTF-8 */
 
+/* Came with the event, outside its body: a user metadata key of an S3 object. */
+struct gw_metadata {
+    struct gw_slice name, value; /* names are compared without case */
+};
+
 struct gw_event {
     struct gw_slice body; /* the producer's bytes, all of them */
+    const struct gw_metadata *metadata; /* set by the caller, after parsing */
+    size_t metadata_count;
     /* decoded; ptr NULL = absent */
     struct gw_slice app_id, event_type;
     struct gw_slice event_id, transaction_id, workflow_id, event_time;

@@ -20,6 +20,7 @@ struct gw_flow_options {
     size_t memory_max;     /* deliveries of one shard held in memory; the ledger has the rest */
     size_t body_bytes_max; /* of bodies riding along with them, per shard */
     size_t snapshots_max;  /* apps of one shard kept in memory */
+    uint32_t intake_rate;  /* events of one app a second; 0 = no limit. See quota.h */
 };
 
 struct gw_shard;
@@ -28,6 +29,7 @@ struct gw_flow {
     struct gw_flow_options options;
     struct gw_ledger *ledger;
     struct gw_configs *configs;
+    struct gw_admin *admin;
     struct gw_shard **shards;
     size_t shard_count;
 };
@@ -67,6 +69,7 @@ struct gw_shard {
     size_t index;
     struct gw_snapshots *snapshots;
     struct gw_schedule *schedule;
+    struct gw_quota *quota;  /* NULL: no limit */
     size_t accepts;          /* events under way in this shard's intake */
     size_t under_way;        /* everything that must end before the shard may go: accepts, attempts,
                          loads, refills */

@@ -1,5 +1,5 @@
-/* store.h: the two ports behind which a backend keeps everything: `ledger` (events, deliveries,
- * attempts) and `configs`. Backends: SQLite (sqlite*.c), memory (memory.c, for simulation and
+/* store.h: the three ports behind which a backend keeps everything: `ledger` (events, deliveries,
+ * attempts), `configs`, and `admin` (keys, the audit log). Backends: SQLite (sqlite*.c), memory (memory.c, for simulation and
  * tests), later DynamoDB.
  *
  * What every backend keeps, and the contract suite checks:
@@ -16,6 +16,7 @@
  * Any thread may start an operation. */
 #pragma once
 
+#include "core/access.h"
 #include "core/attempt.h"
 #include "core/config.h"
 #include "core/delivery.h"
@@ -305,13 +306,13 @@ struct gw_config_load {
     struct gw_snapshot *snapshot; /* out: a reference of the caller's */
 };
 
-/* Writes a config if the stored one has the version it was made from. Gives its new lanes their
- * numbers. GW_ERR_EXISTS (create: it is there), GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
+/* Writes a config if the stored one has the version it was made from, and its line of the audit log
+ * with it. Gives its new lanes their numbers. GW_ERR_EXISTS (create: it is there), GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
 struct gw_config_put {
     struct gw_op op;
     struct gw_config *config;     /* lanes of 0 are filled in before anybody else sees it */
     uint64_t expected_version;    /* 0 = must not exist */
-    struct gw_slice actor;        /* who: for the history */
+    struct gw_audit audit;        /* who: for the history */
     struct gw_snapshot *snapshot; /* out: of the app, with the change; the caller's reference */
 };
 
@@ -320,7 +321,7 @@ struct gw_config_remove {
     struct gw_op op;
     struct gw_slice app_id, event_type;
     uint64_t expected_version;
-    struct gw_slice actor;
+    struct gw_audit audit;
     struct gw_snapshot *snapshot; /* out */
 };
 
@@ -347,4 +348,80 @@ struct gw_configs_ops {
 
 struct gw_configs {
     const struct gw_configs_ops *ops;
+};
+
+/* ── The admin port ────────────────────────────────────────────────────────────────────────── */
+
+/* Every operation that changes something keeps its line of the audit log with it, all or nothing. */
+
+/* GW_ERR_EXISTS: the id is taken. GW_ERR_FULL: GW_KEYS_PER_APPID share that appid already. */
+struct gw_key_put {
+    struct gw_op op;
+    struct gw_key key; /* its slices live until done */
+    struct gw_audit audit;
+};
+
+struct gw_key_remove {
+    struct gw_op op;
+    struct gw_slice id; /* "key_…"; GW_ERR_NOT_FOUND */
+    struct gw_audit audit;
+    struct gw_arena *arena;
+    struct gw_key key; /* out: what it was, in the arena */
+};
+
+/* The keys of one appid. */
+struct gw_key_find {
+    struct gw_op op;
+    struct gw_slice appid;
+    struct gw_arena *arena;
+    struct gw_key *keys; /* out, in the arena; none: count 0, GW_OK */
+    size_t count;
+};
+
+/* All keys in the order of their ids. */
+struct gw_key_list {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice after; /* id of the page before; len 0 = the first page */
+    size_t max;
+    struct gw_key *keys; /* out, in the arena */
+    size_t count;
+    bool more;
+};
+
+/* A line alone: for what was shown, and for changes that live in another file; those are written
+ * down before they are done. */
+struct gw_audit_add {
+    struct gw_op op;
+    struct gw_audit audit;
+};
+
+/* Newest first. Filters with len 0 / 0 do not filter. */
+struct gw_audit_list {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice app_id;
+    struct gw_slice subject; /* only with app_id */
+    bool configs_only;       /* actions that begin with "config_" */
+    int64_t from_ms, to_ms;  /* from <= at < to */
+    uint64_t before;         /* `next` of the page before; 0 = the first page */
+    size_t max;
+    struct gw_audit *lines; /* out, in the arena */
+    size_t count;
+    uint64_t next; /* 0 = the end */
+};
+
+struct gw_admin;
+
+struct gw_admin_ops {
+    void (*key_put)(struct gw_admin *admin, struct gw_key_put *op);
+    void (*key_remove)(struct gw_admin *admin, struct gw_key_remove *op);
+    void (*key_find)(struct gw_admin *admin, struct gw_key_find *op);
+    void (*key_list)(struct gw_admin *admin, struct gw_key_list *op);
+    void (*audit_add)(struct gw_admin *admin, struct gw_audit_add *op);
+    void (*audit_list)(struct gw_admin *admin, struct gw_audit_list *op);
+};
+
+struct gw_admin {
+    const struct gw_admin_ops *ops;
 };

@@ -140,9 +140,9 @@ static void roles(void **state)
     call->exchange.env = rig->envs[0];
     request->api = rig->apis[0];
     request->exchange = &call->exchange;
-    request->caller.roles = GW_API_ROLE_VIEWER;
+    request->caller.roles = GW_ROLE_VIEWER;
     gw_shard_begin(rig->flow.shards[0]);
-    assert_false(gw_api_require(request, GW_API_ROLE_ADMIN | GW_API_ROLE_CLIENT, "shareSecret"));
+    assert_false(gw_api_require(request, GW_ROLE_ADMIN | GW_ROLE_CLIENT, "shareSecret"));
     assert_true(call->done);
     expect_failed(call, 403, "shareSecret needs the role admin or client");
     rig_destroy(rig);
@@ -157,7 +157,7 @@ static struct call *scoped(struct rig *rig, void (*handle)(struct gw_api_request
     call->exchange.env = rig->envs[0];
     request->api = rig->apis[0];
     request->exchange = &call->exchange;
-    request->caller = (struct gw_caller){GW_API_ROLE_CLIENT, GW_SLICE("mine"), GW_SLICE("mine")};
+    request->caller = (struct gw_caller){GW_ROLE_CLIENT, GW_SLICE("mine"), GW_SLICE("mine")};
     request->id = gw_slice_from(id);
     gw_shard_begin(rig->flow.shards[0]);
     handle(request);

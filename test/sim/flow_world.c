@@ -381,7 +381,7 @@ static void put(struct world *world, int app, struct gw_config *config, uint64_t
     struct put_op op = {.put = {.op = {.env = world->driver, .done = on_put},
                                 .config = config,
                                 .expected_version = expected,
-                                .actor = GW_SLICE("sim")}};
+                                .audit = {.actor = GW_SLICE("sim")}}};
     world->flow.configs->ops->put(world->flow.configs, &op.put);
     wait_for(world, &op.waiting.done);
     gw_check(op.waiting.err == GW_OK);
@@ -446,7 +446,7 @@ void world_config_delete(struct world *world, int app)
     struct remove_op op = {.remove = {.op = {.env = world->driver, .done = on_remove},
                                       .app_id = gw_slice_from(app_id),
                                       .event_type = GW_SLICE("*"),
-                                      .actor = GW_SLICE("sim")}};
+                                      .audit = {.actor = GW_SLICE("sim")}}};
     world->flow.configs->ops->remove(world->flow.configs, &op.remove);
     wait_for(world, &op.waiting.done);
     gw_check(op.waiting.err == GW_OK);

@@ -50,7 +50,7 @@ static enum gw_err put(struct world *world, struct gw_config *config, uint64_t e
                        struct gw_snapshot **snapshot)
 {
     struct gw_config_put op = {
-        .config = config, .expected_version = expected_version, .actor = GW_SLICE("somebody")};
+        .config = config, .expected_version = expected_version, .audit = {.actor = GW_SLICE("somebody")}};
     enum gw_err err = CALL(world, configs, put, &op);
 
     assert_int_equal(op.snapshot != NULL, err == GW_OK);
@@ -76,7 +76,7 @@ static enum gw_err remove_config(struct world *world, const char *app, const cha
         .app_id = gw_slice_from(app),
         .event_type = gw_slice_from(type),
         .expected_version = expected_version,
-        .actor = GW_SLICE("somebody"),
+        .audit = {.actor = GW_SLICE("somebody")},
     };
     enum gw_err err = CALL(world, configs, remove, &op);
 

@@ -392,7 +392,7 @@ static void test_lanes_of_a_failed_group(void **state)
         config_make("{\"appId\":\"app\",\"eventType\":\"type\",\"webhookUrl\":"
                     "\"https://client.example/in\",\"workflows\":{\"w\":"
                     "[\"https://client.example/a\",\"https://client.example/b\"]}}");
-    struct gw_config_put put = {.config = config, .actor = GW_SLICE("test")};
+    struct gw_config_put put = {.config = config, .audit = {.actor = GW_SLICE("test")}};
 
     rig_vfs_fail(RIG_FAULT_FULL, "main.db-wal", 0);
     assert_int_equal(RIG_CALL(rig, configs, put, &put), GW_ERR_FULL);
