@@ -23,6 +23,8 @@ void gw_config_given_deinit(struct gw_config_given *given)
 {
     gw_option_list_deinit(&given->workflows);
     gw_option_list_deinit(&given->headers);
+    gw_option_list_deinit(&given->metadata_keys);
+    gw_option_list_deinit(&given->blocklist);
 }
 
 static yyjson_mut_val *string(yyjson_mut_doc *doc, struct gw_slice text)
@@ -30,10 +32,11 @@ static yyjson_mut_val *string(yyjson_mut_doc *doc, struct gw_slice text)
     return yyjson_mut_strn(doc, text.ptr, text.len);
 }
 
-static void put_text(yyjson_mut_doc *doc, const char *name, const char *value)
+static void put_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
+                     const char *value)
 {
     if (value)
-        yyjson_mut_obj_add_str(doc, yyjson_mut_doc_get_root(doc), name, value);
+        yyjson_mut_obj_add_str(doc, object, name, value);
 }
 
 static yyjson_mut_val *find(yyjson_mut_val *object, struct gw_slice name)
@@ -140,6 +143,75 @@ static enum gw_err put_retry(yyjson_mut_doc *doc, const struct gw_config_given *
     return err;
 }
 
+/* All of them, for an array is replaced whole. "none" alone is an empty one. */
+static void put_list(yyjson_mut_doc *doc, const char *name, const struct gw_option_list *list)
+{
+    if (list->count == 0)
+        return;
+    yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, yyjson_mut_doc_get_root(doc), name);
+    if (list->count == 1 && strcmp(list->items[0], "none") == 0)
+        return;
+    for (size_t i = 0; i < list->count; i++)
+        yyjson_mut_arr_add_str(doc, array, list->items[i]);
+}
+
+static enum gw_err put_filter(yyjson_mut_doc *doc, const char *text, struct gw_error *error)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+    yyjson_read_err why;
+
+    if (text == NULL)
+        return GW_OK;
+    if (strcmp(text, "none") == 0) {
+        yyjson_mut_obj_add_null(doc, root, "filter");
+        return GW_OK;
+    }
+    yyjson_doc *filter = yyjson_read_opts((char *)(uintptr_t)text, strlen(text),
+                                          YYJSON_READ_NUMBER_AS_RAW, NULL, &why);
+    if (filter == NULL)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "--filter: must be a JSON object, @FILE or none, was not JSON: %s at "
+                            "byte %zu",
+                            why.msg, why.pos + 1);
+    yyjson_mut_obj_add_val(doc, root, "filter",
+                           yyjson_val_mut_copy(doc, yyjson_doc_get_root(filter)));
+    yyjson_doc_free(filter);
+    return GW_OK;
+}
+
+static enum gw_err put_rate_limit(yyjson_mut_doc *doc, const char *text, struct gw_error *error)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+    uint64_t limit;
+
+    if (text == NULL)
+        return GW_OK;
+    if (strcmp(text, "none") == 0)
+        yyjson_mut_obj_add_null(doc, root, "rateLimit");
+    else if (gw_slice_u64(gw_slice_from(text), &limit))
+        yyjson_mut_obj_add_uint(doc, root, "rateLimit", limit);
+    else
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "--rate-limit: must be a whole number, or none, was \"%s\"", text);
+    return GW_OK;
+}
+
+static void put_signing(yyjson_mut_doc *doc, const struct gw_config_given *given)
+{
+    struct gw_slice rest = gw_slice_from(given->schemes), scheme;
+
+    if (!given->schemes && !given->body_header && !given->body_encoding)
+        return;
+    yyjson_mut_val *signing = yyjson_mut_obj_add_obj(doc, yyjson_mut_doc_get_root(doc), "signing");
+    if (given->schemes) {
+        yyjson_mut_val *schemes = yyjson_mut_obj_add_arr(doc, signing, "schemes");
+        while (gw_slice_split(&rest, ',', &scheme))
+            yyjson_mut_arr_append(schemes, string(doc, gw_slice_trim(scheme)));
+    }
+    put_text(doc, signing, "bodyHeader", given->body_header);
+    put_text(doc, signing, "bodyEncoding", given->body_encoding);
+}
+
 static enum gw_err put_active(yyjson_mut_doc *doc, const struct gw_config_given *given,
                               struct gw_error *error)
 {
@@ -158,11 +230,14 @@ static enum gw_err fill(yyjson_mut_doc *doc, const struct gw_config_given *given
 {
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 
-    put_text(doc, "appId", given->app);
-    put_text(doc, "eventType", given->type);
-    put_text(doc, "webhookUrl", given->url);
-    put_text(doc, "product", given->product);
-    put_text(doc, "secret", given->secret);
+    put_text(doc, root, "appId", given->app);
+    put_text(doc, root, "eventType", given->type);
+    put_text(doc, root, "webhookUrl", given->url);
+    put_text(doc, root, "product", given->product);
+    put_text(doc, root, "secret", given->secret);
+    put_list(doc, "additionalMetadataKeys", &given->metadata_keys);
+    put_list(doc, "payloadBlocklist", &given->blocklist);
+    put_signing(doc, given);
     if (given->max_in_flight != GW_GIVEN_NOT)
         yyjson_mut_obj_add_int(doc, root, "maxInFlight", given->max_in_flight);
     if (given->delete_app_id != GW_GIVEN_NOT)
@@ -174,6 +249,10 @@ static enum gw_err fill(yyjson_mut_doc *doc, const struct gw_config_given *given
         err = put_workflows(doc, &given->workflows, error);
     if (err == GW_OK)
         err = put_retry(doc, given, error);
+    if (err == GW_OK)
+        err = put_filter(doc, given->filter, error);
+    if (err == GW_OK)
+        err = put_rate_limit(doc, given->rate_limit, error);
     return err;
 }
 

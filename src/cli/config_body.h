@@ -7,9 +7,15 @@
 
 struct gw_config_given {
     const char *app, *type, *url, *product, *secret;
-    const char *retry;               /* "5,300,1800" or "none" */
-    struct gw_option_list workflows; /* "ID=URL" */
-    struct gw_option_list headers;   /* "name: value" */
+    const char *retry;      /* "5,300,1800" or "none" */
+    const char *filter;     /* JSON or "none" */
+    const char *rate_limit; /* "50" or "none" */
+    const char *schemes;    /* "standard,ed25519" */
+    const char *body_header, *body_encoding;
+    struct gw_option_list workflows;     /* "ID=URL" */
+    struct gw_option_list headers;       /* "name: value" */
+    struct gw_option_list metadata_keys; /* the one "none": no keys */
+    struct gw_option_list blocklist;     /* paths; the one "none": no paths */
     int64_t timeout_ms, max_in_flight;
     int delete_app_id, inactive, active;
 };
@@ -35,6 +41,30 @@ void gw_config_given_deinit(struct gw_config_given *given);
          .value = "'NAME: VALUE'",                                                                 \
          .help = "sent with each delivery; again for more",                                        \
          .list = &(given).headers},                                                                \
+        {.name = "filter",                                                                         \
+         .value = "JSON|@FILE",                                                                    \
+         .help = "deliver only events that match this pattern, or none",                           \
+         .text = &(given).filter},                                                                 \
+        {.name = "block",                                                                          \
+         .value = "PATH",                                                                          \
+         .help = "take this out of the body before it is signed: a.b or /a/b; again for more",     \
+         .list = &(given).blocklist},                                                              \
+        {.name = "metadata-key",                                                                   \
+         .value = "NAME",                                                                          \
+         .help = "S3 metadata that counts, such as workflowId; again for more",                    \
+         .list = &(given).metadata_keys},                                                          \
+        {.name = "schemes",                                                                        \
+         .value = "S,S",                                                                           \
+         .help = "signatures: standard, ed25519, body (standard)",                                 \
+         .text = &(given).schemes},                                                                \
+        {.name = "body-header",                                                                    \
+         .value = "NAME",                                                                          \
+         .help = "where the body scheme's signature goes (x-webhook-signature)",                   \
+         .text = &(given).body_header},                                                            \
+        {.name = "body-encoding",                                                                  \
+         .value = "hex|base64",                                                                    \
+         .help = "how it is written (hex)",                                                        \
+         .text = &(given).body_encoding},                                                          \
         {.name = "product",                                                                        \
          .value = "NAME",                                                                          \
          .help = "the producer's name, for reports",                                               \

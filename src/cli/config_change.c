@@ -35,11 +35,33 @@ static bool is_any_given(const struct gw_config_given *given)
     return !is_empty;
 }
 
-/* The body: a file as it is, or made of the options. */
-static int make_body(const struct gw_command *command, const struct gw_config_given *given,
-                     const char *file, struct gw_buf *body)
+/* --filter @FILE: what the file holds, kept in `text`, takes its place. */
+static int load_filter(struct gw_config_given *given, struct gw_buf *text)
+{
+    if (given->filter == NULL || given->filter[0] != '@')
+        return -1;
+    int code = gw_input_read(given->filter + 1, FILE_BYTES_MAX, text);
+    given->filter = gw_buf_text(text);
+    return code;
+}
+
+static int make_of_options(const struct gw_command *command, struct gw_config_given *given,
+                           struct gw_buf *body)
 {
     struct gw_error error;
+    struct gw_buf filter = {0};
+
+    int code = load_filter(given, &filter);
+    if (code < 0 && gw_config_body_make(given, body, &error) != GW_OK)
+        code = gw_term_fail(GW_EXIT_USAGE, "%s: %s", command->name, error.text);
+    gw_buf_deinit(&filter);
+    return code;
+}
+
+/* The body: a file as it is, or made of the options. */
+static int make_body(const struct gw_command *command, struct gw_config_given *given,
+                     const char *file, struct gw_buf *body)
+{
 
     if (file && is_any_given(given))
         return gw_term_fail(GW_EXIT_USAGE,
@@ -60,9 +82,7 @@ static int make_body(const struct gw_command *command, const struct gw_config_gi
     if (missing)
         return gw_term_fail(GW_EXIT_USAGE, "%s: --%s is missing; usage: gwh %s", command->name,
                             missing, command->usage);
-    if (gw_config_body_make(given, body, &error) != GW_OK)
-        return gw_term_fail(GW_EXIT_USAGE, "%s: %s", command->name, error.text);
-    return -1;
+    return make_of_options(command, given, body);
 }
 
 /* ── create, update ────────────────────────────────────────────────────────────────────────── */
@@ -104,7 +124,10 @@ const struct gw_command gw_config_create_command = {
     .example = "gwh config create --app acme --type FINISH_TRANSACTION_WEBHOOK --url "
                "https://hooks.acme.example/kyc\n"
                "gwh config create --app acme --type '*' --url https://hooks.acme.example/all "
-               "--retry 5,60,600",
+               "--retry 5,60,600\n"
+               "gwh config create --app acme --type T --url https://hooks.acme.example/t \\\n"
+               "    --filter '{\"status\":[\"done\"]}' --block customer.name --schemes "
+               "standard,ed25519",
     .notes = "The answer shows the secret that the client verifies signatures with.",
     .is_client = true,
     .main = run_create,
@@ -152,10 +175,12 @@ const struct gw_command gw_config_update_command = {
     .summary = "change what is given of a config, keep the rest",
     .usage = "config update --app APP --type TYPE [options]",
     .example = "gwh config update --app acme --type FINISH_TRANSACTION_WEBHOOK --inactive\n"
+               "gwh config update --app acme --type T --filter @filter.json --rate-limit none\n"
                "gwh config get --app acme --type T --json >c.json; edit c.json; "
                "gwh config update --file c.json",
-    .notes = "--header and --workflow replace those of the same name and keep the others; in a\n"
-             "--file, null removes.",
+    .notes = "--header, --workflow and --filter replace what has the same name and keep the rest;\n"
+             "--block, --metadata-key and --schemes replace all there were. In a --file, null\n"
+             "removes.",
     .is_client = true,
     .main = run_update,
 };

@@ -87,6 +87,60 @@ static void parts_of_retry(void **state)
     expect_body("{\"retry\":{\"timeoutMs\":1}}");
 }
 
+static void filters(void **state)
+{
+    (void)state;
+    given.filter = "{ \"a\": [{\"numeric\": [\"<\", 1.50]}], \"b\": [12345678901234567890123] }";
+    expect_body("{\"filter\":{\"a\":[{\"numeric\":[\"<\",1.50]}],"
+                "\"b\":[12345678901234567890123]}}");
+    given.filter = "none";
+    expect_body("{\"filter\":null}");
+    given.filter = "[1]"; /* the server says why not */
+    expect_body("{\"filter\":[1]}");
+    given.filter = "{\"a\":[1}";
+    expect_refused("--filter: must be a JSON object, @FILE or none, was not JSON: unexpected "
+                   "character, expected a comma or a closing bracket at byte 8");
+}
+
+static void lists_are_whole(void **state)
+{
+    (void)state;
+    add(&given.metadata_keys, "workflowId");
+    add(&given.metadata_keys, "none");
+    add(&given.blocklist, "a.b");
+    add(&given.blocklist, "/x.y/z");
+    expect_body("{\"additionalMetadataKeys\":[\"workflowId\",\"none\"],"
+                "\"payloadBlocklist\":[\"a.b\",\"/x.y/z\"]}");
+    given.metadata_keys.count = given.blocklist.count = 1;
+    given.metadata_keys.items[0] = given.blocklist.items[0] = "none";
+    expect_body("{\"additionalMetadataKeys\":[],\"payloadBlocklist\":[]}");
+}
+
+static void signing(void **state)
+{
+    (void)state;
+    given.schemes = "standard, ed25519,";
+    expect_body("{\"signing\":{\"schemes\":[\"standard\",\"ed25519\",\"\"]}}");
+    given.schemes = NULL;
+    given.body_encoding = "base64";
+    expect_body("{\"signing\":{\"bodyEncoding\":\"base64\"}}");
+    given.schemes = "body";
+    given.body_header = "x-sig";
+    expect_body("{\"signing\":{\"schemes\":[\"body\"],\"bodyHeader\":\"x-sig\","
+                "\"bodyEncoding\":\"base64\"}}");
+}
+
+static void rate_limits(void **state)
+{
+    (void)state;
+    given.rate_limit = "50";
+    expect_body("{\"rateLimit\":50}");
+    given.rate_limit = "none";
+    expect_body("{\"rateLimit\":null}");
+    given.rate_limit = "5/s";
+    expect_refused("--rate-limit: must be a whole number, or none, was \"5/s\"");
+}
+
 static void active_or_not(void **state)
 {
     (void)state;
@@ -154,8 +208,11 @@ static void takes_an_answer_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(only_what_was_given), TEST(everything),         TEST(parts_of_retry),
-        TEST(active_or_not),       TEST(says_what_is_wrong), TEST(takes_an_answer_apart),
+        TEST(only_what_was_given), TEST(everything),
+        TEST(parts_of_retry),      TEST(filters),
+        TEST(lists_are_whole),     TEST(signing),
+        TEST(rate_limits),         TEST(active_or_not),
+        TEST(says_what_is_wrong),  TEST(takes_an_answer_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
