@@ -1,7 +1,7 @@
 /* api.c: owns the way of a request to its handler, and the one table of routes.
  *
- *   exchange ─▶ address ─▶ readable? ─▶ route ─▶ who is it? ─▶ which roles? ─▶ handler ─▶ reply
- *                403        400, 413 …   404, 405   401          403
+ *   exchange ─▶ address ─▶ readable? ─▶ route ─▶ body ─▶ who is it? ─▶ which roles? ─▶ handler
+ *                403        400, 408 …   404, 405  413     401          403             ─▶ reply
  *
  * Thread: the shard's. A request that comes while the shard stops is told to come again, for its
  * handler may need the store; what only looks at counters is answered to the end. */
@@ -21,22 +21,28 @@
 #define VIEWER   GW_ROLE_VIEWER
 #define LOOKING  (ADMIN | CLIENT | VIEWER)
 
+#define NO_BODY GW_API_BODY_NONE
+#define EVENT   GW_API_BODY_EVENT
+#define CONFIG  GW_API_BODY_CONFIG
+
+#define UNWANTED_BODY_BYTES_MAX 1024
+
 const struct gw_api_route gw_api_routes[] = {
-    {GW_POST, "/v1/events", ADMIN | PRODUCER, gw_events_post},
-    {GW_GET, "/v1/events", LOOKING, gw_events_get},
-    {GW_GET, "/v1/events/{id}", LOOKING, gw_events_get_one},
-    {GW_POST, "/v1/config", ADMIN | CLIENT, gw_config_api_post},
-    {GW_GET, "/v1/config", LOOKING, gw_config_api_get},
-    {GW_PATCH, "/v1/config", ADMIN | CLIENT, gw_config_api_patch},
-    {GW_DELETE, "/v1/config", ADMIN | CLIENT, gw_config_api_delete},
-    {GW_GET, "/v1/deliveries", LOOKING, gw_deliveries_get},
-    {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one},
-    {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry},
-    {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get},
-    {GW_GET, "/v1/ledger", LOOKING, gw_ledger_get},
-    {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get},
-    {GW_GET, "/healthz", GW_API_OPEN, gw_healthz_get},
-    {GW_GET, "/readyz", GW_API_OPEN, gw_readyz_get},
+    {GW_POST, "/v1/events", ADMIN | PRODUCER, gw_events_post, EVENT},
+    {GW_GET, "/v1/events", LOOKING, gw_events_get, NO_BODY},
+    {GW_GET, "/v1/events/{id}", LOOKING, gw_events_get_one, NO_BODY},
+    {GW_POST, "/v1/config", ADMIN | CLIENT, gw_config_api_post, CONFIG},
+    {GW_GET, "/v1/config", LOOKING, gw_config_api_get, NO_BODY},
+    {GW_PATCH, "/v1/config", ADMIN | CLIENT, gw_config_api_patch, CONFIG},
+    {GW_DELETE, "/v1/config", ADMIN | CLIENT, gw_config_api_delete, NO_BODY},
+    {GW_GET, "/v1/deliveries", LOOKING, gw_deliveries_get, NO_BODY},
+    {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one, NO_BODY},
+    {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry, NO_BODY},
+    {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get, NO_BODY},
+    {GW_GET, "/v1/ledger", LOOKING, gw_ledger_get, NO_BODY},
+    {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get, NO_BODY},
+    {GW_GET, "/healthz", GW_API_OPEN, gw_healthz_get, NO_BODY},
+    {GW_GET, "/readyz", GW_API_OPEN, gw_readyz_get, NO_BODY},
 };
 const size_t gw_api_route_count = gw_count(gw_api_routes);
 
@@ -109,6 +115,37 @@ static void no_route(struct gw_api_request *request, const char *allow, size_t a
     gw_reply_fail(request, 405, "this path has only %.*s", GW_SLICE_ARG(list));
 }
 
+static bool is_open(const struct gw_api_route *route)
+{
+    return route && route->roles & GW_API_OPEN;
+}
+
+/* ── How much may come ─────────────────────────────────────────────────────────────────────── */
+
+static size_t body_bytes_max(const struct gw_api *api, const struct gw_api_route *route)
+{
+    switch (route ? route->body : GW_API_BODY_NONE) {
+    case GW_API_BODY_NONE: return UNWANTED_BODY_BYTES_MAX;
+    case GW_API_BODY_EVENT: return api->options.event_bytes_max;
+    case GW_API_BODY_CONFIG: return GW_CONFIG_BODY_BYTES_MAX;
+    }
+    gw_never("a body of no kind");
+}
+
+/* Whoever may not call at all is given no memory either. */
+size_t gw_api_body_bytes_max(void *ctx, const struct gw_exchange *exchange)
+{
+    const struct gw_api *api = ctx;
+    struct gw_slice id;
+    char allow[GW_API_ALLOW_MAX];
+    size_t allow_len;
+    const struct gw_api_route *route =
+        gw_api_route_find(exchange->method, exchange->path, &id, allow, &allow_len);
+    if (!is_open(route) && !gw_auth_address_allowed(&api->options, exchange))
+        route = NULL;
+    return body_bytes_max(api, route);
+}
+
 /* ── From exchange to handler ──────────────────────────────────────────────────────────────── */
 
 struct pending {
@@ -145,11 +182,6 @@ static bool decode_id(struct gw_api_request *request, struct gw_slice raw)
     return ok && gw_slice_is_utf8(request->id);
 }
 
-static bool is_open(const struct gw_api_route *route)
-{
-    return route && route->roles & GW_API_OPEN;
-}
-
 static void dispatch(struct pending *pending, struct gw_slice raw_id)
 {
     struct gw_api_request *request = &pending->request;
@@ -183,14 +215,13 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
     pending->route = gw_api_route_find(exchange->method, exchange->path, &id, allow, &allow_len);
     if (!is_open(pending->route) && !gw_auth_address_allowed(&api->options, exchange))
         gw_reply_fail(request, 403, "IP not whitelisted");
-    else if (exchange->refused_status == 413)
-        gw_reply_fail(request, 413, "%s: an event may have %zu bytes, a config %d",
-                      exchange->refused_why, api->options.event_bytes_max,
-                      GW_CONFIG_BODY_BYTES_MAX);
-    else if (exchange->refused_status)
+    else if (exchange->refused_status && exchange->refused_status != 413)
         gw_reply_fail(request, exchange->refused_status, "%s", exchange->refused_why);
     else if (!pending->route)
         no_route(request, allow, allow_len);
+    else if (exchange->refused_status || exchange->body.len > body_bytes_max(api, pending->route))
+        gw_reply_fail(request, 413, "the body must have at most %zu bytes",
+                      body_bytes_max(api, pending->route));
     else
         dispatch(pending, id);
 }

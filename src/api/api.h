@@ -28,3 +28,6 @@ void gw_api_destroy(struct gw_api *api);
 
 /* Handles one exchange; `ctx` is the gw_api. Fits gw_http_server_options.on_request. */
 void gw_api_handle(void *ctx, struct gw_exchange *exchange);
+
+/* How large a body it takes there; its head is all that is looked at. Fits body_bytes_max_of. */
+size_t gw_api_body_bytes_max(void *ctx, const struct gw_exchange *exchange);

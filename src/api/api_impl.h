@@ -37,11 +37,19 @@ struct gw_api {
 #define GW_API_OPEN    0x8000u /* nothing */
 #define GW_API_ADDRESS 0x4000u /* the address only */
 
+/* What a route takes as a body, which says how large it may be. */
+enum gw_api_body {
+    GW_API_BODY_NONE, /* a small one is not looked at: clients send {} where nothing is wanted */
+    GW_API_BODY_EVENT,
+    GW_API_BODY_CONFIG, /* or something else that is set */
+};
+
 struct gw_api_route {
     enum gw_method method;
     const char *path; /* "{id}" as the last segment or one inside stands for any one */
     unsigned roles;
     void (*handle)(struct gw_api_request *request);
+    enum gw_api_body body;
 };
 
 extern const struct gw_api_route gw_api_routes[];

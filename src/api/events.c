@@ -118,11 +118,6 @@ static void on_intake(struct gw_intake *intake)
 void gw_events_post(struct gw_api_request *request)
 {
     struct gw_api *api = request->api;
-    if (request->exchange->body.len > api->options.event_bytes_max) {
-        gw_reply_fail(request, 413, "an event must have at most %zu bytes, this one has %zu",
-                      api->options.event_bytes_max, request->exchange->body.len);
-        return;
-    }
     struct posted *posted = posted_take(api);
     posted->request = request;
     posted->intake.body = request->exchange->body;

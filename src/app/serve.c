@@ -108,16 +108,13 @@ static void on_shard_listen(struct gw_msg *msg)
 {
     struct place *place = gw_container_of(msg, struct place, commands[COMMAND_LISTEN]);
     const struct gw_settings *settings = &place->serve->settings;
-    size_t body_bytes_max = settings->max_body_bytes > GW_CONFIG_BODY_BYTES_MAX
-                                ? settings->max_body_bytes
-                                : GW_CONFIG_BODY_BYTES_MAX;
     struct gw_http_server_options options = {
         .host = settings->listen_host,
         .port = place->serve->port,
         .first = place->index == 0,
         .connections_max = settings->max_connections / place->serve->place_count + 1,
         .header_bytes_max = settings->max_header_bytes,
-        .body_bytes_max = body_bytes_max,
+        .body_bytes_max_of = gw_api_body_bytes_max,
         .idle_timeout_ms = settings->idle_timeout_s * 1000,
         .request_timeout_ms = settings->request_timeout_s * 1000,
         .on_request = gw_api_handle,

@@ -198,6 +198,14 @@ static int check_fields(llhttp_t *parser, bool *wants_continue)
     return 0;
 }
 
+static size_t body_bytes_max(const struct gw_request *request)
+{
+    const struct gw_http_server_options *options = &request->server->options;
+
+    return options->body_bytes_max_of ? options->body_bytes_max_of(options->ctx, &request->exchange)
+                                      : options->body_bytes_max;
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
     struct gw_conn *conn = parser->data;
@@ -217,7 +225,9 @@ static int on_headers_complete(llhttp_t *parser)
         return refuse(parser, 501, "CONNECT is not known here");
     if (!parse_target(request))
         return refuse(parser, 400, "the request target must be a path");
-    if (parser->content_length > request->server->options.body_bytes_max)
+    if (request->is_chunked || parser->content_length > 0)
+        request->body_bytes_max = body_bytes_max(request);
+    if (parser->content_length > request->body_bytes_max)
         return refuse(parser, 413, "the body is too large");
     parser->upgrade = 0; /* an offer, which is declined by ignoring it (RFC 9110 §7.8) */
     if (wants_continue && (request->is_chunked || parser->content_length > 0)) {
@@ -233,7 +243,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct gw_request *request = request_of(parser);
 
-    if (len > request->server->options.body_bytes_max - request->body.len)
+    if (len > request->body_bytes_max - request->body.len)
         return refuse(parser, 413, "the body is too large");
     gw_buf_add(&request->body, at, len);
     return 0;

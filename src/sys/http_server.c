@@ -45,6 +45,7 @@ struct gw_request *gw_request_take(struct gw_conn *conn)
     request->target = (struct gw_slice){request->head, 0};
     request->fields[0] = (struct gw_header){0};
     request->field_count = 0;
+    request->body_bytes_max = 0;
     request->has_head = request->is_whole = request->is_chunked = request->keep_alive = false;
     request->exchange = (struct gw_exchange){
         .env = &server->loop->env,

@@ -45,6 +45,7 @@ struct gw_request {
     struct gw_header fields[GW_HTTP_FIELDS_MAX];
     size_t field_count;
     struct gw_buf body;
+    size_t body_bytes_max;
     bool has_head; /* the header block is complete */
     bool is_whole; /* all is there, or it was refused */
     bool is_chunked;

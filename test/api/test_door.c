@@ -3,6 +3,8 @@
 
 #include "api/api_impl.h"
 
+#include <stdio.h>
+
 static struct call *bare(struct rig *rig, enum gw_method method, const char *target)
 {
     return call_prepare(rig, method, target, NULL);
@@ -111,7 +113,6 @@ static void what_could_not_be_read(void **state)
     } rows[] = {
         {400, "the header is malformed", "malformed"},
         {408, "the request did not come in time", "in time"},
-        {413, "the body is too large", "1024"},
         {431, "the header block is too large", "header block"},
     };
     struct rig *rig = rig_create(NULL);
@@ -125,6 +126,51 @@ static void what_could_not_be_read(void **state)
     struct call *call = bare(rig, GW_METHOD_OTHER, "");
     call->exchange.refused_status = 400;
     call->exchange.refused_why = "rubbish";
+    set_peer(call, "198.51.100.1");
+    expect_failed(run(rig, call), 403, "IP not whitelisted");
+    rig_destroy(rig);
+}
+
+/* Each route says how much it takes; refused by the server or, where there is none, here. */
+static void bodies(void **state)
+{
+    static const struct {
+        enum gw_method method;
+        const char *target;
+        size_t max;
+        int else_status;
+    } rows[] = {
+        {GW_POST, "/v1/events", 2000, 413},       {GW_GET, "/v1/events", 1024, 413},
+        {GW_POST, "/v1/config", 262144, 413},     {GW_PATCH, "/v1/config", 262144, 413},
+        {GW_DELETE, "/v1/config?a=b", 1024, 413}, {GW_POST, "/v1/deliveries/x/retry", 1024, 413},
+        {GW_GET, "/healthz", 1024, 413},          {GW_POST, "/v1/nothing", 1024, 404},
+        {GW_PUT, "/v1/config", 1024, 405},
+    };
+    struct rig *rig = rig_create(&(struct rig_options){.event_bytes_max = 2000});
+    char word[32];
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct call *call = bare(rig, rows[i].method, rows[i].target);
+        assert_int_equal(gw_api_body_bytes_max(rig->apis[0], &call->exchange), rows[i].max);
+        set_peer(call, "198.51.100.1");
+        if (!strstr(rows[i].target, "healthz"))
+            assert_int_equal(gw_api_body_bytes_max(rig->apis[0], &call->exchange), 1024);
+        call_free(call);
+
+        snprintf(word, sizeof(word), rows[i].else_status == 413 ? "%zu bytes" : "path",
+                 rows[i].max);
+        call = bare(rig, rows[i].method, rows[i].target);
+        call->exchange.refused_status = 413;
+        call->exchange.refused_why = "the body is too large";
+        expect_failed(run(rig, call), rows[i].else_status, word);
+        char *large = gw_zalloc(rows[i].max + 1);
+        call = bare(rig, rows[i].method, rows[i].target);
+        call->exchange.body = (struct gw_slice){large, rows[i].max + 1};
+        expect_failed(run(rig, call), rows[i].else_status, word);
+        gw_free(large);
+    }
+    struct call *call = bare(rig, GW_POST, "/v1/events");
+    call->exchange.refused_status = 413;
     set_peer(call, "198.51.100.1");
     expect_failed(run(rig, call), 403, "IP not whitelisted");
     rig_destroy(rig);
@@ -304,6 +350,7 @@ int main(void)
         cmocka_unit_test(addresses_come_first),
         cmocka_unit_test(paths_and_methods),
         cmocka_unit_test(what_could_not_be_read),
+        cmocka_unit_test(bodies),
         cmocka_unit_test(roles),
         cmocka_unit_test(scopes),
         cmocka_unit_test(while_it_stops),

@@ -225,6 +225,42 @@ static void a_chunked_body_that_grows_too_large(void **state)
     gw_buf_deinit(&buf);
 }
 
+static size_t by_path(void *ctx, const struct gw_exchange *exchange)
+{
+    (void)ctx;
+    assert_int_equal(exchange->method, GW_POST);
+    assert_true(gw_slice_is(gw_exchange_header(exchange, "host"), "a"));
+    return gw_slice_is(exchange->path, "/ten") ? 10 : 0;
+}
+
+static const struct gw_http_server_options own_ceilings = {.body_bytes_max_of = by_path};
+
+static void each_request_has_its_own_ceiling(void **state)
+{
+    int fd = dial(web.port);
+    static const char *const refused[] = {
+        "POST /ten?q HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n",
+        "POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n",
+        "POST /ten HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "a\r\n0123456789\r\n1\r\n0",
+    };
+
+    (void)state;
+    puts_to(fd, "POST /ten?q HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789"
+                "POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+                "POST /ten HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "a\r\n0123456789\r\n0\r\n\r\n");
+    assert_true(get_message(fd, &m));
+    assert_has(m.body, "POST /ten ?q 10");
+    assert_true(get_message(fd, &m));
+    assert_has(m.body, "POST /other - 0");
+    assert_true(get_message(fd, &m));
+    assert_has(m.body, "POST /ten - 10");
+    close(fd);
+    for (size_t i = 0; i < gw_count(refused); i++)
+        assert_refused(refused[i], strlen(refused[i]), 413);
+}
+
 /* The peer sends all of it before it looks at the answer, which must have survived. */
 static void an_answer_reaches_a_peer_that_is_still_sending(void **state)
 {
@@ -362,6 +398,7 @@ int main(void)
         WITH(large_heads, NULL),
         WITH(as_much_as_is_allowed, NULL),
         WITH(a_chunked_body_that_grows_too_large, NULL),
+        WITH(each_request_has_its_own_ceiling, &own_ceilings),
         WITH(an_answer_reaches_a_peer_that_is_still_sending, NULL),
         WITH(noise, NULL),
         WITH(a_request_that_does_not_come, &impatient),
