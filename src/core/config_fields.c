@@ -19,7 +19,7 @@
 /* What a string says is shown only where it can be no secret, else that it is one. */
 static const char *describe(yyjson_val *value, bool is_harmless, char *text, size_t size)
 {
-    struct gw_slice string = gw_config_cut(gw_config_str(value));
+    struct gw_slice string = gw_strict_cut(gw_strict_str(value));
 
     switch (yyjson_get_type(value)) {
     case YYJSON_TYPE_NULL: return "null";
@@ -46,7 +46,7 @@ static const char *describe(yyjson_val *value, bool is_harmless, char *text, siz
 enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, const char *what,
                              yyjson_val *value)
 {
-    char text[GW_CONFIG_CUT_BYTES + 8];
+    char text[GW_STRICT_CUT_BYTES + 8];
 
     return gw_error_set(parse->error, GW_ERR_INVALID, "%s: must be %s, was %s", field, what,
                         describe(value, false, text, sizeof(text)));
@@ -55,7 +55,7 @@ enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, c
 static enum gw_err refuse_scalar(struct gw_config_parse *parse, const char *field, const char *what,
                                  yyjson_val *value)
 {
-    char text[GW_CONFIG_CUT_BYTES + 8];
+    char text[GW_STRICT_CUT_BYTES + 8];
 
     return gw_error_set(parse->error, GW_ERR_INVALID, "%s: must be %s, was %s", field, what,
                         describe(value, true, text, sizeof(text)));
@@ -90,9 +90,9 @@ static enum gw_err parse_name(struct gw_config_parse *parse, const char *field, 
 {
     if (!yyjson_is_str(value))
         return gw_config_refuse(parse, field, "a string", value);
-    enum gw_err err = gw_name_check(field, gw_config_str(value), parse->error);
+    enum gw_err err = gw_name_check(field, gw_strict_str(value), parse->error);
     if (err == GW_OK)
-        *out = gw_arena_dup(&parse->config->arena, gw_config_str(value));
+        *out = gw_arena_dup(&parse->config->arena, gw_strict_str(value));
     return err;
 }
 
@@ -179,7 +179,7 @@ enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field
 
     if (!yyjson_is_str(value))
         return gw_config_refuse(parse, field, "a URL in a string", value);
-    struct gw_slice text = gw_arena_dup(arena, gw_config_str(value));
+    struct gw_slice text = gw_arena_dup(arena, gw_strict_str(value));
     if (gw_url_parse(url, text, arena, &why) != GW_OK)
         return gw_error_set(parse->error, GW_ERR_INVALID, "%s: %s", field, why.text);
     return parse->guard ? gw_guard_url(parse->guard, field, url, parse->error) : GW_OK;
@@ -245,7 +245,7 @@ static enum gw_err parse_retry(struct gw_config_parse *parse, yyjson_val *value)
         return gw_config_refuse(parse, "retry", "an object with schedule and timeoutMs", value);
     yyjson_obj_foreach(value, at, max, key, member)
     {
-        struct gw_slice name = gw_config_str(key);
+        struct gw_slice name = gw_strict_str(key);
         if (gw_slice_is(name, "schedule"))
             err = parse_schedule(parse, member);
         else if (gw_slice_is(name, "timeoutMs"))
@@ -254,7 +254,7 @@ static enum gw_err parse_retry(struct gw_config_parse *parse, yyjson_val *value)
         else
             err = gw_error_set(parse->error, GW_ERR_INVALID,
                                "retry: unknown member \"%.*s\"; there are: schedule, timeoutMs",
-                               GW_SLICE_ARG(gw_config_cut(name)));
+                               GW_SLICE_ARG(gw_strict_cut(name)));
         if (err != GW_OK)
             return err;
     }
@@ -371,10 +371,10 @@ static char lower(char c)
 }
 
 /* How many letters are added, lost, changed or swapped with their neighbour between the two,
- * without regard to case. `a` has at most GW_CONFIG_CUT_BYTES bytes, `b` is a field's name. */
+ * without regard to case. `a` has at most GW_STRICT_CUT_BYTES bytes, `b` is a field's name. */
 static size_t typing_errors(struct gw_slice a, struct gw_slice b)
 {
-    size_t rows[3][GW_CONFIG_CUT_BYTES + 1], *before = rows[0], *last = rows[1], *now = rows[2];
+    size_t rows[3][GW_STRICT_CUT_BYTES + 1], *before = rows[0], *last = rows[1], *now = rows[2];
 
     for (size_t i = 0; i <= a.len; i++)
         last[i] = i;
@@ -400,7 +400,7 @@ static size_t typing_errors(struct gw_slice a, struct gw_slice b)
 
 enum gw_err gw_config_field_unknown(struct gw_slice name, struct gw_error *error)
 {
-    struct gw_slice shown = gw_config_cut(name);
+    struct gw_slice shown = gw_strict_cut(name);
     const char *nearest = NULL;
     size_t nearest_errors = 3;
     struct gw_buf names = {0};

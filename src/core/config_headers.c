@@ -107,14 +107,14 @@ static void mask(struct gw_slice value, struct gw_buf *out)
 static enum gw_err refuse(struct gw_config_parse *parse, struct gw_slice name, const char *why)
 {
     return gw_error_set(parse->error, GW_ERR_INVALID, "headers: \"%.*s\" %s",
-                        GW_SLICE_ARG(gw_config_cut(name)), why);
+                        GW_SLICE_ARG(gw_strict_cut(name)), why);
 }
 
 static enum gw_err check_header(struct gw_config_parse *parse, struct gw_slice name,
                                 yyjson_val *value)
 {
     const struct gw_config *config = parse->config;
-    struct gw_slice text = gw_config_str(value);
+    struct gw_slice text = gw_strict_str(value);
 
     if (!is_token(name))
         return refuse(parse, name, "is no header name (letters, digits and !#$%&'*+-.^_`|~)");
@@ -159,11 +159,11 @@ enum gw_err gw_config_headers_parse(struct gw_config_parse *parse, yyjson_val *v
         gw_arena_alloc(&config->arena, GW_CONFIG_HEADERS_MAX * sizeof(*config->headers));
     yyjson_obj_foreach(value, at, max, key, text)
     {
-        enum gw_err err = check_header(parse, gw_config_str(key), text);
+        enum gw_err err = check_header(parse, gw_strict_str(key), text);
         if (err != GW_OK)
             return err;
         bytes += yyjson_get_len(key) + yyjson_get_len(text);
-        add_header(config, gw_config_str(key), gw_config_str(text));
+        add_header(config, gw_strict_str(key), gw_strict_str(text));
     }
     if (bytes > GW_CONFIG_HEADER_BYTES_MAX)
         return gw_error_set(parse->error, GW_ERR_INVALID,

@@ -6,10 +6,7 @@
 #pragma once
 
 #include "core/config.h"
-
-#include <yyjson.h>
-
-#define GW_CONFIG_CUT_BYTES 40 /* of a name or value in an error text */
+#include "core/strict.h"
 
 /* Who looks at a document. */
 enum gw_config_view {
@@ -76,11 +73,6 @@ void gw_config_headers_align(const struct gw_config *current, yyjson_mut_val *do
 
 /* ── config_parse.c ────────────────────────────────────────────────────────────────────────── */
 
-/* Reads one JSON object: strict UTF-8, no duplicate key anywhere, at most GW_EVENT_DEPTH_MAX deep.
- * The values live in the arena. */
-enum gw_err gw_config_json_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
-                                struct gw_error *error);
-
 /* RFC 7396, section 2: changes `target` and returns it, or what takes its place. `patch` stays. */
 yyjson_mut_val *gw_config_merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_mut_val *patch);
 
@@ -92,29 +84,11 @@ enum gw_err gw_config_document_parse(struct gw_config_parse *parse, yyjson_val *
 
 /* ── config_render.c ───────────────────────────────────────────────────────────────────────── */
 
-/* yyjson on an arena: nothing needs to be freed, and running out ends the process. */
-yyjson_alc gw_config_alc(struct gw_arena *arena);
 yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_config_view view,
                                    yyjson_mut_doc *doc);
 void gw_config_json_write(yyjson_mut_val *value, struct gw_arena *arena, struct gw_buf *out);
 
-static inline struct gw_slice gw_config_str(yyjson_val *value)
-{
-    return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
-}
-
 static inline yyjson_mut_val *gw_config_mut_str(yyjson_mut_doc *doc, struct gw_slice text)
 {
     return yyjson_mut_strn(doc, text.ptr, text.len);
-}
-
-/* Short enough for an error text; cut at the edge of a character. */
-static inline struct gw_slice gw_config_cut(struct gw_slice text)
-{
-    if (text.len <= GW_CONFIG_CUT_BYTES)
-        return text;
-    text.len = GW_CONFIG_CUT_BYTES;
-    while (text.len > 0 && (text.ptr[text.len] & 0xC0) == 0x80)
-        text.len--;
-    return text;
 }

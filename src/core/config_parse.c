@@ -9,88 +9,11 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/crypto.h"
-#include "base/map.h"
 #include "base/timefmt.h"
 #include "core/config_impl.h"
 #include "core/event.h"
 
-/* Far more than any object here can have, and few enough to search one by one. */
-#define MEMBERS_MAX 1000
-
-/* ── Strict JSON ───────────────────────────────────────────────────────────────────────────── */
-
-static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error);
-
-static enum gw_err check_object(yyjson_val *object, size_t depth, struct gw_error *error)
-{
-    struct gw_map seen = {0};
-    enum gw_err err = GW_OK;
-    yyjson_val *key, *value;
-    size_t at, max;
-
-    if (yyjson_obj_size(object) > MEMBERS_MAX)
-        return gw_error_set(error, GW_ERR_INVALID,
-                            "must have at most %d members in an object, has one with %zu",
-                            MEMBERS_MAX, yyjson_obj_size(object));
-    yyjson_obj_foreach(object, at, max, key, value)
-    {
-        struct gw_slice name = gw_config_str(key);
-        if (gw_map_get(&seen, name)) {
-            err = gw_error_set(error, GW_ERR_INVALID, "has the key \"%.*s\" twice",
-                               GW_SLICE_ARG(gw_config_cut(name)));
-            break;
-        }
-        gw_map_put(&seen, name, key);
-        err = check_value(value, depth, error);
-        if (err != GW_OK)
-            break;
-    }
-    gw_map_deinit(&seen);
-    return err;
-}
-
-/* `depth`: how many arrays and objects there are around it. */
-static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error)
-{
-    yyjson_val *element;
-    size_t at, max;
-
-    if (!yyjson_is_ctn(value))
-        return GW_OK;
-    if (depth >= GW_EVENT_DEPTH_MAX)
-        return gw_error_set(error, GW_ERR_INVALID,
-                            "must not nest arrays and objects deeper than %d", GW_EVENT_DEPTH_MAX);
-    if (yyjson_is_obj(value))
-        return check_object(value, depth + 1, error);
-    yyjson_arr_foreach(value, at, max, element)
-    {
-        enum gw_err err = check_value(element, depth + 1, error);
-        if (err != GW_OK)
-            return err;
-    }
-    return GW_OK;
-}
-
-enum gw_err gw_config_json_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
-                                struct gw_error *error)
-{
-    yyjson_alc alc = gw_config_alc(arena);
-    yyjson_read_err why;
-
-    if (json.len == 0)
-        return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was empty");
-    /* Without the in-place flag the text is copied, not written to. */
-    yyjson_doc *doc =
-        yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, YYJSON_READ_NOFLAG, &alc, &why);
-    if (doc == NULL)
-        return gw_error_set(error, GW_ERR_INVALID, "is not JSON: %s at byte %zu", why.msg,
-                            why.pos + 1);
-    *root = yyjson_doc_get_root(doc);
-    if (!yyjson_is_obj(*root))
-        return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was %s",
-                            yyjson_get_type_desc(*root));
-    return check_value(*root, 0, error);
-}
+/* ── The request ───────────────────────────────────────────────────────────────────────────── */
 
 static enum gw_err read_request(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
                                 struct gw_error *error)
@@ -100,7 +23,7 @@ static enum gw_err read_request(struct gw_slice json, struct gw_arena *arena, yy
     if (json.len > GW_CONFIG_BODY_BYTES_MAX)
         return gw_error_set(error, GW_ERR_TOO_LARGE, "the body must have at most %d bytes, has %zu",
                             GW_CONFIG_BODY_BYTES_MAX, json.len);
-    enum gw_err err = gw_config_json_read(json, arena, root, &why);
+    enum gw_err err = gw_strict_read(json, arena, root, &why);
     return err == GW_OK ? GW_OK : gw_error_set(error, err, "the body %s", why.text);
 }
 
@@ -119,7 +42,7 @@ enum gw_err gw_config_key_parse(struct gw_slice json, struct gw_arena *arena,
         yyjson_val *value = yyjson_obj_get(root, keys[i].name);
         if (value && !yyjson_is_str(value))
             return gw_error_set(error, GW_ERR_INVALID, "%s: must be a string", keys[i].name);
-        *keys[i].out = gw_config_str(value);
+        *keys[i].out = gw_strict_str(value);
         err = gw_name_check(keys[i].name, *keys[i].out, error);
     }
     return err;
@@ -179,8 +102,8 @@ static enum gw_err request_document(yyjson_val *root, bool is_patch, yyjson_mut_
     *document = yyjson_mut_obj(doc);
     yyjson_obj_foreach(root, at, max, key, value)
     {
-        const struct gw_config_field *field = gw_config_field_find(gw_config_str(key));
-        enum gw_err err = check_member(field, gw_config_str(key), value, is_patch, error);
+        const struct gw_config_field *field = gw_config_field_find(gw_strict_str(key));
+        enum gw_err err = check_member(field, gw_strict_str(key), value, is_patch, error);
         if (err != GW_OK)
             return err;
         const char *name = field->use == GW_USE_ALIAS ? field->alias_of : field->name;
@@ -291,14 +214,14 @@ static enum gw_err parse_secret(struct renewal *renewal, yyjson_val *value, bool
                             "secret: cannot be removed; updateSecret makes a new one");
     if (!yyjson_is_str(value))
         return gw_error_set(error, GW_ERR_INVALID, "secret: must be a string");
-    if (is_secret_mask(gw_config_str(value))) {
+    if (is_secret_mask(gw_strict_str(value))) {
         if (is_patch)
             return GW_OK;
         return gw_error_set(error, GW_ERR_INVALID,
                             "secret: is masked, as an answer shows it; send the whole secret, or "
                             "leave it out and one is made");
     }
-    if (gw_secret_parse(&renewal->secret, gw_config_str(value), error) != GW_OK)
+    if (gw_secret_parse(&renewal->secret, gw_strict_str(value), error) != GW_OK)
         return GW_ERR_INVALID;
     renewal->wanted = renewal->is_given = true;
     return GW_OK;
@@ -383,7 +306,7 @@ static enum gw_err build(struct gw_config *config, const struct gw_config *curre
                          bool *secret_made, struct gw_error *error)
 {
     struct gw_config_parse parse = {config, change->guard, error};
-    yyjson_alc alc = gw_config_alc(scratch);
+    yyjson_alc alc = gw_strict_alc(scratch);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
     yyjson_mut_val *request, *document;
     yyjson_val *root;

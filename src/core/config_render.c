@@ -13,44 +13,17 @@
 
 #define FORMAT 1
 
-/* ── yyjson on an arena ────────────────────────────────────────────────────────────────────── */
-
-static void *alc_malloc(void *ctx, size_t size)
-{
-    return gw_arena_alloc(ctx, size);
-}
-
-static void *alc_realloc(void *ctx, void *ptr, size_t old_size, size_t size)
-{
-    if (size <= old_size)
-        return ptr;
-    void *moved = gw_arena_alloc(ctx, size);
-    memcpy(moved, ptr, old_size);
-    return moved;
-}
-
-static void alc_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    (void)ptr;
-}
-
-yyjson_alc gw_config_alc(struct gw_arena *arena)
-{
-    return (yyjson_alc){alc_malloc, alc_realloc, alc_free, arena};
-}
+/* ── Out ───────────────────────────────────────────────────────────────────────────────────── */
 
 void gw_config_json_write(yyjson_mut_val *value, struct gw_arena *arena, struct gw_buf *out)
 {
-    yyjson_alc alc = gw_config_alc(arena);
+    yyjson_alc alc = gw_strict_alc(arena);
     size_t len;
     char *text = yyjson_mut_val_write_opts(value, YYJSON_WRITE_NOFLAG, &alc, &len, NULL);
 
     gw_check(text != NULL); /* all strings were read out of JSON */
     gw_buf_add(out, text, len);
 }
-
-/* ── Out ───────────────────────────────────────────────────────────────────────────────────── */
 
 yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_config_view view,
                                    yyjson_mut_doc *doc)
@@ -70,7 +43,7 @@ yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_confi
 void gw_config_render(const struct gw_config *config, bool show_secret, struct gw_buf *out)
 {
     struct gw_arena arena = {0};
-    yyjson_alc alc = gw_config_alc(&arena);
+    yyjson_alc alc = gw_strict_alc(&arena);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
     enum gw_config_view view = show_secret ? GW_VIEW_SECRET : GW_VIEW_SHOWN;
 
@@ -95,7 +68,7 @@ static yyjson_mut_val *encode_secrets(const struct gw_config *config, yyjson_mut
 void gw_config_encode(const struct gw_config *config, struct gw_buf *out)
 {
     struct gw_arena arena = {0};
-    yyjson_alc alc = gw_config_alc(&arena);
+    yyjson_alc alc = gw_strict_alc(&arena);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
     yyjson_mut_val *root = yyjson_mut_obj(doc), *lanes = yyjson_mut_arr(doc);
 
@@ -166,7 +139,7 @@ static bool decode_secrets(struct gw_config *config, yyjson_val *secrets)
         struct gw_secret *secret = &config->secrets[at];
         yyjson_val *text = yyjson_obj_get(object, "text");
         int64_t until_ms = GW_NEVER;
-        if (!yyjson_is_str(text) || gw_secret_parse(secret, gw_config_str(text), NULL) != GW_OK ||
+        if (!yyjson_is_str(text) || gw_secret_parse(secret, gw_strict_str(text), NULL) != GW_OK ||
             (yyjson_obj_get(object, "untilMs") && !get_int(object, "untilMs", &until_ms)))
             return false;
         secret->until_ms = at == 0 ? GW_NEVER : until_ms;
@@ -187,7 +160,7 @@ static enum gw_err decode_document(struct gw_config *config, yyjson_val *documen
         return damaged(error, "config");
     yyjson_obj_foreach(document, at, max, key, value)
     {
-        const struct gw_config_field *field = gw_config_field_find(gw_config_str(key));
+        const struct gw_config_field *field = gw_config_field_find(gw_strict_str(key));
         (void)value;
         if (field == NULL || !gw_config_field_is_stored(field))
             return gw_error_set(error, GW_ERR_SCHEMA,
@@ -205,7 +178,7 @@ static enum gw_err decode(struct gw_config *config, struct gw_slice json, struct
     yyjson_val *root;
     int64_t format, version;
 
-    if (gw_config_json_read(json, scratch, &root, &why) != GW_OK)
+    if (gw_strict_read(json, scratch, &root, &why) != GW_OK)
         return damaged(error, why.text);
     if (!get_int(root, "v", &format) || format < 1)
         return damaged(error, "v");

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define FIELD_TEXT_MAX (GW_CONFIG_CUT_BYTES + 48)
+#define FIELD_TEXT_MAX (GW_STRICT_CUT_BYTES + 48)
 
 /* The route of a workflow's URL, which several workflows of the config may share. */
 static enum gw_err add_route(struct gw_config_parse *parse, const char *field, yyjson_val *value,
@@ -19,7 +19,7 @@ static enum gw_err add_route(struct gw_config_parse *parse, const char *field, y
 
     if (yyjson_is_str(value)) {
         for (size_t i = 1; i < config->route_count; i++) {
-            if (gw_slice_eq(config->routes[i].url.text, gw_config_str(value))) {
+            if (gw_slice_eq(config->routes[i].url.text, gw_strict_str(value))) {
                 *index = i;
                 return GW_OK;
             }
@@ -35,7 +35,7 @@ static enum gw_err add_route(struct gw_config_parse *parse, const char *field, y
 static enum gw_err parse_workflow(struct gw_config_parse *parse, yyjson_val *key, yyjson_val *urls)
 {
     struct gw_config *config = parse->config;
-    struct gw_slice id = gw_config_str(key), shown = gw_config_cut(id);
+    struct gw_slice id = gw_strict_str(key), shown = gw_strict_cut(id);
     size_t *routes = gw_arena_alloc(&config->arena, yyjson_arr_size(urls) * sizeof(*routes));
     size_t count = 0, at, max;
     char field[FIELD_TEXT_MAX];
@@ -74,10 +74,10 @@ static enum gw_err count_urls(struct gw_config_parse *parse, yyjson_val *value, 
                             GW_CONFIG_WORKFLOWS_MAX, yyjson_obj_size(value));
     yyjson_obj_foreach(value, at, max, key, urls)
     {
-        enum gw_err err = gw_name_check("a key of workflows", gw_config_str(key), parse->error);
+        enum gw_err err = gw_name_check("a key of workflows", gw_strict_str(key), parse->error);
         if (err != GW_OK)
             return err;
-        struct gw_slice shown = gw_config_cut(gw_config_str(key));
+        struct gw_slice shown = gw_strict_cut(gw_strict_str(key));
         snprintf(field, sizeof(field), "workflows.%.*s", GW_SLICE_ARG(shown));
         if (!yyjson_is_arr(urls))
             return gw_config_refuse(parse, field, "an array of URLs", urls);

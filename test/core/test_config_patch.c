@@ -36,7 +36,7 @@ static void rfc_examples(void **state)
 
     (void)state;
     for (size_t i = 0; i < gw_count(rows); i++) {
-        yyjson_alc alc = gw_config_alc(&arena);
+        yyjson_alc alc = gw_strict_alc(&arena);
         yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
         yyjson_mut_val *values[3];
         const char *const texts[] = {rows[i].original, rows[i].patch, rows[i].result};

@@ -1,0 +1,108 @@
+/* strict.c: reads JSON strictly. Owns nothing; pure. Two readers of one text that has a key twice may
+ * take it for two different things, so nobody here reads such a text at all. */
+#include "core/strict.h"
+
+#include "base/map.h"
+#include "core/event.h"
+
+/* ── yyjson on an arena ────────────────────────────────────────────────────────────────────── */
+
+static void *alc_malloc(void *ctx, size_t size)
+{
+    return gw_arena_alloc(ctx, size);
+}
+
+static void *alc_realloc(void *ctx, void *ptr, size_t old_size, size_t size)
+{
+    if (size <= old_size)
+        return ptr;
+    void *moved = gw_arena_alloc(ctx, size);
+    memcpy(moved, ptr, old_size);
+    return moved;
+}
+
+static void alc_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    (void)ptr;
+}
+
+yyjson_alc gw_strict_alc(struct gw_arena *arena)
+{
+    return (yyjson_alc){alc_malloc, alc_realloc, alc_free, arena};
+}
+
+/* ── Reading ───────────────────────────────────────────────────────────────────────────────── */
+
+static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error);
+
+static enum gw_err check_object(yyjson_val *object, size_t depth, struct gw_error *error)
+{
+    struct gw_map seen = {0};
+    enum gw_err err = GW_OK;
+    yyjson_val *key, *value;
+    size_t at, max;
+
+    if (yyjson_obj_size(object) > GW_STRICT_MEMBERS_MAX)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "must have at most %d members in an object, has one with %zu",
+                            GW_STRICT_MEMBERS_MAX, yyjson_obj_size(object));
+    yyjson_obj_foreach(object, at, max, key, value)
+    {
+        struct gw_slice name = gw_strict_str(key);
+        if (gw_map_get(&seen, name)) {
+            err = gw_error_set(error, GW_ERR_INVALID, "has the key \"%.*s\" twice",
+                               GW_SLICE_ARG(gw_strict_cut(name)));
+            break;
+        }
+        gw_map_put(&seen, name, key);
+        err = check_value(value, depth, error);
+        if (err != GW_OK)
+            break;
+    }
+    gw_map_deinit(&seen);
+    return err;
+}
+
+/* `depth`: how many arrays and objects there are around it. */
+static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error *error)
+{
+    yyjson_val *element;
+    size_t at, max;
+
+    if (!yyjson_is_ctn(value))
+        return GW_OK;
+    if (depth >= GW_EVENT_DEPTH_MAX)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "must not nest arrays and objects deeper than %d", GW_EVENT_DEPTH_MAX);
+    if (yyjson_is_obj(value))
+        return check_object(value, depth + 1, error);
+    yyjson_arr_foreach(value, at, max, element)
+    {
+        enum gw_err err = check_value(element, depth + 1, error);
+        if (err != GW_OK)
+            return err;
+    }
+    return GW_OK;
+}
+
+enum gw_err gw_strict_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                           struct gw_error *error)
+{
+    yyjson_alc alc = gw_strict_alc(arena);
+    yyjson_read_err why;
+
+    if (json.len == 0)
+        return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was empty");
+    /* Without the in-place flag the text is copied, not written to. */
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, YYJSON_READ_NOFLAG, &alc, &why);
+    if (doc == NULL)
+        return gw_error_set(error, GW_ERR_INVALID, "is not JSON: %s at byte %zu", why.msg,
+                            why.pos + 1);
+    *root = yyjson_doc_get_root(doc);
+    if (!yyjson_is_obj(*root))
+        return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was %s",
+                            yyjson_get_type_desc(*root));
+    return check_value(*root, 0, error);
+}

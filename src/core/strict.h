@@ -1,0 +1,36 @@
+/* strict.h: JSON that somebody else wrote, read so that it can have one meaning only. Pure. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+
+#include <yyjson.h>
+
+#define GW_STRICT_MEMBERS_MAX 1000 /* of one object */
+#define GW_STRICT_CUT_BYTES   40   /* of a name or value in an error text */
+
+/* Reads one JSON object: strict UTF-8, no duplicate key anywhere, at most GW_EVENT_DEPTH_MAX deep.
+ * The values live in the arena. The error goes on behind the name of what was read: "is not JSON:
+ * …", "must be …", "has the key … twice". */
+enum gw_err gw_strict_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                           struct gw_error *error);
+
+/* yyjson on an arena: nothing needs to be freed, and running out ends the process. */
+yyjson_alc gw_strict_alc(struct gw_arena *arena);
+
+/* Of a string; ptr NULL when it is none. */
+static inline struct gw_slice gw_strict_str(yyjson_val *value)
+{
+    return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
+/* Short enough for an error text; cut at the edge of a character. */
+static inline struct gw_slice gw_strict_cut(struct gw_slice text)
+{
+    if (text.len <= GW_STRICT_CUT_BYTES)
+        return text;
+    text.len = GW_STRICT_CUT_BYTES;
+    while (text.len > 0 && (text.ptr[text.len] & 0xC0) == 0x80)
+        text.len--;
+    return text;
+}
