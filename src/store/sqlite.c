@@ -6,6 +6,7 @@
  *
  * Failure: an open that fails leaves nothing running. Later failures: see sqlite_writer.c. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include "base/crypto.h"
 

@@ -4,7 +4,11 @@
  * A connection is used by one thread at a time. Failures are collected in conn->rc, so that a whole
  * operation can be written down before anybody asks whether it worked. Running out of memory ends
  * the process, as everywhere. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_conn.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -10,6 +10,7 @@
  * or damaged is named in the log and set aside; all else is usable. If it was the last one, nobody
  * knows how far its sequence went: the next goes on far behind it. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -12,6 +12,7 @@
  * repeated. GW_ERR_BUSY also says that a reader still holds a log: it is done, but for that. A
  * segment that is damaged cannot be erased from: GW_ERR_CORRUPT, after all others. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include <stdlib.h>
 

@@ -2,15 +2,19 @@
  * event asks no file. A Bloom filter in blocks of one cache line: a question costs one miss.
  *
  * Hashes are random to begin with, and are used as they are: the upper half chooses the block, the
- * lower the bits. BITS_PER_KEY 14 and PROBES 6 let one key in 290 through that is not there. */
+ * lower the bits. BITS_PER_KEY 14 and PROBES 6 let one key in 290 through that is not there.
+ *
+ * An index has one for each part, made by the merge thread from the file, or while the part is filled.
+ * Those of all indexes together have a ceiling; a part beyond it has none, and is asked itself. */
 #include "store/sqlite_index.h"
 
 #include "base/alloc.h"
 
-#define BITS_PER_KEY 14
-#define PROBES       6
-#define BLOCK_WORDS  8
-#define BLOCK_BITS   (BLOCK_WORDS * 64)
+#define FILTERS_BYTES_MAX ((size_t)36 * 1024 * 1024)
+#define BITS_PER_KEY      14
+#define PROBES            6
+#define BLOCK_WORDS       8
+#define BLOCK_BITS        (BLOCK_WORDS * 64)
 
 struct sqlite_filter *sqlite_filter_create(size_t keys)
 {
@@ -57,4 +61,72 @@ bool sqlite_filter_has(const struct sqlite_filter *filter, uint64_t hash)
             return false;
     }
     return true;
+}
+
+/* ── Those of an index ─────────────────────────────────────────────────────────────────────── */
+
+/* NULL: there is no room for another. */
+static struct sqlite_filter *filter_create(struct sqlite_index *index)
+{
+    struct sqlite_merger *m = index->merger;
+    struct sqlite_filter *filter = sqlite_filter_create(index->file.part_keys);
+    size_t bytes = sqlite_filter_bytes(filter);
+
+    if (atomic_fetch_add(&m->filter_bytes, bytes) + bytes <= FILTERS_BYTES_MAX)
+        return filter;
+    atomic_fetch_sub(&m->filter_bytes, bytes);
+    gw_free(filter);
+    return NULL;
+}
+
+static void filter_free(struct sqlite_index *index, struct sqlite_filter *filter)
+{
+    if (filter)
+        atomic_fetch_sub(&index->merger->filter_bytes, sqlite_filter_bytes(filter));
+    gw_free(filter);
+}
+
+void sqlite_filters_free(struct sqlite_index *index)
+{
+    for (size_t i = 0; i < SQLITE_PARTS_MAX; i++) {
+        struct sqlite_filter *filter = atomic_load(&index->filters[i]);
+        atomic_store(&index->filters[i], NULL);
+        filter_free(index, filter);
+    }
+}
+
+struct sqlite_filter *sqlite_filters_for(struct sqlite_index *index, uint32_t part)
+{
+    struct sqlite_filter *filter = atomic_load(&index->filters[part]);
+    const struct sqlite_index_state *state = &index->file.state;
+    bool is_empty = part > state->part || state->event_keys == 0;
+
+    if (filter || !is_empty || !index->uses_filters)
+        return filter;
+    filter = filter_create(index);
+    atomic_store(&index->filters[part], filter);
+    return filter;
+}
+
+enum gw_err sqlite_filters_make(struct sqlite_index *index, bool *has_all)
+{
+    struct sqlite_conn *conn = &index->file.conn;
+
+    *has_all = false;
+    for (uint32_t part = index->file.state.part + 1; part-- > 0;) {
+        if (atomic_load(&index->filters[part]))
+            continue;
+        struct sqlite_filter *filter = filter_create(index);
+        if (filter == NULL)
+            break;
+        conn->rc = SQLITE_OK;
+        if (!sqlite_index_filter(conn, part, filter)) {
+            filter_free(index, filter);
+            return sqlite_index_err(conn, conn->rc);
+        }
+        atomic_store(&index->filters[part], filter);
+        return GW_OK;
+    }
+    *has_all = true;
+    return GW_OK;
 }

@@ -14,9 +14,10 @@
  * their events are read again. Whatever cannot be right (a damaged page, a foreign owner, a newer
  * schema, more than its segment has) is GW_ERR_CORRUPT: the file is thrown away and made anew from
  * the rows. A full disk or a failed write undoes the merge, which is tried again. */
-#include "store/sqlite_internal.h"
-
 #include "store/sqlite_index.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
 
 #include <errno.h>
 #include <fcntl.h>

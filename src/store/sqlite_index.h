@@ -4,7 +4,8 @@
  *   sqlite_tail.c    the keys of recent events, in the writer's memory
  *   sqlite_filter.c  which keys an index certainly does not have, in memory
  *   sqlite_index.c   N.idx, the index file beside segment N: opening, merging, catching up, asking
- *   sqlite_merge.c   the two together: the merge thread's turns, and who may do what when
+ *   sqlite_merger.c  the two together: who may do what when
+ *   sqlite_merge.c   the merge thread's turns
  *   sqlite_seek.c    where a key leads: the writer's questions and the readers'
  *
  * A key is a 64-bit hash that leads to rows and proves nothing: whoever follows it compares the row.
@@ -12,7 +13,13 @@
  * segment's index file, or in both. The index is derived from the event rows and may be thrown away. */
 #pragma once
 
-#include "store/sqlite_internal.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "store/sqlite_conn.h"
+#include "store/sqlite_key.h"
+#include "sys/env.h"
+
+#include <stdatomic.h>
 
 /* ── Entries ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -38,6 +45,11 @@ static inline uint64_t sqlite_entry_seq(const struct sqlite_entry *entry)
 static inline enum sqlite_entry_kind sqlite_entry_kind(const struct sqlite_entry *entry)
 {
     return (enum sqlite_entry_kind)(entry->place & 3);
+}
+
+static inline const struct sqlite_entry *sqlite_entries(const struct gw_buf *buf)
+{
+    return (const struct sqlite_entry *)(const void *)buf->ptr;
 }
 
 /* ── The tail ──────────────────────────────────────────────────────────────────────────────── */
@@ -262,6 +274,25 @@ void sqlite_index_add(struct sqlite_index *index, struct sqlite_entry entry);
 void sqlite_index_seal(struct sqlite_index *index, uint64_t last_seq);
 void sqlite_index_go(struct sqlite_index *index); /* its segment is gone; NULL is fine */
 void sqlite_merger_mind(struct sqlite_merger *m); /* between groups */
+
+/* ── The merge thread ──────────────────────────────────────────────────────────────────────── */
+
+void sqlite_merge_post(struct sqlite_index *index);         /* a turn */
+void sqlite_merge_worker(void *ctx, struct gw_list *batch); /* gw_worker_fn */
+/* Opens the file, unless it is open. */
+enum gw_err sqlite_merge_open(struct sqlite_index *index, struct gw_error *error);
+/* The keys of the events behind `after`, of at least one and until there are `max` entries. Returns
+ * the last event that was read; 0: there is none, or conn->rc. */
+uint64_t sqlite_merge_rows(struct sqlite_conn *segment, uint64_t after, uint64_t last, size_t max,
+                           struct gw_buf *entries);
+
+void sqlite_filters_free(struct sqlite_index *index);
+/* That of the part a merge goes to: a new part's is made, and is whole from the start. */
+struct sqlite_filter *sqlite_filters_for(struct sqlite_index *index, uint32_t part);
+/* Makes one that is missing, of the newest part first. */
+enum gw_err sqlite_filters_make(struct sqlite_index *index, bool *has_all);
+
+/* ── Where a key leads ─────────────────────────────────────────────────────────────────────── */
 
 /* Walks the events of a kind that may have the key, newest first. */
 struct sqlite_seek {

@@ -3,10 +3,13 @@
  * An id is one AES block: segment (4 bytes), sequence (6), number of the delivery (2), and four
  * bytes that say what it is, by which an id that was not made here gives itself away. Encrypted it
  * tells nobody how many events there are. A cursor is the same, of a third kind. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_key.h"
 
+#include "base/alloc.h"
+#include "base/check.h"
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "core/event.h"
 
 enum mark { MARK_ID = 0, MARK_CURSOR = 1 };
 

@@ -5,6 +5,7 @@
  *
  * Failure: what SQLite says is left in conn->rc; results are then meaningless and not looked at. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include <stdlib.h>
 
@@ -129,91 +130,6 @@ enum gw_err sqlite_load(struct sqlite_reader *r, struct gw_op *base)
         op->message = NULL;
     }
     return err;
-}
-
-/* ── Deliveries of an event ────────────────────────────────────────────────────────────────── */
-
-struct gw_delivery sqlite_done_delivery(sqlite3_stmt *st, const struct sqlite_keys *keys,
-                                        uint32_t segment)
-{
-    uint64_t row_id = (uint64_t)sqlite3_column_int64(st, 0);
-    struct sqlite_ref ref = {segment, row_id >> 16, (uint16_t)(row_id & 0xffff)};
-    struct sqlite_ref event = {segment, row_id >> 16, SQLITE_N_EVENT};
-
-    return (struct gw_delivery){
-        .id = sqlite_id(keys, ref),
-        .message_id = sqlite_id(keys, event),
-        .lane = (uint64_t)sqlite3_column_int64(st, 1),
-        .order = row_id,
-        .state = (enum gw_delivery_state)sqlite3_column_int(st, 2),
-        .reason = (enum gw_end_reason)sqlite3_column_int(st, 3),
-        .attempts = (uint32_t)sqlite3_column_int64(st, 4),
-        .step = (uint32_t)sqlite3_column_int64(st, 5),
-        .created_ms = sqlite3_column_int64(st, 6),
-        .ended_ms = sqlite3_column_int64(st, 7),
-    };
-}
-
-static bool step_range(struct sqlite_conn *conn, sqlite3_stmt *st, struct sqlite_ref first)
-{
-    sqlite3_bind_int64(st, 1, sqlite_row_id(first.seq, first.n));
-    sqlite3_bind_int64(st, 2, sqlite_row_id(first.seq, SQLITE_N_EVENT));
-    return sqlite_row(conn, st);
-}
-
-/* The last two columns are the key's number and the sealed log. One whose key was erased is empty; one
- * that cannot be opened is the file's damage. */
-static struct gw_slice log_open(struct sqlite_conn *conn, const struct sqlite_logs *logs,
-                                sqlite3_stmt *st, uint32_t segment)
-{
-    int last = sqlite3_column_count(st) - 1;
-    struct gw_slice sealed = sqlite_blob(st, last);
-    struct sqlite_field field = {
-        .kind = SQLITE_FIELD_LOG,
-        .segment = segment,
-        .row = (uint64_t)sqlite3_column_int64(st, 0),
-        .key = (uint32_t)sqlite3_column_int64(st, last - 1),
-    };
-
-    if (sealed.len == 0)
-        return (struct gw_slice){"", 0};
-    enum gw_err err = sqlite_field_open(logs->ring, field, sealed, &logs->ring->room);
-    if (err == GW_OK)
-        return gw_arena_dup(logs->arena, gw_buf_slice(&logs->ring->room));
-    if (err != GW_ERR_GONE && conn->rc == SQLITE_OK)
-        conn->rc = logs->ring->main->rc != SQLITE_OK ? logs->ring->main->rc : SQLITE_CORRUPT;
-    return (struct gw_slice){"", 0};
-}
-
-size_t sqlite_deliveries(struct sqlite_conn *conn, const struct sqlite_keys *keys,
-                         struct sqlite_ref first, int state, const struct sqlite_logs *logs,
-                         struct sqlite_delivery *out, size_t max)
-{
-    sqlite3_stmt *open = conn->st[SEG_OPEN_OF], *done = conn->st[SEG_DONE_OF];
-    bool in_open = step_range(conn, open, first), in_done = step_range(conn, done, first);
-    size_t count = 0;
-
-    while ((in_open || in_done) && count < max) {
-        struct sqlite_delivery *d = &out[count];
-        bool is_open =
-            in_open && (!in_done || sqlite3_column_int64(open, 0) < sqlite3_column_int64(done, 0));
-        sqlite3_stmt *st = is_open ? open : done;
-        d->delivery = is_open ? sqlite_open_delivery(st, keys, first.segment)
-                              : sqlite_done_delivery(st, keys, first.segment);
-        d->log = (struct gw_slice){0};
-        if (state < 0 || d->delivery.state == (enum gw_delivery_state)state) {
-            if (logs)
-                d->log = log_open(conn, logs, st, first.segment);
-            count++;
-        }
-        if (is_open)
-            in_open = sqlite_row(conn, open);
-        else
-            in_done = sqlite_row(conn, done);
-    }
-    sqlite3_reset(open);
-    sqlite3_reset(done);
-    return count;
 }
 
 /* ── Events of a key ───────────────────────────────────────────────────────────────────────── */

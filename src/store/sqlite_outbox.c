@@ -46,6 +46,26 @@ void sqlite_outbox_deinit(struct sqlite_outbox *outbox)
     *outbox = (struct sqlite_outbox){0};
 }
 
+/* ── Offers ────────────────────────────────────────────────────────────────────────────────── */
+
+void sqlite_offer_add(struct gw_offer *offer, const struct gw_delivery *d)
+{
+    if (offer)
+        offer->deliveries[offer->count++] = *d;
+}
+
+bool sqlite_offer_finish(struct sqlite_outbox *outbox, struct gw_offer *offer, enum gw_err err)
+{
+    if (offer == NULL)
+        return false;
+    if (err != GW_OK)
+        offer->count = 0;
+    if (offer->count == 0)
+        return false;
+    sqlite_outbox_add(outbox, offer->env, &offer->msg);
+    return true;
+}
+
 /* ── Completing ────────────────────────────────────────────────────────────────────────────── */
 
 static void on_complete(struct gw_msg *msg)

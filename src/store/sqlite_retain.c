@@ -16,6 +16,7 @@
  * way leaves a segment that is begun with anew, or files that are not listed, which the next start
  * removes. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -12,6 +12,7 @@
  * Failure: who finds the file damaged says so in `health`, and gets GW_ERR_BUSY like everybody else
  * until it has been made anew. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include <unistd.h>
 

@@ -14,6 +14,7 @@
  * Failure: a segment that is damaged is set aside: what it has done in the group fails, its ids
  * answer GW_ERR_CORRUPT, all others go on. If it was the head, another is made at once. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -230,6 +231,15 @@ struct sqlite_conn *sqlite_segment_write(struct sqlite_writer *w, struct sqlite_
         return conn;
     *err = sqlite_conn_err(conn, conn->rc);
     return NULL;
+}
+
+struct sqlite_segment *sqlite_segment_named(struct sqlite_writer *w, struct sqlite_ref ref,
+                                            enum gw_err *err)
+{
+    struct sqlite_segment *segment = sqlite_segment_of(w->sqlite, ref.segment);
+
+    *err = GW_ERR_NOT_FOUND;
+    return segment && sqlite_segment_write(w, segment, err) ? segment : NULL;
 }
 
 /* ── Damage ────────────────────────────────────────────────────────────────────────────────── */

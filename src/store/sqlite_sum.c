@@ -11,7 +11,10 @@
  * Threads: none of its own; a file belongs to its connection. Failure: a page that is not as it was
  * written is SQLITE_IOERR_DATA, which is GW_ERR_CORRUPT, and a log line names file and page. Other
  * programs can read these files, but not write them. */
-#include "store/sqlite_internal.h"
+#include "store/sqlite_conn.h"
+
+#include "base/check.h"
+#include "base/log.h"
 
 #include <endian.h>
 #include <pthread.h>

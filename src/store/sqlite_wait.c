@@ -10,27 +10,6 @@
 
 #include <stdlib.h>
 
-struct gw_delivery sqlite_open_delivery(sqlite3_stmt *st, const struct sqlite_keys *keys,
-                                        uint32_t segment)
-{
-    uint64_t row_id = (uint64_t)sqlite3_column_int64(st, 0);
-    struct sqlite_ref ref = {segment, row_id >> 16, (uint16_t)(row_id & 0xffff)};
-    struct sqlite_ref event = {segment, row_id >> 16, SQLITE_N_EVENT};
-
-    return (struct gw_delivery){
-        .id = sqlite_id(keys, ref),
-        .message_id = sqlite_id(keys, event),
-        .lane = (uint64_t)sqlite3_column_int64(st, 1),
-        .order = row_id,
-        .state = GW_DELIVERY_PENDING,
-        .due_ms = sqlite3_column_int64(st, 2),
-        .attempts = (uint32_t)sqlite3_column_int64(st, 3),
-        .step = (uint32_t)sqlite3_column_int64(st, 4),
-        .resume_ms = sqlite3_column_int64(st, 5),
-        .created_ms = sqlite3_column_int64(st, 6),
-    };
-}
-
 /* ── Lanes ─────────────────────────────────────────────────────────────────────────────────── */
 
 static bool next_lane(struct sqlite_conn *conn, int64_t *lane)

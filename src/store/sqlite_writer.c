@@ -17,6 +17,7 @@
  * it may follow from. Disk full and busy are passing; a segment that is damaged is set aside; after
  * anything else the writer stops for good (sqlite_stop). */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
 #define GROUP_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define KEYS_KEPT       8192

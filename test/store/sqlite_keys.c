@@ -3,6 +3,7 @@
  * that are damaged, short, or somebody else's. */
 #include "sqlite_rig.h"
 
+#include "base/log.h"
 #include "store/sqlite_index.h"
 
 #include <stdio.h>

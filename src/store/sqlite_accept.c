@@ -1,124 +1,13 @@
-/* sqlite_ledger.c: what a group does to events and deliveries: accept, add, settle, retry. Runs on
- * the writer's thread, inside the transaction of the segment that it is about.
+/* sqlite_accept.c: what comes in: an event with its deliveries, or deliveries that are added to one.
+ * Runs on the writer's thread, inside the transaction of the segment that it is about.
  *
- * Rules. A delivery is one row, in `open` while it is pending and in `done` once it has ended. The
- * write id of an attempt is attempts + 1, so a settle shown again is known by the attempts that are
- * recorded. Whatever a rule forbids is found out before the first write, so that the group goes on.
- * Results are filled in at once, and taken back by the finishing functions when the group fails. */
+ * Rules. An event with an id is looked for first, in all segments within the dedupe window. Whatever
+ * a rule forbids is found out before the first write, so that the group goes on. Results are filled
+ * in at once, and taken back by the finishing functions when the group fails. */
 #include "store/sqlite_index.h"
+#include "store/sqlite_internal.h"
 
-#define ADD_KEY_MAX   64
-#define ATTEMPTS_KEPT 25 /* gw_attempt_trim() has nothing to do before */
-
-/* The segment that an id names, ready to be written. NULL: *err. */
-static struct sqlite_segment *segment_of(struct sqlite_writer *w, struct sqlite_ref ref,
-                                         enum gw_err *err)
-{
-    struct sqlite_segment *segment = sqlite_segment_of(w->sqlite, ref.segment);
-
-    *err = GW_ERR_NOT_FOUND;
-    return segment && sqlite_segment_write(w, segment, err) ? segment : NULL;
-}
-
-/* ── Rows of `open` and `done` ─────────────────────────────────────────────────────────────── */
-
-static void open_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
-                     struct gw_slice log)
-{
-    sqlite3_stmt *st = conn->st[SEG_OPEN_ADD];
-
-    sqlite3_bind_int64(st, 1, (int64_t)d->order);
-    sqlite3_bind_int64(st, 2, (int64_t)d->lane);
-    sqlite3_bind_int64(st, 3, d->due_ms);
-    sqlite3_bind_int64(st, 4, d->attempts);
-    sqlite3_bind_int64(st, 5, d->step);
-    sqlite3_bind_int64(st, 6, d->resume_ms);
-    sqlite3_bind_int64(st, 7, d->created_ms);
-    sqlite3_bind_int64(st, 8, tags.tally);
-    sqlite3_bind_int64(st, 9, tags.key);
-    sqlite_bind_blob(st, 10, log);
-    sqlite_run(conn, st);
-}
-
-static void open_set(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
-{
-    sqlite3_stmt *st = conn->st[SEG_OPEN_SET];
-
-    sqlite3_bind_int64(st, 1, (int64_t)d->order);
-    sqlite3_bind_int64(st, 2, d->due_ms);
-    sqlite3_bind_int64(st, 3, d->attempts);
-    sqlite3_bind_int64(st, 4, d->step);
-    sqlite3_bind_int64(st, 5, d->resume_ms);
-    sqlite_bind_blob(st, 6, log);
-    sqlite_run(conn, st);
-}
-
-static void done_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
-                     struct gw_slice log)
-{
-    sqlite3_stmt *st = conn->st[SEG_DONE_ADD];
-
-    sqlite3_bind_int64(st, 1, (int64_t)d->order);
-    sqlite3_bind_int64(st, 2, (int64_t)d->lane);
-    sqlite3_bind_int64(st, 3, d->state);
-    sqlite3_bind_int64(st, 4, d->reason);
-    sqlite3_bind_int64(st, 5, d->attempts);
-    sqlite3_bind_int64(st, 6, d->step);
-    sqlite3_bind_int64(st, 7, d->created_ms);
-    sqlite3_bind_int64(st, 8, d->ended_ms);
-    sqlite3_bind_int64(st, 9, tags.tally);
-    sqlite3_bind_int64(st, 10, tags.key);
-    sqlite_bind_blob(st, 11, log);
-    sqlite_run(conn, st);
-}
-
-static void row_delete(struct sqlite_conn *conn, enum sqlite_segment_sql sql, uint64_t row_id)
-{
-    sqlite3_bind_int64(conn->st[sql], 1, (int64_t)row_id);
-    sqlite_run(conn, conn->st[sql]);
-}
-
-/* The last three columns: into w->tags and, as it is, w->log. */
-static void rest_get(struct sqlite_writer *w, sqlite3_stmt *st)
-{
-    int last = sqlite3_column_count(st) - 1;
-
-    gw_buf_clear(&w->log);
-    gw_buf_adds(&w->log, sqlite_blob(st, last));
-    w->tags.key = (uint32_t)sqlite3_column_int64(st, last - 1);
-    w->tags.tally = sqlite3_column_int64(st, last - 2);
-}
-
-/* The row; its log and tags in the writer. False: there is none, or conn->rc. */
-static bool open_get(struct sqlite_writer *w, struct sqlite_segment *segment, int64_t row_id,
-                     struct gw_delivery *d)
-{
-    struct sqlite_conn *conn = &segment->file.conn;
-    sqlite3_stmt *st = conn->st[SEG_OPEN_GET];
-
-    sqlite3_bind_int64(st, 1, row_id);
-    if (!sqlite_row(conn, st))
-        return false;
-    *d = sqlite_open_delivery(st, &w->sqlite->keys, segment->number);
-    rest_get(w, st);
-    sqlite3_reset(st);
-    return true;
-}
-
-static bool done_get(struct sqlite_writer *w, struct sqlite_segment *segment, int64_t row_id,
-                     struct gw_delivery *d)
-{
-    struct sqlite_conn *conn = &segment->file.conn;
-    sqlite3_stmt *st = conn->st[SEG_DONE_GET];
-
-    sqlite3_bind_int64(st, 1, row_id);
-    if (!sqlite_row(conn, st))
-        return false;
-    *d = sqlite_done_delivery(st, &w->sqlite->keys, segment->number);
-    rest_get(w, st);
-    sqlite3_reset(st);
-    return true;
-}
+#define ADD_KEY_MAX 64
 
 static struct gw_delivery new_delivery(struct sqlite_writer *w, struct sqlite_ref ref,
                                        const struct gw_id *message_id, uint64_t lane,
@@ -135,28 +24,7 @@ static struct gw_delivery new_delivery(struct sqlite_writer *w, struct sqlite_re
     };
 }
 
-/* ── Offers ────────────────────────────────────────────────────────────────────────────────── */
-
-static void offer_add(struct gw_offer *offer, const struct gw_delivery *d)
-{
-    if (offer)
-        offer->deliveries[offer->count++] = *d;
-}
-
-/* True: it was posted, and is the owner's. */
-static bool offer_finish(struct sqlite_writer *w, struct gw_offer *offer, enum gw_err err)
-{
-    if (offer == NULL)
-        return false;
-    if (err != GW_OK)
-        offer->count = 0;
-    if (offer->count == 0)
-        return false;
-    sqlite_outbox_add(&w->outbox, offer->env, &offer->msg);
-    return true;
-}
-
-/* ── Accept ────────────────────────────────────────────────────────────────────────────────── */
+/* ── An event that came before ─────────────────────────────────────────────────────────────── */
 
 /* Is it a routed event with this id, young enough to make the new one a duplicate? Else, or with
  * conn->rc: no. */
@@ -250,6 +118,8 @@ static void answer_existing(struct sqlite_writer *w, struct gw_accept *op,
     for (size_t i = 0; i < count && found[i].delivery.order < extra; i++)
         op->deliveries[op->delivery_count++] = found[i].delivery;
 }
+
+/* ── A new event ───────────────────────────────────────────────────────────────────────────── */
 
 /* The numbers of its names, of its tally and of its app's key. */
 struct numbers {
@@ -362,8 +232,8 @@ static enum gw_err accept_new(struct sqlite_writer *w, struct sqlite_segment *se
         struct gw_delivery *d = &op->deliveries[op->delivery_count++];
         ref.n = (uint16_t)i;
         *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->message->accepted_ms);
-        open_add(&segment->file.conn, d, numbers.tags, (struct gw_slice){0});
-        offer_add(op->offer, d);
+        sqlite_open_add(&segment->file.conn, d, numbers.tags, (struct gw_slice){0});
+        sqlite_offer_add(op->offer, d);
     }
     sqlite_tally_count(segment, numbers.tags.tally, GW_TALLY_CREATED, (int64_t)op->lane_count);
     segment->open_change += (int64_t)op->lane_count;
@@ -415,7 +285,7 @@ void sqlite_accept_finish(struct sqlite_writer *w, struct gw_op *base)
     } else if (!op->existing) {
         op->message->id = op->message_id;
     }
-    op->offered = offer_finish(w, op->offer, base->err);
+    op->offered = sqlite_offer_finish(&w->outbox, op->offer, base->err);
 }
 
 /* ── Add ───────────────────────────────────────────────────────────────────────────────────── */
@@ -458,7 +328,7 @@ static bool extra_get(struct sqlite_writer *w, struct sqlite_segment *segment,
         return false;
     int64_t row_id = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
-    return open_get(w, segment, row_id, d) || done_get(w, segment, row_id, d);
+    return sqlite_open_get(w, segment, row_id, d) || sqlite_done_get(w, segment, row_id, d);
 }
 
 static void extra_add(struct sqlite_segment *segment, const struct gw_add *op, uint64_t seq,
@@ -467,7 +337,7 @@ static void extra_add(struct sqlite_segment *segment, const struct gw_add *op, u
     struct sqlite_conn *conn = &segment->file.conn;
     sqlite3_stmt *st = conn->st[SEG_EXTRA_ADD];
 
-    open_add(conn, d, tags, (struct gw_slice){0});
+    sqlite_open_add(conn, d, tags, (struct gw_slice){0});
     sqlite3_bind_int64(st, 1, (int64_t)seq);
     sqlite_bind_blob(st, 2, op->key);
     sqlite3_bind_int64(st, 3, (int64_t)d->lane);
@@ -506,7 +376,7 @@ enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
         return GW_ERR_INVALID;
     if (!sqlite_id_event(&w->sqlite->keys, &op->message_id, &event))
         return GW_ERR_NOT_FOUND;
-    segment = segment_of(w, event, &err);
+    segment = sqlite_segment_named(w, event, &err);
     if (segment == NULL)
         return err;
     if (atomic_load(&segment->state) == SQLITE_SEGMENT_ENDING)
@@ -525,7 +395,7 @@ enum gw_err sqlite_add(struct sqlite_writer *w, struct gw_op *base)
         struct sqlite_ref ref = {event.segment, event.seq, (uint16_t)n++};
         *d = new_delivery(w, ref, &op->message_id, op->lanes[i], op->now_ms);
         extra_add(segment, op, event.seq, tags, d);
-        offer_add(op->offer, d);
+        sqlite_offer_add(op->offer, d);
     }
     return GW_OK;
 }
@@ -536,163 +406,5 @@ void sqlite_add_finish(struct sqlite_writer *w, struct gw_op *base)
 
     if (base->err != GW_OK)
         op->delivery_count = 0;
-    op->offered = offer_finish(w, op->offer, base->err);
-}
-
-/* ── Settle ────────────────────────────────────────────────────────────────────────────────── */
-
-/* The attempts up to now with this one, in the ceiling they have, sealed. What cannot be read is left
- * out, for the delivery must go on; of an app that was erased nothing is kept. */
-static enum gw_err log_with(struct sqlite_writer *w, const struct gw_settle *op,
-                            struct sqlite_field field, uint32_t attempts, struct gw_slice *log)
-{
-    struct gw_slice plain;
-    enum gw_err err = GW_OK;
-
-    *log = (struct gw_slice){0};
-    gw_buf_clear(&w->plain);
-    if (w->log.len > 0)
-        err = sqlite_field_open(&w->keyring, field, gw_buf_slice(&w->log), &w->plain);
-    if (err != GW_OK && err != GW_ERR_CORRUPT)
-        return err == GW_ERR_GONE ? GW_OK : err;
-    if (op->attempt)
-        gw_attempt_pack(&w->plain, op->attempt);
-    plain = gw_buf_slice(&w->plain);
-    if (attempts > ATTEMPTS_KEPT) {
-        gw_buf_clear(&w->trimmed);
-        gw_attempt_trim(&w->trimmed, plain);
-        plain = gw_buf_slice(&w->trimmed);
-    }
-    if (plain.len == 0)
-        return GW_OK;
-    err = sqlite_field_seal(&w->keyring, field, plain, &w->sealed);
-    if (err == GW_OK)
-        *log = gw_buf_slice(&w->sealed);
-    return err == GW_ERR_GONE || err == GW_ERR_CORRUPT ? GW_OK : err;
-}
-
-/* No write id is 0. */
-static bool is_recorded(const struct gw_settle *op, const struct gw_delivery *d)
-{
-    return op->write_id != 0 && op->write_id == d->attempts;
-}
-
-/* It is not open: was it this settle that ended it? */
-static enum gw_err settled_before(struct sqlite_writer *w, struct sqlite_segment *segment,
-                                  const struct gw_settle *op, int64_t row_id)
-{
-    struct gw_delivery ended;
-
-    if (!done_get(w, segment, row_id, &ended))
-        return GW_ERR_NOT_FOUND;
-    if (is_recorded(op, &ended))
-        return GW_OK;
-    bool is_same_end = op->attempt == NULL && (uint64_t)ended.attempts + 1 == op->write_id &&
-                       ended.state == op->next.state && ended.reason == op->next.reason;
-    return is_same_end ? GW_OK : GW_ERR_NOT_FOUND;
-}
-
-/* The open row that was read last. */
-static void end_row(struct sqlite_writer *w, struct sqlite_segment *segment,
-                    const struct gw_delivery *next, struct gw_slice log)
-{
-    struct sqlite_conn *conn = &segment->file.conn;
-
-    row_delete(conn, SEG_OPEN_DELETE, next->order);
-    done_add(conn, next, w->tags, log);
-    sqlite_tally_count(segment, w->tags.tally, gw_tally_of_state(next->state), 1);
-    if (next->state == GW_DELIVERY_DELIVERED)
-        sqlite_tally_latency(segment, w->tags.tally, next->ended_ms - next->created_ms);
-    segment->open_change--;
-}
-
-enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
-{
-    struct gw_settle *op = gw_container_of(base, struct gw_settle, op);
-    struct sqlite_segment *segment;
-    struct sqlite_ref ref;
-    struct gw_delivery open;
-    enum gw_err err;
-
-    if (!sqlite_id_delivery(&w->sqlite->keys, &op->next.id, &ref))
-        return GW_ERR_NOT_FOUND;
-    segment = segment_of(w, ref, &err);
-    if (segment == NULL)
-        return err;
-    int64_t row_id = sqlite_row_id(ref.seq, ref.n);
-    if (!open_get(w, segment, row_id, &open))
-        return settled_before(w, segment, op, row_id);
-    if ((uint64_t)open.attempts + 1 != op->write_id)
-        return is_recorded(op, &open) ? GW_OK : GW_ERR_STALE;
-
-    /* What it is does not change, whatever the caller's copy says. */
-    struct gw_delivery next = op->next;
-    next.lane = open.lane;
-    next.order = open.order;
-    next.created_ms = open.created_ms;
-    next.attempts = open.attempts + (op->attempt != NULL);
-    struct sqlite_field field = {SQLITE_FIELD_LOG, ref.segment, next.order, w->tags.key};
-    struct gw_slice log;
-    err = log_with(w, op, field, next.attempts, &log);
-    if (err != GW_OK)
-        return err;
-    if (next.state == GW_DELIVERY_PENDING)
-        open_set(&segment->file.conn, &next, log);
-    else
-        end_row(w, segment, &next, log);
-    return GW_OK;
-}
-
-void sqlite_end(struct sqlite_writer *w, struct sqlite_segment *segment,
-                const struct gw_delivery *open, enum gw_end_reason reason, int64_t now_ms)
-{
-    struct gw_delivery found, next = gw_delivery_end(open, reason, now_ms);
-
-    if (open_get(w, segment, (int64_t)open->order, &found))
-        end_row(w, segment, &next, gw_buf_slice(&w->log));
-}
-
-/* ── Manual retry ──────────────────────────────────────────────────────────────────────────── */
-
-enum gw_err sqlite_retry(struct sqlite_writer *w, struct gw_op *base)
-{
-    struct gw_retry_op *op = gw_container_of(base, struct gw_retry_op, op);
-    struct gw_delivery *d = &op->delivery;
-    struct sqlite_segment *segment;
-    struct sqlite_ref ref;
-    enum gw_err err;
-
-    if (!sqlite_id_delivery(&w->sqlite->keys, &op->delivery_id, &ref))
-        return GW_ERR_NOT_FOUND;
-    segment = segment_of(w, ref, &err);
-    if (segment == NULL)
-        return err;
-    int64_t row_id = sqlite_row_id(ref.seq, ref.n);
-    bool is_open = open_get(w, segment, row_id, d);
-    if (!is_open && !done_get(w, segment, row_id, d))
-        return GW_ERR_NOT_FOUND;
-    if (atomic_load(&segment->state) == SQLITE_SEGMENT_ENDING)
-        return GW_ERR_GONE;
-    if (!gw_delivery_retry(d))
-        return GW_ERR_CONFLICT;
-    struct sqlite_conn *conn = &segment->file.conn;
-    if (is_open) {
-        open_set(conn, d, gw_buf_slice(&w->log));
-    } else {
-        row_delete(conn, SEG_DONE_DELETE, d->order);
-        open_add(conn, d, w->tags, gw_buf_slice(&w->log));
-        sqlite_tally_count(segment, w->tags.tally, GW_TALLY_DEAD, -1);
-        segment->open_change++;
-    }
-    offer_add(op->offer, d);
-    return GW_OK;
-}
-
-void sqlite_retry_finish(struct sqlite_writer *w, struct gw_op *base)
-{
-    struct gw_retry_op *op = gw_container_of(base, struct gw_retry_op, op);
-
-    if (base->err != GW_OK && base->err != GW_ERR_CONFLICT)
-        op->delivery = (struct gw_delivery){0};
-    op->offered = offer_finish(w, op->offer, base->err);
+    op->offered = sqlite_offer_finish(&w->outbox, op->offer, base->err);
 }
