@@ -2,11 +2,14 @@
  * freed) and one set of contexts for each thread, freed when the thread ends.
  *
  * These calls fail only for want of memory or of OpenSSL's default provider; no caller could go on
- * then, so they are checked. What may fail is gw_unseal, and only by its tag. A context keeps its
- * last key until the next call or the thread's end. */
+ * then, so they are checked. What may fail is what somebody else made: gw_unseal by its tag, a
+ * signature that is verified, a key that is parsed; OpenSSL's queue of errors is emptied then, else
+ * the thread's next TLS call would take them for its own. A context keeps its last key, and a thread
+ * its last Ed25519 keys, until others take their place or the thread ends. */
 #include "base/crypto.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/check.h"
 
 #include <endian.h>
@@ -16,6 +19,8 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <sys/random.h>
 #include <threads.h>
@@ -23,9 +28,17 @@
 #define NONCE_BYTES 12
 #define TAG_BYTES   16
 #define NONCE_STOCK 64
+#define PAIRS       64 /* Ed25519 keys that a thread keeps ready: making one costs a signature */
+
+struct pair {
+    uint8_t seed[GW_ED25519_BYTES];
+    EVP_PKEY *key; /* NULL = none yet */
+};
 
 struct contexts {
     EVP_MD_CTX *sha256;
+    EVP_MD_CTX *signing; /* with a key of its own each time */
+    struct pair pairs[PAIRS];
     EVP_MAC_CTX *hmac;
     EVP_CIPHER_CTX *block;
     EVP_CIPHER_CTX *gcm;
@@ -46,6 +59,10 @@ static void contexts_destroy(void *ptr)
 
     contexts = NULL;
     EVP_MD_CTX_free(c->sha256);
+    EVP_MD_CTX_free(c->signing);
+    for (size_t i = 0; i < PAIRS; i++)
+        EVP_PKEY_free(c->pairs[i].key); /* which wipes it */
+    gw_wipe(c->pairs, sizeof(c->pairs));
     EVP_MAC_CTX_free(c->hmac);
     EVP_CIPHER_CTX_free(c->block);
     EVP_CIPHER_CTX_free(c->gcm);
@@ -72,10 +89,11 @@ static struct contexts *contexts_create(void)
 
     pthread_once(&algorithms_once, algorithms_fetch);
     c->sha256 = EVP_MD_CTX_new();
+    c->signing = EVP_MD_CTX_new();
     c->hmac = EVP_MAC_CTX_new(hmac);
     c->block = EVP_CIPHER_CTX_new();
     c->gcm = EVP_CIPHER_CTX_new();
-    gw_check(c->sha256 && c->hmac && c->block && c->gcm);
+    gw_check(c->sha256 && c->signing && c->hmac && c->block && c->gcm);
     gw_check(EVP_MAC_CTX_set_params(c->hmac, params));
     gw_check(EVP_EncryptInit_ex2(c->block, aes_block, NULL, NULL, NULL));
     gw_check(EVP_EncryptInit_ex2(c->gcm, aes_gcm, NULL, NULL, NULL));
@@ -201,11 +219,177 @@ bool gw_unseal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, u
     gw_check(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag));
     if (EVP_CipherFinal_ex(ctx, none, &len))
         return true;
-    ERR_clear_error(); /* else the thread's next TLS call would take it for its own */
+    ERR_clear_error();
     if (text.len > 0)
         gw_wipe(out, text.len);
     return false;
 }
+
+/* ── Ed25519 ───────────────────────────────────────────────────────────────────────────────── */
+
+/* Seeds are random, so one of their bytes is as good as a hash. */
+static EVP_PKEY *pair_of(const uint8_t seed[GW_ED25519_BYTES])
+{
+    struct pair *pair = &here()->pairs[seed[0] % PAIRS];
+
+    if (pair->key && CRYPTO_memcmp(pair->seed, seed, GW_ED25519_BYTES) == 0)
+        return pair->key;
+    EVP_PKEY_free(pair->key);
+    pair->key = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, seed, GW_ED25519_BYTES);
+    gw_check(pair->key != NULL);
+    memcpy(pair->seed, seed, GW_ED25519_BYTES);
+    return pair->key;
+}
+
+void gw_ed25519_public(const uint8_t seed[GW_ED25519_BYTES], uint8_t out[GW_ED25519_BYTES])
+{
+    size_t len = GW_ED25519_BYTES;
+
+    gw_check(EVP_PKEY_get_raw_public_key(pair_of(seed), out, &len) && len == GW_ED25519_BYTES);
+}
+
+void gw_ed25519_sign(const uint8_t seed[GW_ED25519_BYTES], const struct gw_slice *parts,
+                     size_t count, uint8_t out[GW_ED25519_SIGNATURE_BYTES])
+{
+    EVP_MD_CTX *ctx = here()->signing;
+    size_t len = GW_ED25519_SIGNATURE_BYTES;
+    struct gw_buf all = {0}; /* it goes over the text twice, so there is no signing in parts */
+
+    for (size_t i = 0; i < count; i++)
+        gw_buf_adds(&all, parts[i]);
+    gw_check(EVP_MD_CTX_reset(ctx));
+    gw_check(EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, pair_of(seed), NULL));
+    gw_check(EVP_DigestSign(ctx, out, &len, bytes_of(gw_buf_slice(&all)), all.len));
+    gw_check(len == GW_ED25519_SIGNATURE_BYTES);
+    gw_buf_deinit(&all);
+}
+
+static bool verify(EVP_PKEY *key, const char *digest, struct gw_slice data,
+                   struct gw_slice signature)
+{
+    EVP_MD_CTX *ctx = here()->signing;
+
+    gw_check(EVP_MD_CTX_reset(ctx));
+    bool is_right =
+        EVP_DigestVerifyInit_ex(ctx, NULL, digest, NULL, NULL, key, NULL) == 1 &&
+        EVP_DigestVerify(ctx, bytes_of(signature), signature.len, bytes_of(data), data.len) == 1;
+    if (!is_right)
+        ERR_clear_error();
+    return is_right;
+}
+
+bool gw_ed25519_verify(const uint8_t public_key[GW_ED25519_BYTES], struct gw_slice data,
+                       const uint8_t signature[GW_ED25519_SIGNATURE_BYTES])
+{
+    EVP_PKEY *key =
+        EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, public_key, GW_ED25519_BYTES);
+    struct gw_slice bytes = {(const char *)signature, GW_ED25519_SIGNATURE_BYTES};
+
+    gw_check(key != NULL);
+    bool is_right = verify(key, NULL, data, bytes);
+    EVP_PKEY_free(key);
+    return is_right;
+}
+
+/* ── RSA ───────────────────────────────────────────────────────────────────────────────────── */
+
+struct gw_rsa_key {
+    EVP_PKEY *pkey;
+};
+
+/* What a PEM block of that name holds; NULL: nothing that can be read. */
+static EVP_PKEY *pkey_decode(const char *name, const unsigned char *der, long len)
+{
+    const unsigned char *at = der;
+    EVP_PKEY *pkey = NULL;
+
+    if (strcmp(name, "PUBLIC KEY") == 0) {
+        pkey = d2i_PUBKEY(NULL, &at, len);
+    } else if (strcmp(name, "CERTIFICATE") == 0) {
+        X509 *certificate = d2i_X509(NULL, &at, len);
+        pkey = certificate ? X509_get_pubkey(certificate) : NULL;
+        X509_free(certificate);
+    }
+    if (pkey == NULL || at == der + len)
+        return pkey;
+    EVP_PKEY_free(pkey); /* more bytes than it needs */
+    return NULL;
+}
+
+/* The first block of the text, unless there are two. */
+static EVP_PKEY *pem_decode(BIO *text, const char **why)
+{
+    char *name = NULL, *headers = NULL, *other_name = NULL, *other_headers = NULL;
+    unsigned char *der = NULL, *other_der = NULL;
+    long len, other_len;
+    EVP_PKEY *pkey = NULL;
+
+    *why = "no PEM text";
+    if (!PEM_read_bio(text, &name, &headers, &der, &len))
+        goto out;
+    *why = "a private key";
+    if (strstr(name, "PRIVATE KEY"))
+        goto out;
+    *why = "PEM text of another kind";
+    if (strcmp(name, "PUBLIC KEY") != 0 && strcmp(name, "CERTIFICATE") != 0)
+        goto out;
+    *why = "more than one key or certificate";
+    if (PEM_read_bio(text, &other_name, &other_headers, &other_der, &other_len))
+        goto out;
+    *why = "damaged";
+    pkey = pkey_decode(name, der, len);
+out:
+    OPENSSL_free(name);
+    OPENSSL_free(headers);
+    OPENSSL_clear_free(der, der ? (size_t)len : 0);
+    OPENSSL_free(other_name);
+    OPENSSL_free(other_headers);
+    OPENSSL_clear_free(other_der, other_der ? (size_t)other_len : 0);
+    return pkey;
+}
+
+struct gw_rsa_key *gw_rsa_key_parse(struct gw_slice pem, const char **why)
+{
+    struct gw_rsa_key *key = NULL;
+
+    gw_check(pem.len <= INT_MAX);
+    BIO *text = BIO_new_mem_buf(bytes_of(pem), (int)pem.len);
+    gw_check(text != NULL);
+    EVP_PKEY *pkey = pem_decode(text, why);
+    BIO_free(text);
+    ERR_clear_error();
+    if (pkey == NULL)
+        return NULL;
+    int bits = EVP_PKEY_get_bits(pkey);
+    if (!EVP_PKEY_is_a(pkey, "RSA"))
+        *why = "a key of another kind than RSA";
+    else if (bits < GW_RSA_BITS_MIN)
+        *why = "an RSA key of fewer than 2048 bits";
+    else if (bits > GW_RSA_BITS_MAX)
+        *why = "an RSA key of more than 16384 bits";
+    else {
+        key = gw_alloc(sizeof(*key));
+        key->pkey = pkey;
+        return key;
+    }
+    EVP_PKEY_free(pkey);
+    return NULL;
+}
+
+void gw_rsa_key_free(struct gw_rsa_key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->pkey);
+    gw_free(key);
+}
+
+bool gw_rsa_verify(const struct gw_rsa_key *key, struct gw_slice data, struct gw_slice signature)
+{
+    return verify(key->pkey, "SHA256", data, signature);
+}
+
+/* ── SipHash ───────────────────────────────────────────────────────────────────────────────── */
 
 /* Up to eight bytes, as little-endian. */
 static uint64_t load_le(const uint8_t *bytes, size_t len)
@@ -258,6 +442,8 @@ uint64_t gw_siphash(const uint8_t key[16], struct gw_slice data)
     sip_rounds(v, 4);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
+
+/* ── Randomness and memory ─────────────────────────────────────────────────────────────────── */
 
 void gw_random_bytes(void *out, size_t len)
 {

@@ -28,7 +28,8 @@ void gw_aes_block_decrypt(const uint8_t key[32], const uint8_t in[16], uint8_t o
 void gw_seal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out);
 bool gw_unseal(const uint8_t key[32], struct gw_slice aad, struct gw_slice in, uint8_t *out);
 
-/* Ed25519 (RFC 8032); the seed is the private key. */
+/* Ed25519 (RFC 8032); the seed is the private key. No call takes a seed and a public key: one that
+ * does gives the seed away to whoever may choose the other. */
 #define GW_ED25519_BYTES           32
 #define GW_ED25519_SIGNATURE_BYTES 64
 void gw_ed25519_public(const uint8_t seed[GW_ED25519_BYTES], uint8_t out[GW_ED25519_BYTES]);
@@ -37,8 +38,11 @@ void gw_ed25519_sign(const uint8_t seed[GW_ED25519_BYTES], const struct gw_slice
 bool gw_ed25519_verify(const uint8_t public_key[GW_ED25519_BYTES], struct gw_slice data,
                        const uint8_t signature[GW_ED25519_SIGNATURE_BYTES]);
 
-/* An RSA public key out of PEM text: PUBLIC KEY or CERTIFICATE, one, at least 2 048 bits. NULL: it
- * is none; *why says it. Immutable; any thread may verify with it. */
+/* An RSA public key out of PEM text: PUBLIC KEY or CERTIFICATE, one. NULL: it is none; *why says
+ * what it was instead ("a private key"). A certificate is a key's wrapping here: its dates and its
+ * issuer are not looked at. Immutable; any thread may verify with it. */
+#define GW_RSA_BITS_MIN 2048
+#define GW_RSA_BITS_MAX 16384 /* OpenSSL verifies no more */
 struct gw_rsa_key;
 struct gw_rsa_key *gw_rsa_key_parse(struct gw_slice pem, const char **why);
 void gw_rsa_key_free(struct gw_rsa_key *key);
