@@ -54,6 +54,21 @@ void gw_buf_addf(struct gw_buf *buf, const char *format, ...)
     va_end(args);
 }
 
+void gw_buf_addi(struct gw_buf *buf, int64_t number)
+{
+    char digits[20];
+    char *at = digits + sizeof(digits);
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0)
+        *--at = '-';
+    gw_buf_add(buf, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 const char *gw_buf_text(struct gw_buf *buf)
 {
     gw_buf_reserve(buf, 1);

@@ -13,6 +13,7 @@ void gw_buf_deinit(struct gw_buf *buf);
 void gw_buf_reserve(struct gw_buf *buf, size_t more); /* room for `more` bytes behind len */
 void gw_buf_add(struct gw_buf *buf, const void *bytes, size_t len);
 void gw_buf_addf(struct gw_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void gw_buf_addi(struct gw_buf *buf, int64_t number); /* in decimal digits */
 const char *gw_buf_text(struct gw_buf *buf); /* puts a NUL behind the end (len unchanged) */
 
 static inline void gw_buf_clear(struct gw_buf *buf)

@@ -1,7 +1,8 @@
-/* attempt.h: one attempt: claim, load, resolve, guard, sign, POST, classify; then settle.c.
+/* attempt.h: one attempt: claim, load, route, post.c; then settle.c.
  * The drawing is at the top of attempt.c. */
 #pragma once
 
+#include "flow/post.h"
 #include "flow/schedule.h"
 
 struct gw_flight {
@@ -11,7 +12,6 @@ struct gw_flight {
     enum gw_flight_stage {
         GW_FLIGHT_CLAIM,
         GW_FLIGHT_LOAD,
-        GW_FLIGHT_RESOLVE,
         GW_FLIGHT_POST,
         GW_FLIGHT_SETTLE,
     } stage;
@@ -19,17 +19,11 @@ struct gw_flight {
     struct gw_snapshot *snapshot; /* the attempt keeps the one it began with */
     struct gw_config *config;
     const struct gw_route *route;
-    struct gw_slice body;        /* as it is sent */
-    int64_t begun_us;            /* monotonic */
-    struct gw_slice retry_after; /* the header's value */
-    int64_t retry_after_ms;
-    struct gw_attempt record;
-    struct gw_delivery next;
+    struct gw_delivery next; /* what the delivery becomes */
     /* one of these is under way at a time, by stage */
     struct gw_claim claim;
     struct gw_load load;
-    struct gw_resolve resolve;
-    struct gw_http_call call;
+    struct gw_post post;
     struct gw_settle settle;
     struct gw_timer again;
     bool stalls; /* its settle is waited for: see settle.c */

@@ -31,7 +31,7 @@ struct gw_post {
     struct gw_slice retry_after;
     struct gw_resolve resolve;
     struct gw_http_call call;
-    struct gw_msg soon; /* carries an end that is known at once to the next turn */
+    struct gw_timer soon; /* carries an end that is known at once to the next turn */
     enum gw_post_stage { GW_POST_STAGE_SOON, GW_POST_STAGE_NAME, GW_POST_STAGE_CALL } stage;
 };
 

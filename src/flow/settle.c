@@ -19,7 +19,7 @@ static void count(struct gw_flight *flight)
 {
     struct gw_shard *shard = flight->shard;
     if (flight->settle.attempt)
-        gw_shard_count(shard, GW_COUNT_OUTCOME + flight->record.outcome);
+        gw_shard_count(shard, GW_COUNT_OUTCOME + flight->post.record.outcome);
     switch (flight->next.state) {
     case GW_DELIVERY_DELIVERED: gw_shard_count(shard, GW_COUNT_DELIVERED); break;
     case GW_DELIVERY_DEAD: gw_shard_count(shard, GW_COUNT_DEAD); break;
@@ -91,15 +91,16 @@ static void settle(struct gw_flight *flight, const struct gw_attempt *attempt)
     start(flight);
 }
 
-void gw_settle_attempt(struct gw_flight *flight, enum gw_outcome outcome, int status)
+void gw_settle_attempt(struct gw_flight *flight)
 {
     struct gw_env *env = flight->shard->env;
+    const struct gw_attempt *record = &flight->post.record;
     uint32_t random;
     gw_env_random(env, &random, sizeof(random));
-    flight->next = gw_delivery_after_attempt(&flight->pending->delivery, outcome, status,
-                                             flight->retry_after_ms, &flight->config->retry,
-                                             gw_env_wall_ms(env), random);
-    settle(flight, &flight->record);
+    flight->next = gw_delivery_after_attempt(&flight->pending->delivery, record->outcome,
+                                             record->status, flight->post.retry_after_ms,
+                                             &flight->config->retry, gw_env_wall_ms(env), random);
+    settle(flight, record);
 }
 
 void gw_settle_end(struct gw_flight *flight, enum gw_end_reason reason)

@@ -3,8 +3,8 @@
 
 #include "flow/attempt.h"
 
-/* flight->record is complete: steps the delivery and stores both. */
-void gw_settle_attempt(struct gw_flight *flight, enum gw_outcome outcome, int status);
+/* flight->post has ended: steps the delivery and stores it with the record. */
+void gw_settle_attempt(struct gw_flight *flight);
 
 /* Ends a delivery without an attempt: its lane leads nowhere, its payload is gone. */
 void gw_settle_end(struct gw_flight *flight, enum gw_end_reason reason);

@@ -133,6 +133,21 @@ static void ends_when_out_of_memory(void **state)
     expect_death(run_out_of_memory, "gwh: out of memory: no 9223372036854775806 bytes");
 }
 
+static void adds_numbers(void **state)
+{
+    struct gw_buf buf = {0};
+    (void)state;
+    gw_buf_addi(&buf, 0);
+    gw_buf_addc(&buf, ' ');
+    gw_buf_addi(&buf, -7);
+    gw_buf_addc(&buf, ' ');
+    gw_buf_addi(&buf, INT64_MAX);
+    gw_buf_addc(&buf, ' ');
+    gw_buf_addi(&buf, INT64_MIN);
+    assert_string_equal(gw_buf_text(&buf), "0 -7 9223372036854775807 -9223372036854775808");
+    gw_buf_deinit(&buf);
+}
+
 static void fail_a_check(void)
 {
     gw_check(too_much == 0);
@@ -157,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows),
         cmocka_unit_test(formats),
+        cmocka_unit_test(adds_numbers),
         cmocka_unit_test(ends_in_nul_when_asked),
         cmocka_unit_test(refuses_the_absurd),
         cmocka_unit_test(allocates),
