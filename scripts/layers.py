@@ -38,7 +38,6 @@ LIBRARIES = {
     "ares.h": ["sys/resolver.c"],
     "sqlite3.h": ["store/sqlite*.c", "store/sqlite*.h"],
     "libpq-fe.h": ["store/postgres.c"],
-    "jwt.h": ["api/auth.c"],
     # Vocabulary, like libc.
     "yyjson.h": ["sys/*", "core/*", "aws/*", "store/*", "flow/*", "api/*", "app/*", "cli/*",
                  "main.c"],
