@@ -8,6 +8,7 @@
 #include "api/api.h"
 
 #include "api/auth.h"
+#include "api/posted.h"
 #include "api/reply.h"
 #include "base/check.h"
 #include "base/codec.h"
@@ -23,12 +24,14 @@
 
 #define NO_BODY GW_API_BODY_NONE
 #define EVENT   GW_API_BODY_EVENT
+#define BATCH   GW_API_BODY_BATCH
 #define CONFIG  GW_API_BODY_CONFIG
 
 #define UNWANTED_BODY_BYTES_MAX 1024
 
 const struct gw_api_route gw_api_routes[] = {
     {GW_POST, "/v1/events", ADMIN | PRODUCER, gw_events_post, EVENT},
+    {GW_POST, "/v1/events/batch", ADMIN | PRODUCER, gw_batch_post, BATCH},
     {GW_GET, "/v1/events", LOOKING, gw_events_get, NO_BODY},
     {GW_GET, "/v1/events/{id}", LOOKING, gw_events_get_one, NO_BODY},
     {GW_POST, "/v1/config", ADMIN | CLIENT, gw_config_api_post, CONFIG},
@@ -127,6 +130,7 @@ static size_t body_bytes_max(const struct gw_api *api, const struct gw_api_route
     switch (route ? route->body : GW_API_BODY_NONE) {
     case GW_API_BODY_NONE: return UNWANTED_BODY_BYTES_MAX;
     case GW_API_BODY_EVENT: return api->options.event_bytes_max;
+    case GW_API_BODY_BATCH: return GW_BATCH_BYTES_MAX;
     case GW_API_BODY_CONFIG: return GW_CONFIG_BODY_BYTES_MAX;
     }
     gw_never("a body of no kind");
@@ -246,7 +250,8 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
     struct gw_slice rest = gw_slice_from(options->admin_key);
     api->shard = shard;
     api->options = *options;
-    gw_list_init(&api->event_pool);
+    gw_list_init(&api->posted_pool);
+    gw_list_init(&api->batches);
     gw_check(gw_slice_split(&rest, ':', &api->admin_name) && rest.len > 0);
     api->admin_key = rest;
     return api;
@@ -254,7 +259,7 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
 
 void gw_api_destroy(struct gw_api *api)
 {
-    gw_events_pool_destroy(api);
+    gw_posted_pool_destroy(api);
     gw_buf_deinit(&api->scratch);
     gw_free(api);
 }

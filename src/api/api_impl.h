@@ -29,8 +29,11 @@ struct gw_api {
     struct gw_api_options options;
     struct gw_slice admin_name, admin_key; /* of options.admin_key */
     struct gw_buf scratch;                 /* the answer being written */
-    struct gw_list event_pool;             /* events.c */
-    size_t event_pool_count;
+    struct gw_list posted_pool;            /* posted.c */
+    size_t posted_pool_count;
+    struct gw_list batches; /* batch.c: with lines not yet begun */
+    size_t batch_lines;     /* of all batches, under way */
+    bool batches_run;
 };
 
 /* What a route asks for: one of these roles, or one of the two marks below. */
@@ -41,6 +44,7 @@ struct gw_api {
 enum gw_api_body {
     GW_API_BODY_NONE, /* a small one is not looked at: clients send {} where nothing is wanted */
     GW_API_BODY_EVENT,
+    GW_API_BODY_BATCH,
     GW_API_BODY_CONFIG, /* or something else that is set */
 };
 
@@ -90,7 +94,10 @@ void gw_api_audit(const struct gw_api_request *request, const char *action, stru
 void gw_events_post(struct gw_api_request *request);
 void gw_events_get(struct gw_api_request *request);
 void gw_events_get_one(struct gw_api_request *request);
-void gw_events_pool_destroy(struct gw_api *api);
+
+#define GW_BATCH_LINES_MAX 1000
+#define GW_BATCH_BYTES_MAX (8 * 1024 * 1024)
+void gw_batch_post(struct gw_api_request *request);
 
 void gw_config_api_post(struct gw_api_request *request);
 void gw_config_api_get(struct gw_api_request *request);

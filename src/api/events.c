@@ -1,129 +1,27 @@
-/* events.c: events in, and looking at one. Owns the pool of intakes: a struct of some kilobytes for
- * each event under way, used again and again, so that taking an event allocates next to nothing.
- *
- * The 202 is written when intake says that the event is on stable storage, and not before. */
+/* events.c: an event in, and looking at one. */
 #include "api/look.h"
+#include "api/posted.h"
 #include "api/query.h"
 #include "api/reply.h"
-#include "flow/intake.h"
-
-#define POOL_MAX 256
 
 /* ── POST /v1/events ───────────────────────────────────────────────────────────────────────── */
 
-struct posted {
-    struct gw_list link; /* in the pool */
-    struct gw_api_request *request;
-    struct gw_intake intake;
-};
-
-static struct posted *posted_take(struct gw_api *api)
+static void on_posted(struct gw_posted *posted)
 {
-    struct gw_list *link = gw_list_pop(&api->event_pool);
-    if (!link)
-        return gw_zalloc(sizeof(struct posted));
-    api->event_pool_count--;
-    struct posted *posted = gw_container_of(link, struct posted, link);
-    memset(posted, 0, sizeof(*posted));
-    return posted;
-}
-
-static void posted_release(struct gw_api *api, struct posted *posted)
-{
-    gw_intake_deinit(&posted->intake);
-    if (api->event_pool_count == POOL_MAX) {
-        gw_free(posted);
-        return;
-    }
-    gw_list_init(&posted->link);
-    gw_list_insert_before(api->event_pool.next, &posted->link); /* the warmest first */
-    api->event_pool_count++;
-}
-
-void gw_events_pool_destroy(struct gw_api *api)
-{
-    struct gw_list *link;
-    while ((link = gw_list_pop(&api->event_pool)))
-        gw_free(gw_container_of(link, struct posted, link));
-}
-
-static void add_delivery(struct gw_buf *out, const struct gw_intake_delivery *delivery)
-{
-    char text[GW_ID_TEXT_MAX];
-    gw_json_next(out);
-    gw_buf_adds(out, GW_SLICE("{\"id\":\""));
-    gw_buf_adds(out, gw_id_text(GW_ID_DELIVERY, &delivery->id, text));
-    gw_buf_adds(out, GW_SLICE("\",\"url\":"));
-    gw_json_text(out, delivery->url);
-    gw_buf_addc(out, '}');
-}
-
-static void add_skipped(struct gw_buf *out, enum gw_skip skip)
-{
-    gw_json_key(out, "skipped");
-    if (skip == GW_SKIP_NONE) {
-        gw_buf_adds(out, GW_SLICE("null"));
-        return;
-    }
-    gw_buf_addc(out, '{');
-    gw_json_member_s(out, "reason", gw_skip_name(skip));
-    gw_buf_addc(out, '}');
-}
-
-static void answer_accepted(struct gw_api_request *request, const struct gw_intake *intake)
-{
-    char text[GW_ID_TEXT_MAX];
-    struct gw_buf *out = gw_reply_begin(request, 202);
-    gw_buf_adds(out, GW_SLICE("{\"id\":\""));
-    gw_buf_adds(out, gw_id_text(GW_ID_MESSAGE, &intake->id, text));
-    gw_buf_adds(out, GW_SLICE("\",\"eventId\":"));
-    gw_json_text(out, intake->event_id);
-    gw_json_member_bool(out, "duplicate", intake->duplicate);
-    if (intake->duplicate && intake->payload_differs)
-        gw_json_member_bool(out, "payloadDiffers", true);
-    gw_buf_adds(out, GW_SLICE(",\"deliveries\":["));
-    for (size_t i = 0; i < intake->delivery_count; i++)
-        add_delivery(out, &intake->deliveries[i]);
-    gw_buf_addc(out, ']');
-    add_skipped(out, intake->skip);
-    gw_buf_addc(out, '}');
-    gw_reply_end(request);
-}
-
-static void answer_refused(struct gw_api_request *request, const struct gw_intake *intake)
-{
-    const char *why = intake->error.text[0] ? intake->error.text : gw_err_name(intake->err);
-    switch (intake->err) {
-    case GW_ERR_CONFLICT: gw_reply_fail(request, 403, "%s", why); return;
-    case GW_ERR_TOO_LARGE: gw_reply_fail(request, 413, "%s", why); return;
-    default: break;
-    }
-    if (gw_err_class(intake->err) == GW_CLASS_REJECT)
-        gw_reply_fail(request, 400, "%s", why);
-    else
-        gw_reply_later(request, intake->again_ms, why);
-}
-
-static void on_intake(struct gw_intake *intake)
-{
-    struct posted *posted = gw_container_of(intake, struct posted, intake);
-    struct gw_api *api = posted->request->api;
-    if (intake->err == GW_OK)
-        answer_accepted(posted->request, intake);
-    else
-        answer_refused(posted->request, intake);
-    posted_release(api, posted);
+    struct gw_api_request *request = posted->owner;
+    int64_t again_s;
+    int status = gw_posted_status(posted, &again_s);
+    gw_posted_render(posted, false, gw_reply_plain_begin(request));
+    gw_posted_release(posted);
+    if (again_s > 0)
+        gw_reply_retry_after(request, again_s);
+    gw_reply_plain_end(request, status, "application/json");
 }
 
 void gw_events_post(struct gw_api_request *request)
 {
-    struct gw_api *api = request->api;
-    struct posted *posted = posted_take(api);
-    posted->request = request;
-    posted->intake.body = request->exchange->body;
-    posted->intake.scope = request->caller.scope;
-    posted->intake.done = on_intake;
-    gw_intake_start(api->shard, &posted->intake);
+    gw_posted_start(request->api, request->exchange->body, request->caller.scope, on_posted,
+                    request);
 }
 
 /* ── GET /v1/events ────────────────────────────────────────────────────────────────────────── */
@@ -158,7 +56,7 @@ static void render_event(const struct looked *looked, const struct gw_event_row 
         gw_json_member_int(out, "configVersion", (int64_t)message->config_version);
     else
         gw_json_member_null(out, "configVersion");
-    add_skipped(out, message->skip);
+    gw_posted_render_skipped(out, message->skip);
     gw_json_key(out, "deliveries");
     gw_buf_addc(out, '[');
     for (size_t i = 0; i < event->count; i++) {

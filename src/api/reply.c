@@ -16,21 +16,27 @@
 
 /* ── The envelope ──────────────────────────────────────────────────────────────────────────── */
 
-static void finish(struct gw_api_request *request, int status, const char *content_type)
+void gw_reply_give(struct gw_api_request *request, int status, const char *content_type,
+                   struct gw_slice reply)
 {
-    struct gw_api *api = request->api;
     struct gw_exchange *exchange = request->exchange;
-    struct gw_shard *shard = api->shard;
-    size_t len = api->scratch.len;
-    char *reply = gw_arena_alloc(exchange->arena, len);
-    memcpy(reply, api->scratch.ptr, len);
-    if (api->scratch.cap > SCRATCH_KEEP_MAX)
-        gw_buf_deinit(&api->scratch);
+    struct gw_shard *shard = request->api->shard;
     exchange->status = status;
     exchange->content_type = content_type;
-    exchange->reply = (struct gw_slice){reply, len};
+    exchange->reply = reply;
     exchange->complete(exchange);
     gw_shard_end(shard);
+}
+
+static void finish(struct gw_api_request *request, int status, const char *content_type)
+{
+    struct gw_buf *scratch = &request->api->scratch;
+    size_t len = scratch->len;
+    char *reply = gw_arena_alloc(gw_api_arena(request), len);
+    memcpy(reply, scratch->ptr, len);
+    if (scratch->cap > SCRATCH_KEEP_MAX)
+        gw_buf_deinit(scratch);
+    gw_reply_give(request, status, content_type, (struct gw_slice){reply, len});
 }
 
 struct gw_buf *gw_reply_plain_begin(struct gw_api_request *request)
@@ -54,11 +60,23 @@ static void add_status(struct gw_buf *out, int status)
     gw_buf_addc(out, (char)('0' + status % 10));
 }
 
+void gw_envelope_begin(struct gw_buf *out, int status)
+{
+    add_status(out, status);
+    gw_buf_adds(out, GW_SLICE(",\"status\":\"success\",\"result\":"));
+}
+
+void gw_envelope_fail(struct gw_buf *out, int status, const char *why)
+{
+    add_status(out, status);
+    gw_buf_adds(out, GW_SLICE(",\"status\":\"failed\",\"error\":"));
+    gw_json_text(out, gw_slice_from(why));
+}
+
 struct gw_buf *gw_reply_begin(struct gw_api_request *request, int status)
 {
     struct gw_buf *out = gw_reply_plain_begin(request);
-    add_status(out, status);
-    gw_buf_adds(out, GW_SLICE(",\"status\":\"success\",\"result\":"));
+    gw_envelope_begin(out, status);
     request->exchange->status = status;
     return out;
 }
@@ -77,18 +95,25 @@ void gw_reply_fail(struct gw_api_request *request, int status, const char *forma
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     struct gw_buf *out = gw_reply_plain_begin(request);
-    add_status(out, status);
-    gw_buf_adds(out, GW_SLICE(",\"status\":\"failed\",\"error\":"));
-    gw_json_text(out, gw_slice_from(text));
+    gw_envelope_fail(out, status, text);
     gw_buf_addc(out, '}');
     finish(request, status, "application/json");
 }
 
+int64_t gw_reply_again_s(int64_t again_ms)
+{
+    return again_ms > 0 ? (again_ms + 999) / 1000 : 1;
+}
+
+void gw_reply_retry_after(struct gw_api_request *request, int64_t again_s)
+{
+    const char *text = gw_arena_printf(gw_api_arena(request), "%lld", (long long)again_s);
+    gw_reply_header(request, "retry-after", gw_slice_from(text));
+}
+
 void gw_reply_later(struct gw_api_request *request, int64_t again_ms, const char *why)
 {
-    int64_t seconds = again_ms > 0 ? (again_ms + 999) / 1000 : 1;
-    const char *text = gw_arena_printf(gw_api_arena(request), "%lld", (long long)seconds);
-    gw_reply_header(request, "retry-after", gw_slice_from(text));
+    gw_reply_retry_after(request, gw_reply_again_s(again_ms));
     gw_reply_fail(request, 503, "%s", why);
 }
 

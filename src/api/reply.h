@@ -11,6 +11,10 @@
 struct gw_buf *gw_reply_begin(struct gw_api_request *request, int status);
 void gw_reply_end(struct gw_api_request *request);
 
+/* The same into any buffer; the result, if any, and the last brace are the caller's. */
+void gw_envelope_begin(struct gw_buf *out, int status);
+void gw_envelope_fail(struct gw_buf *out, int status, const char *why);
+
 /* {"statusCode":400,"status":"failed","error":"…"} */
 void gw_reply_fail(struct gw_api_request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -24,9 +28,17 @@ void gw_reply_later(struct gw_api_request *request, int64_t again_ms, const char
 /* One more header; the value lives in the exchange's arena or for ever. */
 void gw_reply_header(struct gw_api_request *request, const char *name, struct gw_slice value);
 
+/* How long a Retry-After says to wait, in whole seconds, at least one; and the header itself. */
+int64_t gw_reply_again_s(int64_t again_ms);
+void gw_reply_retry_after(struct gw_api_request *request, int64_t again_s);
+
 /* An answer without the envelope: begin gives the empty buffer. */
 struct gw_buf *gw_reply_plain_begin(struct gw_api_request *request);
 void gw_reply_plain_end(struct gw_api_request *request, int status, const char *content_type);
+
+/* An answer that lives in the exchange's arena or for ever. */
+void gw_reply_give(struct gw_api_request *request, int status, const char *content_type,
+                   struct gw_slice reply);
 
 /* ── JSON ──────────────────────────────────────────────────────────────────────────────────── */
 

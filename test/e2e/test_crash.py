@@ -56,6 +56,19 @@ class Producer(threading.Thread):
             self.failure = failure
 
     def post(self, event_id, body):
+        for answer in self.answers("/v1/events", lambda: body):
+            if answer.status == 503:
+                time.sleep(0.02)
+                continue
+            self.taken(event_id, answer.expect(202).result)
+            return
+
+    def taken(self, event_id, result):
+        assert not result.get("payloadDiffers"), result
+        self.acked[event_id] = result["id"]
+
+    def answers(self, path, body):
+        """Posts again and again, and yields what is answered."""
         connection, address = None, None
         while not self.world.over.is_set():
             try:
@@ -65,19 +78,54 @@ class Producer(threading.Thread):
                         time.sleep(0.005)
                         continue
                     connection = Connection(address, self.world.server.api.headers)
-                answer = connection.call("POST", "/v1/events", body)
+                answer = connection.call("POST", path, body())
             except Exception:  # cut off: nobody knows
                 connection = None
                 self.again += 1
                 time.sleep(0.005)
                 continue
+            yield answer
+
+
+class Batcher(Producer):
+    """The same, many events in a request: each line has an answer of its own, or none."""
+
+    BATCH = 60
+
+    def run(self):
+        try:
+            count = 0
+            while not self.world.over.is_set():
+                batch = {}
+                while len(batch) < self.BATCH and self.world.budget():
+                    event_id = f"{self.prefix}-{count}"
+                    body = event(self.app, eventId=event_id, n=count)
+                    batch[event_id] = json.dumps(body).encode()
+                    count += 1
+                self.bodies.update(batch)
+                if batch:
+                    self.post_all(batch)
+                else:
+                    time.sleep(0.005)
+        except BaseException as failure:
+            self.failure = failure
+
+    def post_all(self, batch):
+        for answer in self.answers("/v1/events/batch", lambda: b"\n".join(batch.values())):
             if answer.status == 503:
                 time.sleep(0.02)
                 continue
-            result = answer.expect(202).result
-            assert not result.get("payloadDiffers"), result
-            self.acked[event_id] = result["id"]
-            return
+            lines = [json.loads(line) for line in answer.expect(200).body.splitlines()]
+            assert len(lines) == len(batch)
+            for event_id, line in zip(list(batch), lines):
+                if line["statusCode"] == 202:
+                    assert line["result"]["eventId"] == event_id
+                    self.taken(event_id, line["result"])
+                    del batch[event_id]
+                else:
+                    assert line["statusCode"] == 503, line
+            if not batch:
+                return
 
 
 class Writer(threading.Thread):
@@ -115,7 +163,7 @@ class Writer(threading.Thread):
 
 
 class World:
-    def __init__(self, server, receiver, app, apps=4, producers=6):
+    def __init__(self, server, receiver, app, apps=4, producers=6, producer=Producer):
         self.random = random.Random(SEED)
         print(f"seed {SEED}, {ROUNDS} rounds")
         self.server = server.start()
@@ -128,7 +176,7 @@ class World:
             name: subscribe(server.api, name, receiver.url(f"/{name}"), retry=RETRY)["secret"]
             for name in self.apps
         }
-        self.producers = [Producer(self, self.apps[n % apps], n) for n in range(producers)]
+        self.producers = [producer(self, self.apps[n % apps], n) for n in range(producers)]
         self.writer = Writer(self, self.apps[0])
 
     def budget(self):
@@ -140,13 +188,13 @@ class World:
         for thread in [*self.producers, self.writer]:
             thread.start()
 
-    def load(self):
+    def load(self, events=EVENTS_A_ROUND, within=0.5):
         """A round's work, and a random moment in the midst of it."""
         with self.lock:
-            self.left = EVENTS_A_ROUND
+            self.left = events
         before = sum(len(p.acked) for p in self.producers)
         eventually(lambda: sum(len(p.acked) for p in self.producers) > before + 20)
-        time.sleep(self.random.uniform(0, 0.5))
+        time.sleep(self.random.uniform(0, within))
 
     def crash(self):
         self.server.address = None  # nobody is to call whoever gets the port next
@@ -224,6 +272,18 @@ def test_kill_9_under_load(servers, receiver, app):
     world.go()
     for _ in range(ROUNDS):
         world.load()
+        world.crash()
+        world.server.start()
+        assert not world.failed(), world.failed()
+    world.finish()
+
+
+def test_kill_9_in_the_midst_of_batches(servers, receiver, app):
+    """Every line that was answered 202 is an event that arrives, whatever became of the others."""
+    world = World(servers(), receiver, app, producer=Batcher)
+    world.go()
+    for _ in range(ROUNDS):
+        world.load(2 * EVENTS_A_ROUND, within=0.05)  # they are over soon
         world.crash()
         world.server.start()
         assert not world.failed(), world.failed()
