@@ -219,6 +219,8 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
     pending->route = gw_api_route_find(exchange->method, exchange->path, &id, allow, &allow_len);
     if (!is_open(pending->route) && !gw_auth_address_allowed(&api->options, exchange))
         gw_reply_fail(request, 403, "IP not whitelisted");
+    else if (exchange->refused_status == 503)
+        gw_reply_later(request, 1000, exchange->refused_why);
     else if (exchange->refused_status && exchange->refused_status != 413)
         gw_reply_fail(request, exchange->refused_status, "%s", exchange->refused_why);
     else if (!pending->route)

@@ -115,6 +115,7 @@ static void on_shard_listen(struct gw_msg *msg)
         .connections_max = settings->max_connections / place->serve->place_count + 1,
         .header_bytes_max = settings->max_header_bytes,
         .body_bytes_max_of = gw_api_body_bytes_max,
+        .bodies_bytes_max = settings->memory_request_bytes,
         .idle_timeout_ms = settings->idle_timeout_s * 1000,
         .request_timeout_ms = settings->request_timeout_s * 1000,
         .on_request = gw_api_handle,

@@ -89,6 +89,8 @@ static const struct row rows[] = {
      "deliveries held in memory, each shard; the store has the rest"},
     {"memory-body-bytes", NULL, TYPE_SIZE, AT(memory_body_bytes), "67108864", 0, 16 * GIB,
      "bytes of their bodies, each shard"},
+    {"memory-request-bytes", NULL, TYPE_SIZE, AT(memory_request_bytes), "134217728", 16 * MIB,
+     16 * GIB, "bytes of requests that are coming in or being worked on, each shard"},
     {"memory-apps", NULL, TYPE_SIZE, AT(memory_apps), "4096", 16, 1000000,
      "apps whose configs are held in memory, each shard"},
     {"queue-max", NULL, TYPE_SIZE, AT(queue_max), "8192", 64, 1000000,

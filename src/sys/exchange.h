@@ -38,7 +38,7 @@ struct gw_exchange {
     size_t header_count;
     struct gw_slice body;
     struct gw_addr peer; /* of the connection, unmapped */
-    /* When the request could not be read: the status to answer with (400, 408, 413, 417, 431, 501)
+    /* When the request could not be read: the status to answer with (400, 408, 413, 417, 431, 501, 503)
      * and the reason, for the handler to put in its own form. 0 = a whole request. */
     int refused_status;
     const char *refused_why;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "sys/http_server_impl.h"
 
+#define BODY_FREE     ((size_t)64 * 1024) /* of a body, whatever the others hold */
 #define FRAMING_FREE  4096 /* of a chunked body, before it is weighed against the body */
 #define FRAMING_RATIO 16   /* a chunk of one byte takes six */
 
@@ -239,12 +240,24 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
+/* Many large bodies that come slowly must not keep the small ones out. */
+static bool is_too_much(const struct gw_request *request, size_t more)
+{
+    const struct gw_http_server *server = request->server;
+    size_t max = server->options.bodies_bytes_max;
+
+    return max > 0 && server->bodies_bytes + more > max && request->body.len + more > BODY_FREE;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct gw_request *request = request_of(parser);
 
     if (len > request->body_bytes_max - request->body.len)
         return refuse(parser, 413, "the body is too large");
+    if (is_too_much(request, len))
+        return refuse(parser, 503, "too much is on its way already");
+    request->server->bodies_bytes += len;
     gw_buf_add(&request->body, at, len);
     return 0;
 }

@@ -85,6 +85,7 @@ void gw_request_release(struct gw_request *request)
     if (request->conn)
         request->conn->request = NULL;
     server->request_count--;
+    server->bodies_bytes -= request->body.len;
     if (server->is_closed || server->pool_count == POOL_MAX) {
         request_free(request);
     } else {

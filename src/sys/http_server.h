@@ -19,6 +19,7 @@ struct gw_http_server_options {
     /* When set, asked for each request with a body instead, once its head is complete: body and
      * refused_status are not there yet. */
     size_t (*body_bytes_max_of)(void *ctx, const struct gw_exchange *exchange);
+    size_t bodies_bytes_max;    /* of all bodies together; small ones are taken still. 0 = none */
     int64_t idle_timeout_ms;    /* between requests */
     int64_t request_timeout_ms; /* from its first byte to its last */
     void (*on_request)(void *ctx, struct gw_exchange *exchange);

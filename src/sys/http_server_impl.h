@@ -99,6 +99,7 @@ struct gw_http_server {
     struct gw_list pool;
     size_t pool_count;
     size_t request_count; /* out of the pool */
+    size_t bodies_bytes;  /* in all of them */
 
     int64_t date_s;
     char date[40]; /* the whole header line */

@@ -114,6 +114,7 @@ static void what_could_not_be_read(void **state)
         {400, "the header is malformed", "malformed"},
         {408, "the request did not come in time", "in time"},
         {431, "the header block is too large", "header block"},
+        {503, "too much is on its way already", "too much"},
     };
     struct rig *rig = rig_create(NULL);
     (void)state;

@@ -225,6 +225,54 @@ static void a_chunked_body_that_grows_too_large(void **state)
     gw_buf_deinit(&buf);
 }
 
+static const struct gw_http_server_options little_room = {.bodies_bytes_max = 300000};
+
+/* What others hold, unread or unanswered, leaves no room for another large body. */
+static void all_bodies_together(void **state)
+{
+    static const char large[] = "POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
+    static const char small[] = "POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n";
+    static const char hold[] = "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
+    char *body = gw_zalloc(200000);
+    struct gw_buf refused = {0};
+    int first = dial(web.port), other = dial(web.port);
+
+    (void)state;
+    gw_buf_add(&refused, large, sizeof(large) - 1);
+    gw_buf_add(&refused, body, 200000);
+    puts_to(first, hold);
+    put(first, body, 200000);
+    web_wait_held(&web, 1);
+    assert_refused(gw_buf_text(&refused), refused.len, 503);
+    for (int i = 0; i < 3; i++) {
+        puts_to(other, small);
+        put(other, body, 65536);
+        assert_true(get_message(other, &m));
+        assert_has(m.body, "POST /two - 65536");
+    }
+    web_release(&web);
+    assert_true(get_message(first, &m));
+    for (int i = 0; i < 3; i++) { /* there is room again, each time */
+        puts_to(other, large);
+        put(other, body, 200000);
+        assert_true(get_message(other, &m));
+        assert_has(m.body, "POST /one - 200000");
+    }
+    close(first);
+    first = dial(web.port);
+    puts_to(first, large);
+    put(first, body, 199999);
+    close(first); /* in the midst of it */
+    web_wait_connections(&web, 1);
+    puts_to(other, large);
+    put(other, body, 200000);
+    assert_true(get_message(other, &m));
+    assert_has(m.body, "POST /one - 200000");
+    close(other);
+    gw_buf_deinit(&refused);
+    gw_free(body);
+}
+
 static size_t by_path(void *ctx, const struct gw_exchange *exchange)
 {
     (void)ctx;
@@ -399,6 +447,7 @@ int main(void)
         WITH(as_much_as_is_allowed, NULL),
         WITH(a_chunked_body_that_grows_too_large, NULL),
         WITH(each_request_has_its_own_ceiling, &own_ceilings),
+        WITH(all_bodies_together, &little_room),
         WITH(an_answer_reaches_a_peer_that_is_still_sending, NULL),
         WITH(noise, NULL),
         WITH(a_request_that_does_not_come, &impatient),
