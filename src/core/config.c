@@ -28,6 +28,7 @@ void gw_config_unref(struct gw_config *config)
     if (refs > 1)
         return;
     gw_wipe(config->secrets, sizeof(config->secrets));
+    gw_wipe(config->pairs, sizeof(config->pairs));
     gw_arena_deinit(&config->arena);
     gw_free(config);
 }
@@ -75,7 +76,15 @@ static void index_config(struct gw_snapshot *snapshot, struct gw_config *config)
     }
 }
 
-/* The smallest maxInFlight of each URL stays. */
+/* Of all that the configs say of a URL, the smallest holds. */
+static void merge_limits(struct gw_snapshot_target *kept, const struct gw_snapshot_target *other)
+{
+    if (other->in_flight_max < kept->in_flight_max)
+        kept->in_flight_max = other->in_flight_max;
+    if (other->rate_limit && (!kept->rate_limit || other->rate_limit < kept->rate_limit))
+        kept->rate_limit = other->rate_limit;
+}
+
 static void fold_targets(struct gw_snapshot *snapshot)
 {
     size_t kept = 0;
@@ -85,8 +94,8 @@ static void fold_targets(struct gw_snapshot *snapshot)
         struct gw_snapshot_target *last = kept ? &snapshot->targets[kept - 1] : NULL;
         if (last == NULL || !gw_slice_eq(last->url, target->url))
             snapshot->targets[kept++] = *target;
-        else if (target->in_flight_max < last->in_flight_max)
-            last->in_flight_max = target->in_flight_max;
+        else
+            merge_limits(last, target);
     }
     snapshot->target_count = kept;
 }
@@ -180,11 +189,10 @@ bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane, struct 
     return true;
 }
 
-uint32_t gw_snapshot_in_flight(const struct gw_snapshot *snapshot, struct gw_slice url)
+const struct gw_snapshot_target *gw_snapshot_target(const struct gw_snapshot *snapshot,
+                                                    struct gw_slice url)
 {
     const struct gw_snapshot_target key = {.url = url};
-    const struct gw_snapshot_target *found =
-        find(&key, snapshot->targets, snapshot->target_count, sizeof(key), by_url);
 
-    return found ? found->in_flight_max : GW_CONFIG_IN_FLIGHT_DEFAULT;
+    return find(&key, snapshot->targets, snapshot->target_count, sizeof(key), by_url);
 }

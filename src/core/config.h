@@ -60,7 +60,7 @@ struct gw_config {
     uint64_t version; /* 1, 2, …; grows by one with each change */
     bool is_active;
     bool delete_app_id;
-    struct gw_slice product; /* ptr NULL = none */
+    struct gw_slice product;        /* ptr NULL = none */
     struct gw_slice *metadata_keys; /* that count when they come with an event; without case */
     size_t metadata_key_count;
     struct gw_edit_path *blocklist; /* removed before signing */
@@ -178,6 +178,3 @@ bool gw_snapshot_lane(const struct gw_snapshot *snapshot, uint64_t lane, struct 
 /* The limits of that URL, over all the app's configs that lead to it; NULL: none does. */
 const struct gw_snapshot_target *gw_snapshot_target(const struct gw_snapshot *snapshot,
                                                     struct gw_slice url);
-
-/* The smallest maxInFlight of the app's configs that lead to that URL; without any, the default. */
-uint32_t gw_snapshot_in_flight(const struct gw_snapshot *snapshot, struct gw_slice url);

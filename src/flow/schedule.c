@@ -105,7 +105,9 @@ static struct gw_target *target_get(struct gw_lane *lane, const struct gw_route 
         target_init(target, 1);
         gw_map_put(&schedule->targets, target->key, target);
     }
-    target->in_flight_max = gw_snapshot_in_flight(lane->app->snapshot, url);
+    const struct gw_snapshot_target *limits = gw_snapshot_target(lane->app->snapshot, url);
+    gw_check(limits != NULL); /* the route is of that snapshot */
+    target->in_flight_max = limits->in_flight_max;
     return target;
 }
 

@@ -24,6 +24,8 @@ static void lookups(void **state)
                   20),
         config_of("a", "'webhookUrl':'https://h/5?q=1'", 0), /* not stored yet: no lane */
     };
+    configs[0]->rate_limit = 7;
+    configs[2]->rate_limit = 5;
     struct gw_snapshot *snapshot = gw_snapshot_create(GW_SLICE("a"), 7, configs, 4);
     static const char *const sorted[] = {"*", "a", "ab", "b"};
     static const struct {
@@ -37,15 +39,12 @@ static void lookups(void **state)
     };
     static const struct {
         const char *url;
-        uint32_t in_flight;
+        uint32_t in_flight, rate;
     } targets[] = {
-        {"https://h/1", 9},
-        {"https://h/2", 16},
-        {"https://h/3", 20},
-        {"https://h/4", 20},
-        {"https://h/9", 16},
-        {"https://h/5?q=1", 16},
-        {"", 16},
+        {"https://h/1", 9, 7},      {"https://h/2", 16, 5},
+        {"https://h/3", 20, 5},     {"https://h/4", 20, 5},
+        {"https://h/5?q=1", 16, 0}, {"https://h/9", 0, 0},
+        {"https://h/5", 0, 0},      {"", 0, 0},
     };
 
     (void)state;
@@ -71,9 +70,15 @@ static void lookups(void **state)
         assert_text(route->url.text, lanes[i].url);
         assert_int_equal(route->lane, lanes[i].lane);
     }
-    for (size_t i = 0; i < gw_count(targets); i++)
-        assert_int_equal(gw_snapshot_in_flight(snapshot, gw_slice_from(targets[i].url)),
-                         targets[i].in_flight);
+    for (size_t i = 0; i < gw_count(targets); i++) {
+        const struct gw_snapshot_target *target =
+            gw_snapshot_target(snapshot, gw_slice_from(targets[i].url));
+        assert_int_equal(target == NULL, targets[i].in_flight == 0);
+        if (target == NULL)
+            continue;
+        assert_int_equal(target->in_flight_max, targets[i].in_flight);
+        assert_int_equal(target->rate_limit, targets[i].rate);
+    }
     gw_snapshot_unref(snapshot);
 }
 
@@ -86,7 +91,7 @@ static void empty(void **state)
     (void)state;
     assert_null(gw_snapshot_config(snapshot, GW_SLICE("*")));
     assert_false(gw_snapshot_lane(snapshot, 1, &config, &route));
-    assert_int_equal(gw_snapshot_in_flight(snapshot, GW_SLICE("https://h/")), 16);
+    assert_null(gw_snapshot_target(snapshot, GW_SLICE("https://h/")));
     gw_snapshot_unref(snapshot);
 }
 
