@@ -139,6 +139,8 @@ struct gw_config *gw_config_empty(void)
     config->retry = gw_retry_default;
     config->retry_is_default = true;
     config->max_in_flight = GW_CONFIG_IN_FLIGHT_DEFAULT;
+    config->signing.schemes = GW_SCHEME_STANDARD;
+    config->signing.body_header = GW_SLICE(GW_CONFIG_BODY_HEADER);
     return config;
 }
 

@@ -1,8 +1,9 @@
-/* sign.c: signatures of Standard Webhooks 1.0.0 and the secrets behind them. Pure: randomness and
- * time are arguments.
+/* sign.c: signatures, of Standard Webhooks 1.0.0 and older, and the secrets and key pairs behind
+ * them. Pure: randomness and time are arguments.
  *
  * Invariants: a secret's text and key are within their ceilings, the text is printable ASCII, and
- * neither is ever part of an error. What held a key on the way is wiped. */
+ * neither is ever part of an error; a pair's public key follows from its seed. What held a key on
+ * the way is wiped. */
 #include "core/sign.h"
 
 #include "base/check.h"
@@ -11,7 +12,9 @@
 #include "base/timefmt.h"
 
 #define PREFIX      "whsec_"
+#define PUBLIC      "whpk_"
 #define VERSION     "v1,"
+#define VERSION_A   "v1a,"
 #define DECODED_MIN 16
 #define DECODED_MAX 64
 #define OWN_MIN     16
@@ -88,6 +91,21 @@ void gw_secret_mask(const struct gw_secret *secret, struct gw_buf *out)
     gw_buf_adds(out, gw_slice_skip(text, text.len - 4));
 }
 
+/* ── Key pairs ─────────────────────────────────────────────────────────────────────────────── */
+
+void gw_key_pair_make(struct gw_key_pair *pair, const uint8_t seed[GW_ED25519_BYTES])
+{
+    memcpy(pair->seed, seed, GW_ED25519_BYTES);
+    gw_ed25519_public(seed, pair->public_key);
+    pair->until_ms = GW_NEVER;
+}
+
+void gw_key_pair_public(const struct gw_key_pair *pair, struct gw_buf *out)
+{
+    gw_buf_adds(out, GW_SLICE(PUBLIC));
+    gw_base64_encode(out, pair->public_key, GW_ED25519_BYTES);
+}
+
 /* ── Signatures ────────────────────────────────────────────────────────────────────────────── */
 
 static void mac(uint8_t out[GW_SHA256_BYTES], const struct gw_secret *secret, struct gw_slice id,
@@ -122,6 +140,32 @@ void gw_sign_standard(struct gw_buf *out, const struct gw_secret *secret, struct
     mac(digest, secret, id, decimal(timestamp_s, timestamp), body);
     gw_buf_adds(out, GW_SLICE(VERSION));
     gw_base64_encode(out, digest, sizeof(digest));
+}
+
+void gw_sign_ed25519(struct gw_buf *out, const struct gw_key_pair *pair, struct gw_slice id,
+                     int64_t timestamp_s, struct gw_slice body)
+{
+    uint8_t signature[GW_ED25519_SIGNATURE_BYTES];
+    char timestamp[21];
+    struct gw_slice parts[] = {id, GW_SLICE("."), decimal(timestamp_s, timestamp), GW_SLICE("."),
+                               body};
+
+    gw_ed25519_sign(pair->seed, parts, sizeof(parts) / sizeof(parts[0]), signature);
+    gw_buf_adds(out, GW_SLICE(VERSION_A));
+    gw_base64_encode(out, signature, sizeof(signature));
+}
+
+void gw_sign_body(struct gw_buf *out, const struct gw_secret *secret, struct gw_slice body,
+                  bool base64)
+{
+    struct gw_slice key = {secret->text, secret->text_len};
+    uint8_t digest[GW_SHA256_BYTES];
+
+    gw_hmac_sha256(key, &body, 1, digest);
+    if (base64)
+        gw_base64_encode(out, digest, sizeof(digest));
+    else
+        gw_hex_encode(out, digest, sizeof(digest));
 }
 
 bool gw_sign_verify(struct gw_slice header, const struct gw_secret *secret, struct gw_slice id,

@@ -14,12 +14,12 @@
 
 #include "base/check.h"
 #include "core/edit.h"
-#include "core/sign.h"
+#include "core/signing.h"
 
 #define REPLY_READ_MAX (64 * 1024)
 #define RESOLVE_MAX_MS 5000
-#define LINES_OWN_MAX  8   /* beside the config's */
-#define LINES_USUAL    512 /* bytes of them */
+#define LINES_OWN_MAX  (7 + GW_SIGNING_LINES_MAX) /* beside the config's */
+#define LINES_USUAL    512                        /* bytes of them */
 
 static struct gw_env *env_of(const struct gw_post *post)
 {
@@ -90,19 +90,6 @@ static bool on_addr(struct gw_http_call *call, const struct gw_addr *addr)
 
 /* ── The request ───────────────────────────────────────────────────────────────────────────── */
 
-static void add_signatures(struct gw_buf *out, const struct gw_post *post, struct gw_slice id,
-                           int64_t now_ms)
-{
-    const struct gw_config *config = post->config;
-    for (size_t i = 0; i < config->secret_count; i++) {
-        if (config->secrets[i].until_ms <= now_ms)
-            continue;
-        if (i > 0)
-            gw_buf_addc(out, ' ');
-        gw_sign_standard(out, &config->secrets[i], id, now_ms / 1000, post->body);
-    }
-}
-
 /* Our own lines, each with a NUL behind it. */
 static void write_lines(struct gw_buf *out, const struct gw_post *post, int64_t now_ms)
 {
@@ -114,9 +101,9 @@ static void write_lines(struct gw_buf *out, const struct gw_post *post, int64_t 
     gw_buf_adds(out, id);
     gw_buf_adds(out, GW_SLICE("\0webhook-timestamp: "));
     gw_buf_addi(out, now_ms / 1000);
-    gw_buf_adds(out, GW_SLICE("\0webhook-signature: "));
-    add_signatures(out, post, id, now_ms);
-    gw_buf_adds(out, GW_SLICE("\0webhook-event-type: "));
+    gw_buf_addc(out, '\0');
+    gw_signing_lines(out, post->config, id, now_ms, post->body);
+    gw_buf_adds(out, GW_SLICE("webhook-event-type: "));
     gw_buf_adds(out, post->message->event_type);
     gw_buf_adds(out, GW_SLICE("\0webhook-attempt: "));
     gw_buf_addi(out, post->n);

@@ -255,6 +255,69 @@ static void what_is_signed_verifies(void **state)
     }
 }
 
+/* ── Key pairs, and what is older ──────────────────────────────────────────────────────────── */
+
+static void signs_with_key_pairs(void **state)
+{
+    static const struct {
+        const char *public_key, *signature; /* of the seeds 00 01 … and 07 07 … */
+    } rows[] = {
+        {"whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
+         "v1a,yoUrgEkc12aGqm0n4Sydmdz55xJfTz4AsAgieHFjmkR7LJtqVCZOQYzvvHjI5kAey+r4iaBGxTFRrl2iBQxt"
+         "DQ=="},
+        {"whpk_6kpsY+KcUgq+9VB7Ey7F+ZVHdq6+vnuSQh7qaRRG0iw=",
+         "v1a,2iFnCkcL0nCB7d0lgaT5vmGnQgJl4zcl9qd7UbPYvulcwR3MRYzjXT2JCSEV4dFH3XNALA4OW0zY5fFdGv9G"
+         "BA=="},
+    };
+    struct gw_buf out = {0};
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        uint8_t seed[GW_ED25519_BYTES];
+        struct gw_key_pair pair;
+        for (size_t k = 0; k < sizeof(seed); k++)
+            seed[k] = (uint8_t)(i ? 7 : k);
+        gw_key_pair_make(&pair, seed);
+        assert_true(pair.until_ms == GW_NEVER);
+        assert_memory_equal(pair.seed, seed, sizeof(seed));
+        gw_buf_clear(&out);
+        gw_key_pair_public(&pair, &out);
+        assert_text(gw_buf_slice(&out), rows[i].public_key);
+        gw_buf_clear(&out);
+        gw_sign_ed25519(&out, &pair, GW_SLICE(ID), 1614265330, GW_SLICE(BODY));
+        assert_text(gw_buf_slice(&out), rows[i].signature);
+    }
+    gw_buf_deinit(&out);
+}
+
+/* The key is the secret's text as shown, "whsec_" included, and not what stands behind it. */
+static void signs_bodies_alone(void **state)
+{
+    static const struct {
+        const char *secret, *body, *hex, *base64;
+    } rows[] = {
+        {WHSEC, BODY, "80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c",
+         "gOyKic480iEzoQZsrstNBP6nRnZXyFFNcX7ELDilyUw="},
+        {WHSEC, "", "da5f5865984e699a69cfec62ce49a76daf8ae4601b54a781fa13f3b2d3b2088a",
+         "2l9YZZhOaZppz+xizkmnba+K5GAbVKeB+hPzstOyCIo="},
+        {TEN "abcdef", BODY, "fde19d5ba93fd5a1c750ad3a98c5b9c8d1dbee574c347be6cc753e72a48b4c47",
+         "/eGdW6k/1aHHUK06mMW5yNHb7ldMNHvmzHU+cqSLTEc="},
+    };
+    struct gw_buf out = {0};
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_secret secret = secret_of(rows[i].secret);
+        gw_buf_clear(&out);
+        gw_sign_body(&out, &secret, gw_slice_from(rows[i].body), false);
+        assert_text(gw_buf_slice(&out), rows[i].hex);
+        gw_buf_clear(&out);
+        gw_sign_body(&out, &secret, gw_slice_from(rows[i].body), true);
+        assert_text(gw_buf_slice(&out), rows[i].base64);
+    }
+    gw_buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +328,8 @@ int main(void)
         cmocka_unit_test(signs),
         cmocka_unit_test(verifies),
         cmocka_unit_test(what_is_signed_verifies),
+        cmocka_unit_test(signs_with_key_pairs),
+        cmocka_unit_test(signs_bodies_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
