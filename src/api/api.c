@@ -26,8 +26,10 @@
 #define EVENT   GW_API_BODY_EVENT
 #define BATCH   GW_API_BODY_BATCH
 #define CONFIG  GW_API_BODY_CONFIG
+#define TEST    GW_API_BODY_TEST
 
 #define UNWANTED_BODY_BYTES_MAX 1024
+#define TEST_BYTES_MORE         8192 /* than its event has: a config's two names, escaped */
 
 const struct gw_api_route gw_api_routes[] = {
     {GW_POST, "/v1/events", ADMIN | PRODUCER, gw_events_post, EVENT},
@@ -38,6 +40,7 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_GET, "/v1/config", LOOKING, gw_config_api_get, NO_BODY},
     {GW_PATCH, "/v1/config", ADMIN | CLIENT, gw_config_api_patch, CONFIG},
     {GW_DELETE, "/v1/config", ADMIN | CLIENT, gw_config_api_delete, NO_BODY},
+    {GW_POST, "/v1/config/test", ADMIN | CLIENT, gw_config_api_test, TEST},
     {GW_GET, "/v1/deliveries", LOOKING, gw_deliveries_get, NO_BODY},
     {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one, NO_BODY},
     {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry, NO_BODY},
@@ -132,6 +135,7 @@ static size_t body_bytes_max(const struct gw_api *api, const struct gw_api_route
     case GW_API_BODY_EVENT: return api->options.event_bytes_max;
     case GW_API_BODY_BATCH: return GW_BATCH_BYTES_MAX;
     case GW_API_BODY_CONFIG: return GW_CONFIG_BODY_BYTES_MAX;
+    case GW_API_BODY_TEST: return api->options.event_bytes_max + TEST_BYTES_MORE;
     }
     gw_never("a body of no kind");
 }
@@ -252,6 +256,7 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
     struct gw_slice rest = gw_slice_from(options->admin_key);
     api->shard = shard;
     api->options = *options;
+    gw_list_init(&api->tests);
     gw_list_init(&api->posted_pool);
     gw_list_init(&api->batches);
     gw_check(gw_slice_split(&rest, ':', &api->admin_name) && rest.len > 0);

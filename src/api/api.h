@@ -26,6 +26,9 @@ struct gw_api;
 struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options *options);
 void gw_api_destroy(struct gw_api *api);
 
+/* The grace time of a stop is over: what waits for a client's server is cut off. */
+void gw_api_cut(struct gw_api *api);
+
 /* Handles one exchange; `ctx` is the gw_api. Fits gw_http_server_options.on_request. */
 void gw_api_handle(void *ctx, struct gw_exchange *exchange);
 

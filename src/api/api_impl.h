@@ -34,6 +34,8 @@ struct gw_api {
     struct gw_list batches; /* batch.c: with lines not yet begun */
     size_t batch_lines;     /* of all batches, under way */
     bool batches_run;
+    struct gw_list tests; /* test.c: those that post */
+    size_t test_count;    /* under way */
 };
 
 /* What a route asks for: one of these roles, or one of the two marks below. */
@@ -46,6 +48,7 @@ enum gw_api_body {
     GW_API_BODY_EVENT,
     GW_API_BODY_BATCH,
     GW_API_BODY_CONFIG, /* or something else that is set */
+    GW_API_BODY_TEST,   /* an event, and the config it is for */
 };
 
 struct gw_api_route {
@@ -103,6 +106,7 @@ void gw_config_api_post(struct gw_api_request *request);
 void gw_config_api_get(struct gw_api_request *request);
 void gw_config_api_patch(struct gw_api_request *request);
 void gw_config_api_delete(struct gw_api_request *request);
+void gw_config_api_test(struct gw_api_request *request);
 
 void gw_deliveries_get(struct gw_api_request *request);
 void gw_deliveries_get_one(struct gw_api_request *request);

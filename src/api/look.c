@@ -167,11 +167,10 @@ void gw_look_render(const struct gw_view *view, struct gw_buf *out)
     gw_json_member_null(out, "replayOf");
 }
 
-static void render_attempt(const struct gw_attempt *attempt, struct gw_buf *out)
+void gw_look_render_attempt(const struct gw_attempt *attempt, struct gw_buf *out)
 {
     char text[GW_ADDR_TEXT_MAX];
     bool failed = attempt->outcome != GW_OUTCOME_SUCCESS;
-    gw_json_next(out);
     gw_buf_addc(out, '{');
     gw_json_member_int(out, "n", attempt->n);
     gw_json_member_time(out, "at", attempt->at_ms);
@@ -207,7 +206,9 @@ void gw_look_render_log(const struct gw_row *row, struct gw_buf *out)
     struct gw_attempt attempt;
     gw_json_key(out, "attemptLog");
     gw_buf_addc(out, '[');
-    while (gw_attempt_unpack(&rest, &attempt))
-        render_attempt(&attempt, out);
+    while (gw_attempt_unpack(&rest, &attempt)) {
+        gw_json_next(out);
+        gw_look_render_attempt(&attempt, out);
+    }
     gw_buf_addc(out, ']');
 }

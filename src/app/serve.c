@@ -140,7 +140,9 @@ static void on_shard_drain(struct gw_msg *msg)
 
 static void on_shard_cut(struct gw_msg *msg)
 {
-    gw_shard_cut(gw_container_of(msg, struct place, commands[COMMAND_CUT])->shard);
+    struct place *place = gw_container_of(msg, struct place, commands[COMMAND_CUT]);
+    gw_shard_cut(place->shard);
+    gw_api_cut(place->api);
 }
 
 static void run_shard(void *ctx)
