@@ -35,12 +35,19 @@ struct pair {
     EVP_PKEY *key; /* NULL = none yet */
 };
 
+/* One block, one way. It keeps the key it was last given: setting one costs as much as ten blocks. */
+struct block {
+    EVP_CIPHER_CTX *ctx;
+    uint8_t key[32];
+    bool has_key;
+};
+
 struct contexts {
     EVP_MD_CTX *sha256;
     EVP_MD_CTX *signing; /* with a key of its own each time */
     struct pair pairs[PAIRS];
     EVP_MAC_CTX *hmac;
-    EVP_CIPHER_CTX *block;
+    struct block block[2]; /* [0] decrypts, [1] encrypts */
     EVP_CIPHER_CTX *gcm;
     uint8_t nonces[NONCE_STOCK * NONCE_BYTES]; /* a call of the system for each costs as much as */
     size_t nonces_left;                        /* sealing a hundred bytes */
@@ -64,7 +71,9 @@ static void contexts_destroy(void *ptr)
         EVP_PKEY_free(c->pairs[i].key); /* which wipes it */
     gw_wipe(c->pairs, sizeof(c->pairs));
     EVP_MAC_CTX_free(c->hmac);
-    EVP_CIPHER_CTX_free(c->block);
+    for (size_t i = 0; i < gw_count(c->block); i++)
+        EVP_CIPHER_CTX_free(c->block[i].ctx);
+    gw_wipe(c->block, sizeof(c->block));
     EVP_CIPHER_CTX_free(c->gcm);
     gw_free(c);
 }
@@ -91,11 +100,13 @@ static struct contexts *contexts_create(void)
     c->sha256 = EVP_MD_CTX_new();
     c->signing = EVP_MD_CTX_new();
     c->hmac = EVP_MAC_CTX_new(hmac);
-    c->block = EVP_CIPHER_CTX_new();
     c->gcm = EVP_CIPHER_CTX_new();
-    gw_check(c->sha256 && c->signing && c->hmac && c->block && c->gcm);
+    gw_check(c->sha256 && c->signing && c->hmac && c->gcm);
     gw_check(EVP_MAC_CTX_set_params(c->hmac, params));
-    gw_check(EVP_EncryptInit_ex2(c->block, aes_block, NULL, NULL, NULL));
+    for (int way = 0; way < (int)gw_count(c->block); way++) {
+        EVP_CIPHER_CTX *ctx = c->block[way].ctx = EVP_CIPHER_CTX_new();
+        gw_check(ctx && EVP_CipherInit_ex2(ctx, aes_block, NULL, NULL, way, NULL));
+    }
     gw_check(EVP_EncryptInit_ex2(c->gcm, aes_gcm, NULL, NULL, NULL));
     gw_check(tss_set(contexts_key, c) == thrd_success);
     return c;
@@ -149,12 +160,16 @@ void gw_hkdf_sha256(struct gw_slice key, struct gw_slice salt, struct gw_slice i
 static void aes_block_crypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16],
                             int is_encrypting)
 {
-    EVP_CIPHER_CTX *ctx = here()->block;
+    struct block *block = &here()->block[is_encrypting];
     int len;
 
-    gw_check(EVP_CipherInit_ex2(ctx, NULL, key, NULL, is_encrypting, NULL));
-    gw_check(EVP_CIPHER_CTX_set_padding(ctx, 0));
-    gw_check(EVP_CipherUpdate(ctx, out, &len, in, GW_AES_BLOCK) && len == GW_AES_BLOCK);
+    if (!block->has_key || CRYPTO_memcmp(block->key, key, sizeof(block->key)) != 0) {
+        gw_check(EVP_CipherInit_ex2(block->ctx, NULL, key, NULL, is_encrypting, NULL));
+        gw_check(EVP_CIPHER_CTX_set_padding(block->ctx, 0));
+        memcpy(block->key, key, sizeof(block->key));
+        block->has_key = true;
+    }
+    gw_check(EVP_CipherUpdate(block->ctx, out, &len, in, GW_AES_BLOCK) && len == GW_AES_BLOCK);
 }
 
 void gw_aes_block_encrypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16])

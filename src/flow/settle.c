@@ -95,8 +95,9 @@ void gw_settle_attempt(struct gw_flight *flight)
 {
     struct gw_env *env = flight->shard->env;
     const struct gw_attempt *record = &flight->post.record;
-    uint32_t random;
-    gw_env_random(env, &random, sizeof(random));
+    uint32_t random = 0; /* for the jitter of a next try */
+    if (record->outcome != GW_OUTCOME_SUCCESS)
+        gw_env_random(env, &random, sizeof(random));
     flight->next = gw_delivery_after_attempt(&flight->pending->delivery, record->outcome,
                                              record->status, flight->post.retry_after_ms,
                                              &flight->config->retry, gw_env_wall_ms(env), random);
