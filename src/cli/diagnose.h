@@ -1,11 +1,11 @@
 /* diagnose.h: is a received webhook genuine, and if not, why: for `gwh verify` and `gwh listen`.
- * Standard Webhooks 1.0.0, symmetric signatures. Pure. */
+ * Standard Webhooks 1.0.0 (v1 with secrets, v1a with public keys), or the body scheme. Pure. */
 #pragma once
 
 #include "core/sign.h"
 #include "sys/exchange.h"
 
-#define GW_DIAGNOSE_SECRETS_MAX 16
+#define GW_DIAGNOSE_KEYS_MAX 16 /* of secrets, and of public keys */
 
 enum gw_diagnosis {
     GW_GENUINE,
@@ -15,7 +15,8 @@ enum gw_diagnosis {
     GW_TOO_NEW,       /* the signature is right */
     GW_SIGNATURE_FORM,
     GW_KEY_NOT_DECODED, /* made with the text of whsec_… as the key */
-    GW_KEY_DECODED,     /* made with the base64 behind a whsec_ that is not in the secret given */
+    GW_KEY_DECODED,     /* made with what base64 in the secret decodes to, and should not be */
+    GW_KEY_CUT,         /* body scheme: made with the text behind whsec_ */
     GW_BODY_ALONE,      /* the signature covers the body only */
     GW_BODY_CHANGED,    /* right for the same content in other bytes */
     GW_NOT_GENUINE,
@@ -23,6 +24,11 @@ enum gw_diagnosis {
 
 const char *gw_diagnosis_name(enum gw_diagnosis diagnosis); /* "too_old" */
 
+struct gw_public_key {
+    uint8_t bytes[GW_ED25519_BYTES]; /* shown as "whpk_" and the base64 of it */
+};
+
+/* At least one secret or public key. */
 struct gw_diagnose {
     const struct gw_secret *secrets;
     size_t secret_count;
@@ -31,6 +37,10 @@ struct gw_diagnose {
     struct gw_slice body;
     int64_t now_s;
     int64_t tolerance_s;
+    const struct gw_public_key *public_keys;
+    size_t public_key_count;
+    const char *body_header; /* the body scheme, signed in this header; NULL = Standard Webhooks */
+    bool body_base64;        /* and so encoded; else hex */
 };
 
 /* Appends what was found in a sentence or two; never a secret. */

@@ -153,19 +153,16 @@ static const char *method_name(enum gw_method method)
 
 static void check(struct listener *l, struct gw_received *r, struct gw_buf *why)
 {
-    struct gw_diagnose d = {
-        .secrets = l->secrets.all,
-        .secret_count = l->secrets.count,
-        .headers = r->headers,
-        .header_count = r->header_count,
-        .body = r->body,
-        .now_s = r->at_ms / 1000,
-        .tolerance_s = TOLERANCE_S,
-    };
+    struct gw_diagnose d = gw_secrets_question(&l->secrets);
 
-    r->is_checked = l->secrets.count > 0;
+    r->is_checked = gw_secrets_any(&l->secrets);
     if (!r->is_checked)
         return;
+    d.headers = r->headers;
+    d.header_count = r->header_count;
+    d.body = r->body;
+    d.now_s = r->at_ms / 1000;
+    d.tolerance_s = TOLERANCE_S;
     r->diagnosis = gw_diagnose(&d, why);
     r->why = gw_buf_slice(why);
     if (r->diagnosis == GW_GENUINE)
@@ -268,10 +265,10 @@ static int start(struct listener *l)
 static int report(const struct listener *l)
 {
     fprintf(stderr, "%lld received", (long long)l->received);
-    if (l->secrets.count > 0)
+    if (gw_secrets_any(&l->secrets))
         fprintf(stderr, ", %lld of them verified", (long long)l->verified);
     fputc('\n', stderr);
-    return l->secrets.count > 0 && l->verified < l->received ? GW_EXIT_FAILED : GW_EXIT_DONE;
+    return gw_secrets_any(&l->secrets) && l->verified < l->received ? GW_EXIT_FAILED : GW_EXIT_DONE;
 }
 
 static void end(struct listener *l)
@@ -289,17 +286,14 @@ static void end(struct listener *l)
 static int run(int argc, char **argv)
 {
     struct listener l = {.port = PORT_DEFAULT, .status = 200};
-    struct gw_option_list secret_list = {0};
+    struct gw_secrets_given given = {0};
     const struct gw_option rows[] = {
         {.name = "port",
          .value = "N",
          .help = "on 127.0.0.1; 0 is any free one (9000)",
          .number = &l.port,
          .max = UINT16_MAX},
-        {.name = "secret",
-         .value = "SECRET",
-         .help = "check signatures with it; again for more",
-         .list = &secret_list},
+        GW_SECRETS_OPTIONS(given),
         {.name = "status",
          .value = "N",
          .help = "answer with this status (200)",
@@ -332,7 +326,7 @@ static int run(int argc, char **argv)
     gw_list_init(&l.waiting);
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
-        code = gw_secrets_read(&l.secrets, "listen", &secret_list);
+        code = gw_secrets_read(&l.secrets, "listen", &given);
     if (code < 0)
         code = start(&l);
     if (code < 0) {
@@ -340,7 +334,7 @@ static int run(int argc, char **argv)
         code = report(&l);
     }
     end(&l);
-    gw_option_list_deinit(&secret_list);
+    gw_secrets_given_deinit(&given);
     return code;
 }
 
@@ -349,8 +343,9 @@ const struct gw_command gw_listen_command = {
     .summary = "receive webhooks here, show and check them",
     .usage = "listen [--port N] [--secret SECRET] [options]",
     .example = "gwh listen --port 9000 --secret whsec_…\n"
+               "gwh listen --public-key whpk_…\n"
                "gwh listen --fail-first 2",
     .notes = "For a client engineer's own machine: it listens on 127.0.0.1 only. Exit 1 when a\n"
-             "webhook could not be verified with the secrets given.",
+             "webhook could not be verified with what was given.",
     .main = run,
 };

@@ -54,7 +54,8 @@ static void add_check(const struct gw_received *r, const struct gw_term *term, s
 
     gw_buf_adds(out, GW_SLICE(INDENT));
     if (!r->is_checked) {
-        gw_term_paint(term, out, GW_TONE_DIM, GW_SLICE("not checked: no --secret was given"));
+        gw_term_paint(term, out, GW_TONE_DIM,
+                      GW_SLICE("not checked: no --secret or --public-key was given"));
     } else {
         gw_term_paint(term, out, is_genuine ? GW_TONE_GOOD : GW_TONE_BAD,
                       is_genuine ? GW_SLICE("verified") : GW_SLICE("not verified"));

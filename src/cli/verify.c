@@ -63,22 +63,20 @@ static int64_t now_s(void)
 
 static int run(int argc, char **argv)
 {
-    struct gw_option_list secret_list = {0}, header_list = {0};
-    struct gw_diagnose d = {.tolerance_s = TOLERANCE_S};
+    struct gw_secrets_given given = {0};
+    struct gw_option_list header_list = {0};
+    int64_t tolerance_s = TOLERANCE_S;
     const struct gw_option rows[] = {
-        {.name = "secret",
-         .value = "SECRET",
-         .help = "as the client has it; again for more",
-         .list = &secret_list},
+        GW_SECRETS_OPTIONS(given),
         {.name = "header",
          .value = "'NAME: VALUE'",
-         .help = "of the webhook: webhook-id, webhook-timestamp, webhook-signature; others are "
-                 "ignored",
+         .help = "of the webhook, as it came: webhook-id, webhook-timestamp, webhook-signature; "
+                 "others may be there too",
          .list = &header_list},
         {.name = "tolerance",
          .value = "S",
          .help = "seconds that webhook-timestamp may be off (300)",
-         .number = &d.tolerance_s,
+         .number = &tolerance_s,
          .max = TOLERANCE_S_MAX},
     };
     struct gw_options options = {
@@ -89,27 +87,28 @@ static int run(int argc, char **argv)
 
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
-        code = gw_secrets_read(&secrets, "verify", &secret_list);
-    if (code < 0 && secrets.count == 0)
-        code = gw_term_fail(GW_EXIT_USAGE, "verify: --secret is missing; usage: gwh %s",
+        code = gw_secrets_read(&secrets, "verify", &given);
+    if (code < 0 && !gw_secrets_any(&secrets))
+        code = gw_term_fail(GW_EXIT_USAGE,
+                            "verify: --secret (or --public-key) is missing; usage: gwh %s",
                             gw_verify_command.usage);
     if (code < 0)
         code = read_headers(&header_list, &headers);
     if (code < 0)
         code = gw_input_read("-", BODY_BYTES_MAX, &body);
     if (code < 0) {
-        d.secrets = secrets.all;
-        d.secret_count = secrets.count;
+        struct gw_diagnose d = gw_secrets_question(&secrets);
         d.headers = headers;
         d.header_count = header_list.count;
         d.body = gw_buf_slice(&body);
+        d.tolerance_s = tolerance_s;
         d.now_s = now_s();
         code = judge(&d);
     }
     gw_buf_deinit(&body);
     gw_free(headers);
     gw_secrets_wipe(&secrets);
-    gw_option_list_deinit(&secret_list);
+    gw_secrets_given_deinit(&given);
     gw_option_list_deinit(&header_list);
     return code;
 }
@@ -120,7 +119,10 @@ const struct gw_command gw_verify_command = {
     .usage = "verify --secret SECRET --header 'NAME: VALUE' … <BODY",
     .example = "gwh verify --secret whsec_… --header 'webhook-id: msg_…' \\\n"
                "    --header 'webhook-timestamp: 1795506360' --header 'webhook-signature: v1,…' "
-               "<body.json",
+               "<body.json\n"
+               "gwh verify --public-key whpk_… --header 'webhook-id: msg_…' … <body.json\n"
+               "gwh verify --secret … --body-header x-webhook-signature \\\n"
+               "    --header 'x-webhook-signature: 5d41…' <body.json",
     .notes = "The body must be the raw bytes as they came. Exit 0: verified; 1: not.",
     .main = run,
 };

@@ -12,7 +12,7 @@
 static struct gw_secret secret, other, own;
 static struct gw_header headers[4];
 static char timestamp[24];
-static struct gw_buf signature, why;
+static struct gw_buf signature, why, body_signature, next_signature;
 static const char body[] = "{\"appId\":\"acme\",\"n\":1.50,\"s\":\"é/\"}";
 
 static int setup(void **state)
@@ -33,7 +33,8 @@ static int teardown(void **state)
     (void)state;
     gw_buf_deinit(&signature);
     gw_buf_deinit(&why);
-    signature = why = (struct gw_buf){0};
+    gw_buf_deinit(&body_signature);
+    gw_buf_deinit(&next_signature);
     return 0;
 }
 
@@ -86,7 +87,13 @@ static void genuine(void **state)
 static void one_of_several(void **state)
 {
     struct gw_secret both[] = {other, secret};
-    struct gw_diagnose d = {both, 2, headers, 4, gw_slice_from(body), NOW, 300};
+    struct gw_diagnose d = {.secrets = both,
+                            .secret_count = 2,
+                            .headers = headers,
+                            .header_count = 4,
+                            .body = gw_slice_from(body),
+                            .now_s = NOW,
+                            .tolerance_s = 300};
 
     (void)state;
     make(&secret, NOW, body);
@@ -278,6 +285,197 @@ static void not_genuine(void **state)
     gw_buf_deinit(&deep);
 }
 
+/* ── Public keys ───────────────────────────────────────────────────────────────────────────── */
+
+static const uint8_t seed[GW_ED25519_BYTES] = {1, 2, 3};
+
+/* A webhook signed with the seed over `text`, in the same headers. */
+static void make_v1a(int64_t sent_s, const char *text)
+{
+    struct gw_slice parts[] = {
+        GW_SLICE("msg_1"), GW_SLICE("."), {0}, GW_SLICE("."), gw_slice_from(text)};
+    uint8_t bytes[GW_ED25519_SIGNATURE_BYTES];
+
+    make(&secret, sent_s, text);
+    parts[2] = gw_slice_from(timestamp);
+    gw_ed25519_sign(seed, parts, gw_count(parts), bytes);
+    gw_buf_clear(&signature);
+    gw_buf_adds(&signature, GW_SLICE("v1a,"));
+    gw_base64_encode(&signature, bytes, sizeof(bytes));
+    headers[2].value = gw_buf_slice(&signature);
+}
+
+static enum gw_diagnosis judge_v1a(const uint8_t with[GW_ED25519_BYTES], const char *text)
+{
+    struct gw_public_key key;
+    struct gw_diagnose d = {
+        .headers = headers,
+        .header_count = gw_count(headers),
+        .body = gw_slice_from(text),
+        .now_s = NOW,
+        .tolerance_s = 300,
+        .public_keys = &key,
+        .public_key_count = 1,
+    };
+
+    gw_ed25519_public(with, key.bytes);
+    gw_buf_clear(&why);
+    return gw_diagnose(&d, &why);
+}
+
+static void public_keys(void **state)
+{
+    static const uint8_t other_seed[GW_ED25519_BYTES] = {9};
+    struct gw_buf more = {0};
+
+    (void)state;
+    make_v1a(NOW - 2, body);
+    assert_int_equal(judge_v1a(seed, body), GW_GENUINE);
+    expect_why("signed with whpk_…");
+    expect_why("=, 2 s ago");
+    assert_int_equal(judge_v1a(other_seed, body), GW_NOT_GENUINE);
+    expect_why("the public key given");
+    assert_int_equal(judge_v1a(seed, "{\"appId\":\"acme\",\"n\":2}"), GW_NOT_GENUINE);
+    make_v1a(NOW, "{\"a\":1}");
+    assert_int_equal(judge_v1a(seed, "{\"a\": 1}"), GW_BODY_CHANGED);
+    make_v1a(NOW - 301, body);
+    assert_int_equal(judge_v1a(seed, body), GW_TOO_OLD);
+
+    make_v1a(NOW, body);
+    gw_buf_addf(&more, "v1,AAAA v1a,AAAA %s", gw_buf_text(&signature));
+    headers[2].value = gw_buf_slice(&more);
+    assert_int_equal(judge_v1a(seed, body), GW_GENUINE);
+    headers[2].value = GW_SLICE("v1a,AAAA");
+    assert_int_equal(judge_v1a(seed, body), GW_SIGNATURE_FORM);
+    expect_why("base64 of 64 bytes");
+    make(&secret, NOW, body);
+    assert_int_equal(judge_v1a(seed, body), GW_SIGNATURE_FORM);
+    expect_why("--secret");
+    make_v1a(NOW, body);
+    assert_int_equal(judge(&secret, body), GW_SIGNATURE_FORM);
+    expect_why("--public-key");
+    gw_buf_deinit(&more);
+}
+
+static void public_key_over_the_body_alone(void **state)
+{
+    struct gw_slice alone = gw_slice_from(body);
+    uint8_t bytes[GW_ED25519_SIGNATURE_BYTES];
+
+    (void)state;
+    make_v1a(NOW, body);
+    gw_ed25519_sign(seed, &alone, 1, bytes);
+    gw_buf_clear(&signature);
+    gw_buf_adds(&signature, GW_SLICE("v1a,"));
+    gw_base64_encode(&signature, bytes, sizeof(bytes));
+    headers[2].value = gw_buf_slice(&signature);
+    assert_int_equal(judge_v1a(seed, body), GW_BODY_ALONE);
+}
+
+/* ── The body scheme ───────────────────────────────────────────────────────────────────────── */
+
+/* The header's value over `text`, with these bytes as the key. */
+static void make_body(struct gw_buf *out, struct gw_slice key, const char *text, bool base64)
+{
+    struct gw_slice part = gw_slice_from(text);
+    uint8_t mac[GW_SHA256_BYTES];
+
+    gw_hmac_sha256(key, &part, 1, mac);
+    gw_buf_clear(out);
+    if (base64)
+        gw_base64_encode(out, mac, sizeof(mac));
+    else
+        gw_hex_encode(out, mac, sizeof(mac));
+}
+
+static enum gw_diagnosis judge_body(const struct gw_secret *with, const char *text, bool base64)
+{
+    struct gw_header sent[] = {
+        {GW_SLICE("X-Sig"), gw_buf_slice(&body_signature)},
+        {next_signature.len ? GW_SLICE("x-sig-next") : GW_SLICE("x"),
+         gw_buf_slice(&next_signature)},
+    };
+    struct gw_diagnose d = {
+        .secrets = with,
+        .secret_count = 1,
+        .headers = sent,
+        .header_count = gw_count(sent),
+        .body = gw_slice_from(text),
+        .now_s = NOW,
+        .body_header = "x-sig",
+        .body_base64 = base64,
+    };
+
+    gw_buf_clear(&why);
+    enum gw_diagnosis found = gw_diagnose(&d, &why);
+    assert_null(strstr(gw_buf_text(&why), with->text));
+    return found;
+}
+
+static struct gw_slice whole(const struct gw_secret *s)
+{
+    return (struct gw_slice){s->text, s->text_len};
+}
+
+static void body_scheme(void **state)
+{
+    (void)state;
+    for (int base64 = 0; base64 < 2; base64++) {
+        make_body(&body_signature, whole(&secret), body, base64);
+        assert_int_equal(judge_body(&secret, body, base64), GW_GENUINE);
+        expect_why("signed with whsec_…");
+        assert_int_equal(judge_body(&other, body, base64), GW_NOT_GENUINE);
+        expect_why("Expected for this body is ");
+        assert_int_equal(judge_body(&secret, body, !base64), GW_SIGNATURE_FORM);
+        expect_why(base64 ? "--body-encoding base64" : "--body-encoding hex");
+        make_body(&body_signature, whole(&own), "", base64);
+        assert_int_equal(judge_body(&own, "", base64), GW_GENUINE);
+    }
+    make_body(&body_signature, whole(&secret), "{\"a\":1}", false);
+    assert_int_equal(judge_body(&secret, "{\"a\": 1}", false), GW_BODY_CHANGED);
+    make_body(&body_signature, (struct gw_slice){(char *)secret.key, secret.key_len}, body, false);
+    assert_int_equal(judge_body(&secret, body, false), GW_KEY_DECODED);
+    make_body(&body_signature, gw_slice_skip(whole(&secret), 6), body, false);
+    assert_int_equal(judge_body(&secret, body, false), GW_KEY_CUT);
+    gw_buf_clear(&body_signature);
+    gw_buf_adds(&body_signature, GW_SLICE("sha256=00"));
+    assert_int_equal(judge_body(&secret, body, false), GW_SIGNATURE_FORM);
+    expect_why("nothing stands before it");
+}
+
+static void body_scheme_in_a_rotation(void **state)
+{
+    (void)state;
+    make_body(&body_signature, whole(&other), body, false);
+    make_body(&next_signature, whole(&secret), body, false);
+    assert_int_equal(judge_body(&other, body, false), GW_GENUINE);
+    assert_null(strstr(gw_buf_text(&why), "next"));
+    assert_int_equal(judge_body(&secret, body, false), GW_GENUINE);
+    expect_why("by x-sig-next, signed with whsec_…");
+    assert_int_equal(judge_body(&own, body, false), GW_NOT_GENUINE);
+    gw_buf_clear(&next_signature);
+    gw_buf_adds(&next_signature, GW_SLICE("xx"));
+    assert_int_equal(judge_body(&secret, body, false), GW_NOT_GENUINE);
+}
+
+static void the_other_scheme(void **state)
+{
+    struct gw_diagnose d = {.secrets = &secret,
+                            .secret_count = 1,
+                            .headers = headers,
+                            .header_count = 4,
+                            .body_header = "x-sig"};
+
+    (void)state;
+    make(&secret, NOW, body);
+    assert_int_equal(gw_diagnose(&d, &why), GW_HEADER_MISSING);
+    expect_why("x-sig is missing");
+    expect_why("leave --body-header out");
+    headers[2] = (struct gw_header){GW_SLICE("x-webhook-signature"), GW_SLICE("00")};
+    assert_int_equal(judge(&secret, body), GW_HEADER_MISSING);
+    expect_why("--body-header x-webhook-signature");
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -300,6 +498,11 @@ int main(void)
         TEST(body_alone),
         TEST(bodies_written_anew),
         TEST(not_genuine),
+        TEST(public_keys),
+        TEST(public_key_over_the_body_alone),
+        TEST(body_scheme),
+        TEST(body_scheme_in_a_rotation),
+        TEST(the_other_scheme),
         TEST(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

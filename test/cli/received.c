@@ -65,7 +65,7 @@ static void what_is_no_webhook(void **state)
     (void)state;
     gw_received_show(&r, &file, false, &out);
     expect_slice(gw_buf_slice(&out), "00:00:00.000  (no webhook-id)  replay  PUT /  → no answer\n"
-                                     "    not checked: no --secret was given\n"
+                                     "    not checked: no --secret or --public-key was given\n"
                                      "    \xEF\xBF\xBD[2J\xEF\xBF\xBDtext\n"
                                      "    more\n"
                                      "\n");
