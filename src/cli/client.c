@@ -213,7 +213,9 @@ void gw_client_prepare(const struct gw_client *client, const struct gw_client_re
     lines[count++] = "user-agent: gwh/" GW_VERSION;
     lines[count++] = "accept: application/json";
     if (request->body.len > 0)
-        lines[count++] = "content-type: application/json";
+        lines[count++] = request->content_type
+                             ? gw_arena_printf(arena, "content-type: %s", request->content_type)
+                             : "content-type: application/json";
     if (request->if_match)
         lines[count++] = gw_arena_printf(arena, "if-match: \"%s\"", request->if_match);
     *call = (struct gw_http_call){
@@ -254,7 +256,7 @@ static void on_answer(struct gw_http_call *call)
 }
 
 /* What the server said was wrong, in its own words. */
-static int refused(const struct gw_client *client, const struct gw_client_answer *answer)
+int gw_client_refused(const struct gw_client *client, const struct gw_client_answer *answer)
 {
     struct gw_slice error = gw_client_text(yyjson_doc_get_root(answer->doc), "error");
     struct gw_buf clean = {0};
@@ -282,11 +284,10 @@ static void print_json(const struct gw_client_answer *answer)
     gw_buf_deinit(&out);
 }
 
-int gw_client_call(struct gw_client *client, const struct gw_client_request *request,
-                   struct gw_client_answer *answer)
+int gw_client_ask(struct gw_client *client, const struct gw_client_request *request,
+                  struct gw_client_answer *answer)
 {
     struct one_call one = {.env = client->env};
-    int code = -1;
 
     *answer = (struct gw_client_answer){0};
     gw_client_prepare(client, request, &answer->arena, &one.call);
@@ -296,7 +297,7 @@ int gw_client_call(struct gw_client *client, const struct gw_client_request *req
     if (one.call.end != GW_HTTP_ANSWERED) {
         struct gw_buf why = {0};
         gw_client_explain(client, &one.call, &why);
-        code = gw_term_fail(GW_EXIT_FAILED, "%s", gw_buf_text(&why));
+        int code = gw_term_fail(GW_EXIT_FAILED, "%s", gw_buf_text(&why));
         gw_buf_deinit(&why);
         return code;
     }
@@ -304,10 +305,20 @@ int gw_client_call(struct gw_client *client, const struct gw_client_request *req
     answer->body = one.call.reply;
     answer->doc = yyjson_read(answer->body.ptr, answer->body.len, 0);
     answer->result = yyjson_obj_get(yyjson_doc_get_root(answer->doc), "result");
+    return -1;
+}
+
+int gw_client_call(struct gw_client *client, const struct gw_client_request *request,
+                   struct gw_client_answer *answer)
+{
+    int code = gw_client_ask(client, request, answer);
+
+    if (code >= 0)
+        return code;
     if (client->json && answer->doc)
         print_json(answer);
     if (answer->status < 200 || answer->status > 299 || answer->result == NULL)
-        code = refused(client, answer);
+        code = gw_client_refused(client, answer);
     return code;
 }
 

@@ -44,8 +44,9 @@ struct gw_client_request {
     const char *method;
     const char *path; /* with the query: "/v1/deliveries?limit=5" */
     struct gw_slice body;
-    const char *if_match; /* may be NULL */
-    int64_t timeout_ms;   /* 0 = a minute */
+    const char *content_type; /* of the body; NULL = application/json */
+    const char *if_match;     /* may be NULL */
+    int64_t timeout_ms;       /* 0 = a minute */
 };
 
 /* Owned by the caller; deinit in every case. */
@@ -63,6 +64,12 @@ void gw_client_answer_deinit(struct gw_client_answer *answer);
  * exit code, and why has been said. With --json the answer has been printed, in both cases. */
 int gw_client_call(struct gw_client *client, const struct gw_client_request *request,
                    struct gw_client_answer *answer);
+
+/* The same without judging: -1: an answer is there, whatever it says, and nothing was printed. */
+int gw_client_ask(struct gw_client *client, const struct gw_client_request *request,
+                  struct gw_client_answer *answer);
+/* Says what an answer refuses; returns the exit code. */
+int gw_client_refused(const struct gw_client *client, const struct gw_client_answer *answer);
 
 /* The same in two halves, for commands with many requests at once: fills a call to be given to
  * gw_env_http(); the caller sets `done`. The request's strings must live as long as the call. */

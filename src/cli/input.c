@@ -23,17 +23,38 @@ static int read_all(FILE *file, const char *shown, size_t max, struct gw_buf *ou
     return -1;
 }
 
-int gw_input_read(const char *path, size_t max, struct gw_buf *out)
+int gw_input_open(const char *path, FILE **file)
 {
+    *file = stdin;
     if (strcmp(path, "-") == 0) {
         if (isatty(STDIN_FILENO) == 1)
             fputs("reading standard input; Ctrl-D ends it\n", stderr);
-        return read_all(stdin, "standard input", max, out);
+        return -1;
     }
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
+    *file = fopen(path, "re");
+    if (*file == NULL)
         return gw_term_fail(GW_EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
-    int code = read_all(file, path, max, out);
-    fclose(file);
+    return -1;
+}
+
+void gw_input_close(FILE *file)
+{
+    if (file && file != stdin)
+        fclose(file);
+}
+
+const char *gw_input_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+int gw_input_read(const char *path, size_t max, struct gw_buf *out)
+{
+    FILE *file;
+
+    int code = gw_input_open(path, &file);
+    if (code < 0)
+        code = read_all(file, gw_input_name(path), max, out);
+    gw_input_close(file);
     return code;
 }

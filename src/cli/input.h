@@ -1,7 +1,15 @@
-/* input.h: a whole file, or standard input, in memory. */
+/* input.h: what a command is given to read. A path of "-" is standard input. */
 #pragma once
 
 #include "base/buf.h"
 
-/* "-" is standard input. At most `max` bytes. -1: go on; else the exit code, and why was said. */
+#include <stdio.h>
+
+/* A whole file in memory, at most `max` bytes. -1: go on; else the exit code, and why was said. */
 int gw_input_read(const char *path, size_t max, struct gw_buf *out);
+
+/* For reading piece by piece. -1: go on; else the exit code, and why was said. */
+int gw_input_open(const char *path, FILE **file);
+void gw_input_close(FILE *file); /* NULL is nothing */
+
+const char *gw_input_name(const char *path); /* for people */

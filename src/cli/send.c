@@ -1,6 +1,7 @@
-/* send.c: `gwh send`: one event to the API, byte by byte as it was given. */
+/* send.c: `gwh send`: one event to the API, byte by byte as it was given; send_batch.c does many. */
 #include "cli/client.h"
 #include "cli/input.h"
+#include "cli/send_batch.h"
 #include "cli/term.h"
 #include "cli/text.h"
 
@@ -95,7 +96,10 @@ static int send_event(const struct gw_client_options *options, struct gw_slice b
 static int run(int argc, char **argv)
 {
     struct gw_client_options common = {0};
-    const struct gw_option rows[] = {GW_CLIENT_OPTIONS(common)};
+    int is_batch = 0;
+    const struct gw_option rows[] = {
+        {.name = "batch", .help = "FILE holds an event on each line", .flag = &is_batch},
+        GW_CLIENT_OPTIONS(common)};
     struct gw_options options = {.command = &gw_send_command,
                                  .rows = rows,
                                  .count = gw_count(rows),
@@ -104,6 +108,8 @@ static int run(int argc, char **argv)
     struct gw_buf body = {0};
 
     int code = gw_options_take(&options, argc, argv);
+    if (code < 0 && is_batch > 0)
+        return gw_send_batch(&common, options.words[0]);
     if (code < 0)
         code = gw_input_read(options.words[0], EVENT_BYTES_MAX, &body);
     if (code < 0)
@@ -114,14 +120,18 @@ static int run(int argc, char **argv)
 
 const struct gw_command gw_send_command = {
     .name = "send",
-    .summary = "report one event",
-    .usage = "send FILE|- [options]",
+    .summary = "report one event, or a file of them",
+    .usage = "send [--batch] FILE|- [options]",
     .example = "echo '{\"appId\":\"acme\",\"eventType\":\"FINISH_TRANSACTION_WEBHOOK\","
                "\"eventId\":\"e-1\"}' | gwh send -\n"
-               "gwh send event.json",
-    .notes = "FILE holds one JSON object with appId and eventType, and perhaps eventId,\n"
-             "transactionId, workflowId, eventTime. The client gets these bytes as they are.\n"
-             "The same appId and eventId again is answered with the first id, and sends nothing.",
+               "gwh send event.json\n"
+               "gwh send --batch events.ndjson",
+    .notes =
+        "FILE holds one JSON object with appId and eventType, and perhaps eventId,\n"
+        "transactionId, workflowId, eventTime. The client gets these bytes as they are.\n"
+        "The same appId and eventId again is answered with the first id, and sends nothing.\n"
+        "With --batch each line is such an object; a line that is refused spoils only itself.\n"
+        "Exit 1 when one was.",
     .is_client = true,
     .main = run,
 };
