@@ -1,7 +1,9 @@
 /* config.c: `gwh config list|get|delete`: looking at configs, and removing one. */
 #include "cli/client.h"
 #include "cli/config_body.h"
+#include "cli/config_pair.h"
 #include "cli/config_show.h"
+#include "cli/pages.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -21,8 +23,15 @@ static const struct gw_table_column list_columns[] = {
     {.title = "CHANGED", .is_right = true},
 };
 
-static void add_config(struct gw_client *client, struct gw_table *table, yyjson_val *config)
+struct listing {
+    struct gw_table table;
+    int64_t now_ms;
+};
+
+static void add_config(void *ctx, yyjson_val *config)
 {
+    struct listing *listing = ctx;
+    struct gw_table *table = &listing->table;
     bool is_active = !yyjson_is_false(yyjson_obj_get(config, "isActive"));
     size_t workflows = yyjson_obj_size(yyjson_obj_get(config, "workflows"));
     int64_t updated_ms = gw_client_time(config, "updatedAt");
@@ -39,66 +48,38 @@ static void add_config(struct gw_client *client, struct gw_table *table, yyjson_
         gw_table_add(table, GW_SLICE(""), GW_TONE_PLAIN);
     gw_table_addf(table, GW_TONE_PLAIN, "%lld", (long long)gw_client_number(config, "version", 0));
     if (updated_ms != GW_NEVER) {
-        gw_text_add_span(&age, gw_env_wall_ms(client->env) - updated_ms);
+        gw_text_add_span(&age, listing->now_ms - updated_ms);
         gw_buf_adds(&age, GW_SLICE(" ago"));
     }
     gw_table_add(table, gw_buf_slice(&age), GW_TONE_PLAIN);
     gw_buf_deinit(&age);
 }
 
-/* One page, and where the next begins; "" at the end. */
-static int list_page(struct gw_client *client, const char *app, struct gw_buf *cursor,
-                     struct gw_table *table)
-{
-    struct gw_client_answer answer = {0};
-    struct gw_buf path = {0};
-    size_t i, max;
-    yyjson_val *config;
-
-    gw_buf_adds(&path, GW_SLICE("/v1/config"));
-    gw_client_add_query(&path, "appId", app);
-    if (cursor->len > 0)
-        gw_client_add_query(&path, "cursor", gw_buf_text(cursor));
-    int code = gw_client_call(
-        client, &(struct gw_client_request){.method = "GET", .path = gw_buf_text(&path)}, &answer);
-    gw_buf_clear(cursor);
-    if (code < 0) {
-        yyjson_arr_foreach(yyjson_obj_get(answer.result, "items"), i, max, config)
-        {
-            add_config(client, table, config);
-        }
-        gw_buf_adds(cursor, gw_client_text(answer.result, "next"));
-    }
-    gw_client_answer_deinit(&answer);
-    gw_buf_deinit(&path);
-    return code;
-}
-
 static int list(struct gw_client *client, const char *app, const char *from, bool wide)
 {
-    struct gw_table table;
-    struct gw_buf cursor = {0}, out = {0};
-    int code;
+    struct listing listing = {.now_ms = gw_env_wall_ms(client->env)};
+    struct gw_buf path = {0}, out = {0};
 
-    gw_table_init(&table, list_columns, gw_count(list_columns));
-    if (from)
-        gw_buf_adds(&cursor, gw_slice_from(from));
-    do /* a program asks for each page by itself */
-        code = list_page(client, app, &cursor, &table);
-    while (code < 0 && cursor.len > 0 && !client->json &&
-           table.cell_count < ROWS_MAX * gw_count(list_columns));
+    gw_table_init(&listing.table, list_columns, gw_count(list_columns));
+    gw_buf_adds(&path, GW_SLICE("/v1/config"));
+    gw_client_add_query(&path, "appId", app);
+    int code = gw_pages_walk(client, &(struct gw_pages){.path = gw_buf_text(&path),
+                                                        .cursor = from,
+                                                        .items_max = ROWS_MAX,
+                                                        .each = add_config,
+                                                        .ctx = &listing});
     if (code < 0 && !client->json) {
         struct gw_term term = gw_term_look(STDOUT_FILENO);
-        if (table.cell_count == 0)
+        if (listing.table.cell_count == 0)
             gw_buf_adds(&out, GW_SLICE("no configs; gwh config create --help shows how to make "
                                        "one\n"));
         else
-            gw_table_print(&table, &term, wide, &out);
+            gw_table_print(&listing.table, &term, wide, &out);
         gw_term_flush(&out);
     }
     gw_buf_deinit(&out);
-    gw_buf_deinit(&cursor);
-    gw_table_deinit(&table);
+    gw_buf_deinit(&path);
+    gw_table_deinit(&listing.table);
     return code < 0 ? GW_EXIT_DONE : code;
 }
 
@@ -137,14 +118,6 @@ const struct gw_command gw_config_list_command = {
 
 /* ── get, delete ───────────────────────────────────────────────────────────────────────────── */
 
-static int need_pair(const struct gw_command *command, const struct gw_config_given *given)
-{
-    if (given->app && given->type)
-        return -1;
-    return gw_term_fail(GW_EXIT_USAGE, "%s: --%s is missing; usage: gwh %s", command->name,
-                        given->app ? "type" : "app", command->usage);
-}
-
 static int on_pair(const struct gw_client_options *common, const struct gw_config_given *given,
                    const char *method, bool show_secret)
 {
@@ -178,13 +151,15 @@ static int run_get(int argc, char **argv)
         GW_CONFIG_KEY_OPTIONS(given),
         {.name = "show-secret", .help = "in clear; it is audited", .flag = &show_secret},
         GW_CLIENT_OPTIONS(common)};
-    struct gw_options options = {
-        .command = &gw_config_get_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_options options = {.command = &gw_config_get_command,
+                                 .rows = rows,
+                                 .count = gw_count(rows),
+                                 .words_max = GW_CONFIG_PAIR_WORDS};
 
     gw_config_given_init(&given);
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
-        code = need_pair(&gw_config_get_command, &given);
+        code = gw_config_pair_take(&options, &given.app, &given.type);
     if (code < 0)
         code = on_pair(&common, &given, "GET", show_secret > 0);
     return code;
@@ -193,8 +168,8 @@ static int run_get(int argc, char **argv)
 const struct gw_command gw_config_get_command = {
     .name = "config get",
     .summary = "one config, all of it",
-    .usage = "config get --app APP --type TYPE [options]",
-    .example = "gwh config get --app acme --type FINISH_TRANSACTION_WEBHOOK",
+    .usage = "config get APP TYPE [options]",
+    .example = "gwh config get acme FINISH_TRANSACTION_WEBHOOK",
     .is_client = true,
     .main = run_get,
 };
@@ -204,13 +179,15 @@ static int run_delete(int argc, char **argv)
     struct gw_client_options common = {0};
     struct gw_config_given given;
     const struct gw_option rows[] = {GW_CONFIG_KEY_OPTIONS(given), GW_CLIENT_OPTIONS(common)};
-    struct gw_options options = {
-        .command = &gw_config_delete_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_options options = {.command = &gw_config_delete_command,
+                                 .rows = rows,
+                                 .count = gw_count(rows),
+                                 .words_max = GW_CONFIG_PAIR_WORDS};
 
     gw_config_given_init(&given);
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
-        code = need_pair(&gw_config_delete_command, &given);
+        code = gw_config_pair_take(&options, &given.app, &given.type);
     if (code >= 0)
         return code;
     code = on_pair(&common, &given, "DELETE", false);
@@ -227,8 +204,8 @@ static int run_delete(int argc, char **argv)
 const struct gw_command gw_config_delete_command = {
     .name = "config delete",
     .summary = "remove one config, and cancel what waits for it",
-    .usage = "config delete --app APP --type TYPE [options]",
-    .example = "gwh config delete --app acme --type FINISH_TRANSACTION_WEBHOOK",
+    .usage = "config delete APP TYPE [options]",
+    .example = "gwh config delete acme FINISH_TRANSACTION_WEBHOOK",
     .is_client = true,
     .main = run_delete,
 };

@@ -1,6 +1,7 @@
 /* config_change.c: `gwh config create|update|rotate`: making and changing configs. */
 #include "cli/client.h"
 #include "cli/config_body.h"
+#include "cli/config_pair.h"
 #include "cli/config_show.h"
 #include "cli/input.h"
 #include "cli/term.h"
@@ -59,11 +60,12 @@ static int make_of_options(const struct gw_command *command, struct gw_config_gi
 }
 
 /* The body: a file as it is, or made of the options. */
-static int make_body(const struct gw_command *command, struct gw_config_given *given,
+static int make_body(const struct gw_options *options, struct gw_config_given *given,
                      const char *file, struct gw_buf *body)
 {
+    const struct gw_command *command = options->command;
 
-    if (file && is_any_given(given))
+    if (file && (is_any_given(given) || options->word_count > 0))
         return gw_term_fail(GW_EXIT_USAGE,
                             "%s: --file holds the whole config; no other option "
                             "goes with it",
@@ -76,12 +78,12 @@ static int make_body(const struct gw_command *command, struct gw_config_given *g
         gw_buf_deinit(&text);
         return code;
     }
-    const char *missing = given->app == NULL ? "app" : given->type == NULL ? "type" : NULL;
-    if (missing == NULL && given->url == NULL && command == &gw_config_create_command)
-        missing = "url";
-    if (missing)
-        return gw_term_fail(GW_EXIT_USAGE, "%s: --%s is missing; usage: gwh %s", command->name,
-                            missing, command->usage);
+    int code = gw_config_pair_take(options, &given->app, &given->type);
+    if (code >= 0)
+        return code;
+    if (given->url == NULL && command == &gw_config_create_command)
+        return gw_term_fail(GW_EXIT_USAGE, "%s: --url is missing; usage: gwh %s", command->name,
+                            command->usage);
     return make_of_options(command, given, body);
 }
 
@@ -99,14 +101,16 @@ static int run_create(int argc, char **argv)
          .help = "JSON as the API takes it, instead of all of the above",
          .text = &file},
         GW_CLIENT_OPTIONS(common)};
-    struct gw_options options = {
-        .command = &gw_config_create_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_options options = {.command = &gw_config_create_command,
+                                 .rows = rows,
+                                 .count = gw_count(rows),
+                                 .words_max = GW_CONFIG_PAIR_WORDS};
     struct gw_buf body = {0};
 
     gw_config_given_init(&given);
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
-        code = make_body(&gw_config_create_command, &given, file, &body);
+        code = make_body(&options, &given, file, &body);
     if (code < 0)
         code = change(&common,
                       &(struct gw_client_request){
@@ -120,12 +124,12 @@ static int run_create(int argc, char **argv)
 const struct gw_command gw_config_create_command = {
     .name = "config create",
     .summary = "say where the events of an app and type go",
-    .usage = "config create --app APP --type TYPE --url URL [options]",
-    .example = "gwh config create --app acme --type FINISH_TRANSACTION_WEBHOOK --url "
+    .usage = "config create APP TYPE --url URL [options]",
+    .example = "gwh config create acme FINISH_TRANSACTION_WEBHOOK --url "
                "https://hooks.acme.example/kyc\n"
-               "gwh config create --app acme --type '*' --url https://hooks.acme.example/all "
+               "gwh config create acme '*' --url https://hooks.acme.example/all "
                "--retry 5,60,600\n"
-               "gwh config create --app acme --type T --url https://hooks.acme.example/t \\\n"
+               "gwh config create acme T --url https://hooks.acme.example/t \\\n"
                "    --filter '{\"status\":[\"done\"]}' --block customer.name --schemes "
                "standard,ed25519",
     .notes = "The answer shows the secret that the client verifies signatures with.",
@@ -150,14 +154,16 @@ static int run_update(int argc, char **argv)
          .help = "only if this is still its version",
          .text = &if_match},
         GW_CLIENT_OPTIONS(common)};
-    struct gw_options options = {
-        .command = &gw_config_update_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_options options = {.command = &gw_config_update_command,
+                                 .rows = rows,
+                                 .count = gw_count(rows),
+                                 .words_max = GW_CONFIG_PAIR_WORDS};
     struct gw_buf body = {0};
 
     gw_config_given_init(&given);
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
-        code = make_body(&gw_config_update_command, &given, file, &body);
+        code = make_body(&options, &given, file, &body);
     if (code < 0)
         code = change(&common,
                       &(struct gw_client_request){.method = "PATCH",
@@ -173,10 +179,10 @@ static int run_update(int argc, char **argv)
 const struct gw_command gw_config_update_command = {
     .name = "config update",
     .summary = "change what is given of a config, keep the rest",
-    .usage = "config update --app APP --type TYPE [options]",
-    .example = "gwh config update --app acme --type FINISH_TRANSACTION_WEBHOOK --inactive\n"
-               "gwh config update --app acme --type T --filter @filter.json --rate-limit none\n"
-               "gwh config get --app acme --type T --json >c.json; edit c.json; "
+    .usage = "config update APP TYPE [options]",
+    .example = "gwh config update acme FINISH_TRANSACTION_WEBHOOK --inactive\n"
+               "gwh config update acme T --filter @filter.json --rate-limit none\n"
+               "gwh config get acme T --json >c.json; edit c.json; "
                "gwh config update --file c.json",
     .notes = "--header, --workflow and --filter replace what has the same name and keep the rest;\n"
              "--block, --metadata-key and --schemes replace all there were. In a --file, null\n"
@@ -217,15 +223,16 @@ static int run_rotate(int argc, char **argv)
          .help = "the old secret ends at once (else it signs beside the new one for a day)",
          .flag = &at_once},
         GW_CLIENT_OPTIONS(common)};
-    struct gw_options options = {
-        .command = &gw_config_rotate_command, .rows = rows, .count = gw_count(rows)};
+    struct gw_options options = {.command = &gw_config_rotate_command,
+                                 .rows = rows,
+                                 .count = gw_count(rows),
+                                 .words_max = GW_CONFIG_PAIR_WORDS};
     struct gw_buf body = {0};
 
     gw_config_given_init(&given);
     int code = gw_options_take(&options, argc, argv);
-    if (code < 0 && (given.app == NULL || given.type == NULL))
-        code = gw_term_fail(GW_EXIT_USAGE, "config rotate: --%s is missing; usage: gwh %s",
-                            given.app ? "type" : "app", gw_config_rotate_command.usage);
+    if (code < 0)
+        code = gw_config_pair_take(&options, &given.app, &given.type);
     if (code >= 0)
         return code;
     make_rotation(&given, at_once > 0, &body);
@@ -241,8 +248,8 @@ static int run_rotate(int argc, char **argv)
 const struct gw_command gw_config_rotate_command = {
     .name = "config rotate",
     .summary = "give a config a new secret",
-    .usage = "config rotate --app APP --type TYPE [--now] [options]",
-    .example = "gwh config rotate --app acme --type FINISH_TRANSACTION_WEBHOOK",
+    .usage = "config rotate APP TYPE [--now] [options]",
+    .example = "gwh config rotate acme FINISH_TRANSACTION_WEBHOOK",
     .notes =
         "While both live, each delivery carries a signature for either: the client can change\n"
         "over in that time without losing one.",

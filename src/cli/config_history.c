@@ -1,0 +1,221 @@
+/* config_history.c: `gwh config history`: who changed what of a config, and when, newest first.
+ *
+ * A change is told as a difference: what was there with a minus, what is there now with a plus.
+ * Objects are compared member by member, so that one new header does not repeat all the others. */
+#include "base/timefmt.h"
+#include "cli/config_body.h"
+#include "cli/config_pair.h"
+#include "cli/pages.h"
+#include "cli/term.h"
+#include "cli/text.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LINES_MAX 100000
+
+struct telling {
+    struct gw_term term;
+    struct gw_buf out;
+    size_t count;
+    bool is_over; /* nobody reads any more */
+};
+
+/* ── One value ─────────────────────────────────────────────────────────────────────────────── */
+
+static void add_value(struct gw_buf *out, yyjson_val *value)
+{
+    size_t len = 0;
+
+    if (yyjson_is_str(value)) {
+        gw_text_add_clean(out, (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)},
+                          false);
+        return;
+    }
+    char *text = yyjson_val_write(value, YYJSON_WRITE_NOFLAG, &len);
+    gw_text_add_clean(out, (struct gw_slice){text, len}, false);
+    free(text);
+}
+
+static bool is_there(yyjson_val *value)
+{
+    return value && !yyjson_is_null(value);
+}
+
+static void add_line(struct telling *t, enum gw_tone tone, const char *sign, const char *name,
+                     yyjson_val *value)
+{
+    struct gw_buf line = {0};
+
+    gw_buf_addf(&line, "    %s %s", sign, name);
+    if (value) {
+        gw_buf_adds(&line, GW_SLICE(": "));
+        add_value(&line, value);
+    }
+    gw_term_paint(&t->term, &t->out, tone, gw_buf_slice(&line));
+    gw_buf_addc(&t->out, '\n');
+    gw_buf_deinit(&line);
+}
+
+static void add_difference(struct telling *t, const char *name, yyjson_val *from, yyjson_val *to)
+{
+    if (yyjson_equals(from, to) && is_there(from))
+        return;
+    if (is_there(from))
+        add_line(t, GW_TONE_BAD, "-", name, from);
+    if (is_there(to))
+        add_line(t, GW_TONE_GOOD, "+", name, to);
+    if (!is_there(from) && !is_there(to)) /* that it changed is all there is to know */
+        add_line(t, GW_TONE_WARN, "~", name, NULL);
+}
+
+/* "headers.x-a": of the members of `of` that `other` lacks or has otherwise. */
+static void add_members(struct telling *t, const char *name, yyjson_val *from, yyjson_val *to)
+{
+    size_t i, max;
+    yyjson_val *key, *value;
+    struct gw_buf path = {0};
+
+    yyjson_obj_foreach(from, i, max, key, value)
+    {
+        gw_buf_clear(&path);
+        gw_buf_addf(&path, "%s.", name);
+        gw_text_add_clean(&path, (struct gw_slice){yyjson_get_str(key), yyjson_get_len(key)},
+                          false);
+        add_difference(t, gw_buf_text(&path), value,
+                       yyjson_obj_getn(to, yyjson_get_str(key), yyjson_get_len(key)));
+    }
+    yyjson_obj_foreach(to, i, max, key, value)
+    {
+        if (yyjson_obj_getn(from, yyjson_get_str(key), yyjson_get_len(key)))
+            continue;
+        gw_buf_clear(&path);
+        gw_buf_addf(&path, "%s.", name);
+        gw_text_add_clean(&path, (struct gw_slice){yyjson_get_str(key), yyjson_get_len(key)},
+                          false);
+        add_difference(t, gw_buf_text(&path), NULL, value);
+    }
+    gw_buf_deinit(&path);
+}
+
+/* ── One change ────────────────────────────────────────────────────────────────────────────── */
+
+static void add_head(struct telling *t, yyjson_val *entry)
+{
+    int64_t at_ms = gw_client_time(entry, "at"), version = gw_client_number(entry, "version", 0);
+    struct gw_slice actor = gw_client_text(entry, "actor"),
+                    address = gw_client_text(entry, "address"),
+                    action = gw_client_text(entry, "action");
+    char stamp[GW_TIME_TEXT_MAX];
+    struct gw_buf what = {0};
+
+    if (at_ms != GW_NEVER) {
+        gw_time_text(at_ms, stamp);
+        gw_term_paintf(&t->term, &t->out, GW_TONE_DIM, "%.10s %.8s", stamp, stamp + 11);
+        gw_buf_adds(&t->out, GW_SLICE("  "));
+    }
+    if (gw_slice_starts(action, GW_SLICE("config_")))
+        action = gw_slice_skip(action, strlen("config_"));
+    gw_text_add_clean(&what, action, false);
+    gw_term_paint(&t->term, &t->out, GW_TONE_BOLD, gw_buf_slice(&what));
+    if (version > 0)
+        gw_buf_addf(&t->out, " (version %lld)", (long long)version);
+    gw_buf_adds(&t->out, GW_SLICE(" by "));
+    gw_text_add_clean(&t->out, actor, false);
+    if (address.ptr) {
+        gw_buf_adds(&t->out, GW_SLICE(" from "));
+        gw_text_add_clean(&t->out, address, false);
+    }
+    gw_buf_addc(&t->out, '\n');
+    gw_buf_deinit(&what);
+}
+
+static void add_change(struct telling *t, yyjson_val *change)
+{
+    struct gw_buf name = {0};
+    yyjson_val *from = yyjson_obj_get(change, "from"), *to = yyjson_obj_get(change, "to");
+
+    gw_text_add_clean(&name, gw_client_text(change, "field"), false);
+    if ((yyjson_is_obj(from) || !is_there(from)) && (yyjson_is_obj(to) || !is_there(to)) &&
+        (is_there(from) || is_there(to)))
+        add_members(t, gw_buf_text(&name), from, to);
+    else
+        add_difference(t, gw_buf_text(&name), from, to);
+    gw_buf_deinit(&name);
+}
+
+static void tell(void *ctx, yyjson_val *entry)
+{
+    struct telling *t = ctx;
+    size_t i, max;
+    yyjson_val *change;
+
+    if (t->count++ > 0)
+        gw_buf_addc(&t->out, '\n');
+    add_head(t, entry);
+    yyjson_arr_foreach(yyjson_obj_get(entry, "changes"), i, max, change)
+    {
+        add_change(t, change);
+    }
+}
+
+/* ── The command ───────────────────────────────────────────────────────────────────────────── */
+
+static int show(struct gw_client *client, const struct gw_config_given *given, const char *cursor)
+{
+    struct telling t = {.term = gw_term_look(STDOUT_FILENO)};
+    struct gw_buf path = {0};
+
+    gw_buf_adds(&path, GW_SLICE("/v1/config/history"));
+    gw_client_add_query(&path, "appId", given->app);
+    gw_client_add_query(&path, "eventType", given->type);
+    int code = gw_pages_walk(client, &(struct gw_pages){.path = gw_buf_text(&path),
+                                                        .cursor = cursor,
+                                                        .items_max = LINES_MAX,
+                                                        .each = tell,
+                                                        .ctx = &t});
+    if (code < 0 && !client->json && t.count == 0)
+        gw_buf_adds(&t.out, GW_SLICE("nothing is known of it: no such config was ever made\n"));
+    gw_term_flush(&t.out);
+    gw_buf_deinit(&t.out);
+    gw_buf_deinit(&path);
+    return code < 0 ? GW_EXIT_DONE : code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct gw_client_options common = {0};
+    struct gw_config_given given;
+    const char *cursor = NULL;
+    const struct gw_option rows[] = {
+        GW_CONFIG_KEY_OPTIONS(given),
+        {.name = "cursor", .value = "C", .help = "go on behind an earlier page", .text = &cursor},
+        GW_CLIENT_OPTIONS(common)};
+    struct gw_options options = {.command = &gw_config_history_command,
+                                 .rows = rows,
+                                 .count = gw_count(rows),
+                                 .words_max = GW_CONFIG_PAIR_WORDS};
+    struct gw_client client;
+
+    gw_config_given_init(&given);
+    int code = gw_options_take(&options, argc, argv);
+    if (code < 0)
+        code = gw_config_pair_take(&options, &given.app, &given.type);
+    if (code >= 0)
+        return code;
+    code = gw_client_open(&client, &common);
+    if (code < 0)
+        code = show(&client, &given, cursor);
+    gw_client_close(&client);
+    return code;
+}
+
+const struct gw_command gw_config_history_command = {
+    .name = "config history",
+    .summary = "who changed what of a config, and when",
+    .usage = "config history APP TYPE [options]",
+    .example = "gwh config history acme FINISH_TRANSACTION_WEBHOOK",
+    .notes = "Newest first, in UTC; it outlives the config. Secrets are masked.",
+    .is_client = true,
+    .main = run,
+};
