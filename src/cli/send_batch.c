@@ -25,6 +25,7 @@
 #define TRIES_MAX    8
 #define PAUSE_MS     500
 #define PAUSE_MS_MAX 15000
+#define AFTER_S_MAX  60
 
 struct line {
     int64_t number;
@@ -40,6 +41,7 @@ struct batch {
     struct line slice[LINES_MAX];
     size_t count;
     struct gw_buf body;
+    int64_t again_ms; /* the longest that a line is to wait */
     int64_t sent, accepted, skipped, duplicate, refused;
     int64_t started_us;
     bool shows_progress;
@@ -125,8 +127,8 @@ static int report(struct batch *b, int code)
         if (b->refused > TOLD_MAX)
             fprintf(stderr, "… and %lld more lines were refused\n",
                     (long long)(b->refused - TOLD_MAX));
-        gw_buf_addf(&out, "%lld lines: %lld accepted (%lld of them go nowhere), %lld duplicate, ",
-                    (long long)b->sent, (long long)b->accepted, (long long)b->skipped,
+        gw_buf_addf(&out, "%lld line%s: %lld accepted (%lld of them go nowhere), %lld duplicate, ",
+                    (long long)b->sent, b->sent == 1 ? "" : "s", (long long)b->accepted, (long long)b->skipped,
                     (long long)b->duplicate);
         gw_buf_addf(&out, "%lld refused, in %.1f s\n", (long long)b->refused, seconds(b));
         gw_term_flush(&out);
@@ -193,13 +195,18 @@ static size_t make_body(struct batch *b)
     return count;
 }
 
-static bool is_again(struct gw_slice answer)
+/* Milliseconds to wait before the line is sent again; 0 = it has its answer. */
+static int64_t again_ms(struct gw_slice answer)
 {
     yyjson_doc *doc = yyjson_read(answer.ptr, answer.len, 0);
-    int64_t status = gw_client_number(yyjson_doc_get_root(doc), "statusCode", 0);
+    yyjson_val *envelope = yyjson_doc_get_root(doc);
+    int64_t status = gw_client_number(envelope, "statusCode", 0),
+            after_s = gw_client_number(envelope, "retryAfter", 0);
 
     yyjson_doc_free(doc);
-    return status == 429 || status == 503;
+    if (status != 429 && status != 503)
+        return 0;
+    return after_s > 0 && after_s < AFTER_S_MAX ? after_s * 1000 : 1;
 }
 
 /* One line of the answer for each that was sent; the last time around, "again" is an answer too. */
@@ -212,8 +219,11 @@ static void take_answers(struct batch *b, struct gw_slice answers, bool is_last)
             continue;
         if (!gw_slice_split(&answers, '\n', &answer))
             answer = GW_SLICE("");
-        if (is_last || !is_again(answer))
+        int64_t ms = is_last ? 0 : again_ms(answer);
+        if (ms == 0)
             b->slice[i].answer = gw_arena_dup(&b->arena, answer);
+        else if (ms > b->again_ms)
+            b->again_ms = ms;
     }
 }
 
@@ -244,9 +254,10 @@ static int send_slice(struct batch *b)
 
     for (int tries = 1; code < 0 && make_body(b) > 0; tries++) {
         if (tries > 1) {
-            gw_client_pause(&b->client, pause_ms);
+            gw_client_pause(&b->client, pause_ms > b->again_ms ? pause_ms : b->again_ms);
             pause_ms = pause_ms < PAUSE_MS_MAX / 2 ? 2 * pause_ms : PAUSE_MS_MAX;
         }
+        b->again_ms = 0;
         code = post(b, tries == TRIES_MAX);
     }
     if (code >= 0)

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from harness import signature
+from harness.cli import failed, said
 from harness.events import TYPE, attempted, event, settled, subscribe
 from harness.server import CANARY, GWH, clean_environment, run
 from harness.waiting import eventually, seconds
@@ -17,26 +18,11 @@ from harness.waiting import eventually, seconds
 pytestmark = pytest.mark.timeout(seconds(60))
 
 
-def said(result, code=0):
-    """What a command wrote to stdout, once it ended as it should."""
-    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
-    return result.stdout.decode()
-
-
-def failed(result, code, *words):
-    """It wrote one complaint to stderr."""
-    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
-    text = result.stderr.decode()
-    for word in words:
-        assert word in text, text
-    assert CANARY not in text
-    return text
-
-
 # ── In general ───────────────────────────────────────────────────────────────────────────────────
 
 COMMANDS = ["serve", "send", "config create", "config get", "config list", "config update",
-            "config delete", "config rotate", "deliveries", "retry", "why", "ledger", "listen", "verify",
+            "config delete", "config rotate", "config test", "config history", "keys create",
+            "keys list", "keys revoke", "deliveries", "retry", "why", "ledger", "listen", "verify",
             "simulate"]  # fmt: skip
 
 
