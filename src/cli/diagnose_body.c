@@ -114,17 +114,6 @@ static bool variant_fits(void *ctx, struct gw_slice body)
     return find_secret(trial->d, trial->signature, body) != NULL;
 }
 
-static void add_expected(const struct gw_diagnose *d, struct gw_buf *why)
-{
-    struct signature expected;
-
-    gw_hmac_sha256(text_of(&d->secrets[0]), &d->body, 1, expected.bytes);
-    if (d->body_base64)
-        gw_base64_encode(why, expected.bytes, sizeof(expected.bytes));
-    else
-        gw_hex_encode(why, expected.bytes, sizeof(expected.bytes));
-}
-
 static enum gw_diagnosis explain(const struct gw_diagnose *d, const struct signature *signature,
                                  struct gw_buf *why)
 {
@@ -139,7 +128,7 @@ static enum gw_diagnosis explain(const struct gw_diagnose *d, const struct signa
                 "%s is not right under %s given: it is another one, or the body was changed on the "
                 "way (parsed and serialised anew?). Expected for this body is ",
                 d->body_header, d->secret_count == 1 ? "the secret" : "any of the secrets");
-    add_expected(d, why);
+    gw_sign_body(why, &d->secrets[0], d->body, d->body_base64);
     return GW_NOT_GENUINE;
 }
 
