@@ -43,7 +43,9 @@ struct gw_key {
 
 /* ── The audit log ─────────────────────────────────────────────────────────────────────────── */
 
-#define GW_AUDIT_DETAIL_MAX (16 * 1024) /* bytes */
+#define GW_AUDIT_DETAIL_MAX (16 * 1024)        /* bytes */
+#define GW_AUDIT_TEXT_MAX   2048               /* bytes of any other text in it */
+#define GW_AUDIT_AT_END     ((int64_t)1 << 43) /* its times are before: the year 2248 */
 
 /* One thing that was changed, or one secret or payload that was shown. Never holds either. */
 struct gw_audit {
@@ -62,3 +64,10 @@ extern const size_t gw_audit_action_count;
 
 /* The literal of that action; NULL: there is none. */
 const char *gw_audit_action(struct gw_slice name);
+
+/* May it be kept? GW_ERR_INVALID: its time is out of this world; GW_ERR_TOO_LARGE. An action that is
+ * none is a bug of the caller. */
+enum gw_err gw_audit_check(const struct gw_audit *audit);
+
+/* It belongs to a config's history. */
+bool gw_audit_is_config(const struct gw_audit *audit);
