@@ -236,15 +236,29 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
         dispatch(pending, id);
 }
 
-void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
-                  struct gw_slice subject)
+struct gw_audit gw_api_audit_line(const struct gw_api_request *request, const char *action,
+                                  struct gw_slice app_id, struct gw_slice subject)
 {
     struct gw_addr addr = gw_auth_address(&request->api->options, request->exchange);
     struct gw_slice address = {0};
     char text[GW_ADDR_TEXT_MAX];
     if (addr.family)
-        address = gw_addr_text(&addr, text);
-    gw_log(GW_LOG_INFO, "audit", GW_SL("actor", request->caller.name), GW_SL("address", address),
+        address = gw_arena_dup(gw_api_arena(request), gw_addr_text(&addr, text));
+    return (struct gw_audit){
+        .at_ms = gw_env_wall_ms(gw_api_env(request)),
+        .actor = request->caller.name,
+        .address = address,
+        .action = action,
+        .app_id = app_id,
+        .subject = subject,
+    };
+}
+
+void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
+                  struct gw_slice subject)
+{
+    struct gw_audit line = gw_api_audit_line(request, action, app_id, subject);
+    gw_log(GW_LOG_INFO, "audit", GW_SL("actor", line.actor), GW_SL("address", line.address),
            GW_S("action", action), GW_SL("app", app_id), GW_SL("subject", subject));
 }
 

@@ -88,6 +88,10 @@ static inline bool gw_api_may_see(const struct gw_api_request *request, struct g
 /* Has it one of these roles? Else it is told so, and the request is over. */
 bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *what);
 
+/* Who did it, from where and when: a line of the audit log, in the request's arena. */
+struct gw_audit gw_api_audit_line(const struct gw_api_request *request, const char *action,
+                                  struct gw_slice app_id, struct gw_slice subject);
+
 /* A line of the log for what was changed or shown: who, what, about which app. */
 void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
                   struct gw_slice subject);

@@ -105,7 +105,7 @@ static const char *change_name(const struct change *change)
 {
     if (change->is_create)
         return "config_created";
-    return change->secret_made ? "config_secret_rotated" : "config_changed";
+    return change->secret_made ? "config_rotated" : "config_updated";
 }
 
 static void answer_change(struct change *change)
@@ -171,7 +171,8 @@ static void on_hosts(struct gw_hosts *hosts)
         .op = {.env = gw_api_env(change->request), .done = on_put},
         .config = change->config,
         .expected_version = change->expected,
-        .audit = {.actor = change->request->caller.name},
+        .audit = gw_api_audit_line(change->request, change_name(change), change->config->app_id,
+                                   change->config->event_type),
     };
     struct gw_configs *configs = configs_of(change->request);
     configs->ops->put(configs, &change->put);
@@ -357,7 +358,7 @@ void gw_config_api_delete(struct gw_api_request *request)
         .app_id = change->app_id,
         .event_type = change->event_type,
         .expected_version = change->if_match,
-        .audit = {.actor = request->caller.name},
+        .audit = gw_api_audit_line(request, "config_deleted", change->app_id, change->event_type),
     };
     struct gw_configs *configs = configs_of(request);
     configs->ops->remove(configs, &change->remove);

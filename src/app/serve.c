@@ -295,6 +295,7 @@ static enum gw_err open_store(struct serve *serve, struct gw_error *error)
         .disk_reserve_bytes = settings->disk_reserve_bytes,
         .cache_bytes = settings->store_cache_bytes,
         .retention_ms = settings->retention_days * 86400000,
+        .audit_keep_ms = settings->audit_retention_days * 86400000,
     };
     struct gw_master_key_place place = {
         .data = settings->data,
@@ -349,6 +350,7 @@ static void flow_init(struct serve *serve)
             },
         .ledger = gw_sqlite_ledger(serve->store),
         .configs = gw_sqlite_configs(serve->store),
+        .admin = gw_sqlite_admin(serve->store),
         .shards = gw_zalloc(serve->place_count * sizeof(struct gw_shard *)),
         .shard_count = serve->place_count,
     };

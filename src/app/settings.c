@@ -71,6 +71,8 @@ static const struct row rows[] = {
      "seconds in which an eventId is a repeat"},
     {"retention", NULL, TYPE_INT64, AT(retention_days), "30", 2, 3650,
      "days that events are kept; a day more than the dedupe window, at least"},
+    {"audit-retention", NULL, TYPE_INT64, AT(audit_retention_days), "400", 30, 36500,
+     "days that lines of the audit log are kept"},
     {"secret-overlap", NULL, TYPE_INT64, AT(secret_overlap_s), "86400", 0, 30 * DAY,
      "seconds that an old secret signs beside a new one"},
     {"grace", NULL, TYPE_INT64, AT(grace_s), "20", 0, 3600,

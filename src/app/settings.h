@@ -20,7 +20,7 @@ struct gw_settings {
     struct gw_guard guard; /* --allow-http, --allow-nets, --allow-ports */
     struct gw_net_list allowed_ips, trusted_proxies;
     const char *ca_file, *name_servers; /* NULL = none */
-    int64_t dedupe_window_s, secret_overlap_s, grace_s, retention_days;
+    int64_t dedupe_window_s, secret_overlap_s, grace_s, retention_days, audit_retention_days;
     size_t max_connections, max_header_bytes;
     int64_t idle_timeout_s, request_timeout_s;
     size_t in_flight;

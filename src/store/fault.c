@@ -1,4 +1,4 @@
-/* fault.c: a ledger and a configs port in front of others, that misbehave as told.
+/* fault.c: a ledger, a configs and an admin port in front of others, that misbehave as told.
  *
  *  start ─ choose ─▶ copy ─ post ─▶ begin ─(delay)─▶ act ─┬─ fail ─────────────────────▶ answer
  *                                                         └─ forward ─▶ (again) ─▶ done ─▶ answer
@@ -32,6 +32,12 @@ union any_op {
     struct gw_config_put config_put;
     struct gw_config_remove config_remove;
     struct gw_config_list config_list;
+    struct gw_key_put key_put;
+    struct gw_key_remove key_remove;
+    struct gw_key_find key_find;
+    struct gw_key_list key_list;
+    struct gw_audit_add audit_add;
+    struct gw_audit_list audit_list;
 };
 
 struct call {
@@ -49,8 +55,10 @@ struct call {
 struct gw_fault {
     struct gw_ledger ledger; /* what callers see */
     struct gw_configs configs;
+    struct gw_admin admin;
     struct gw_ledger *real_ledger;
     struct gw_configs *real_configs;
+    struct gw_admin *real_admin;
     gw_fault_fn *choose;
     void *ctx;
     struct gw_list calls;
@@ -78,6 +86,12 @@ static const struct {
     [GW_FAULT_CONFIG_PUT] = {"config_put", sizeof(struct gw_config_put)},
     [GW_FAULT_CONFIG_REMOVE] = {"config_remove", sizeof(struct gw_config_remove)},
     [GW_FAULT_CONFIG_LIST] = {"config_list", sizeof(struct gw_config_list)},
+    [GW_FAULT_KEY_PUT] = {"key_put", sizeof(struct gw_key_put)},
+    [GW_FAULT_KEY_REMOVE] = {"key_remove", sizeof(struct gw_key_remove)},
+    [GW_FAULT_KEY_FIND] = {"key_find", sizeof(struct gw_key_find)},
+    [GW_FAULT_KEY_LIST] = {"key_list", sizeof(struct gw_key_list)},
+    [GW_FAULT_AUDIT_ADD] = {"audit_add", sizeof(struct gw_audit_add)},
+    [GW_FAULT_AUDIT_LIST] = {"audit_list", sizeof(struct gw_audit_list)},
 };
 
 const char *gw_fault_call_name(enum gw_fault_call call)
@@ -103,6 +117,7 @@ static void forward(const struct call *call, union any_op *op)
 {
     struct gw_ledger *ledger = call->fault->real_ledger;
     struct gw_configs *configs = call->fault->real_configs;
+    struct gw_admin *admin = call->fault->real_admin;
 
     switch (call->call) {
     case GW_FAULT_ACCEPT: ledger->ops->accept(ledger, &op->accept); return;
@@ -123,6 +138,12 @@ static void forward(const struct call *call, union any_op *op)
     case GW_FAULT_CONFIG_PUT: configs->ops->put(configs, &op->config_put); return;
     case GW_FAULT_CONFIG_REMOVE: configs->ops->remove(configs, &op->config_remove); return;
     case GW_FAULT_CONFIG_LIST: configs->ops->list(configs, &op->config_list); return;
+    case GW_FAULT_KEY_PUT: admin->ops->key_put(admin, &op->key_put); return;
+    case GW_FAULT_KEY_REMOVE: admin->ops->key_remove(admin, &op->key_remove); return;
+    case GW_FAULT_KEY_FIND: admin->ops->key_find(admin, &op->key_find); return;
+    case GW_FAULT_KEY_LIST: admin->ops->key_list(admin, &op->key_list); return;
+    case GW_FAULT_AUDIT_ADD: admin->ops->audit_add(admin, &op->audit_add); return;
+    case GW_FAULT_AUDIT_LIST: admin->ops->audit_list(admin, &op->audit_list); return;
     }
     gw_never("an unknown call");
 }
@@ -166,8 +187,20 @@ static void clear(enum gw_fault_call call, union any_op *op)
         op->config_list.count = 0;
         op->config_list.more = false;
         return;
+    case GW_FAULT_KEY_REMOVE: op->key_remove.key = (struct gw_key){0}; return;
+    case GW_FAULT_KEY_FIND: op->key_find.count = 0; return;
+    case GW_FAULT_KEY_LIST:
+        op->key_list.count = 0;
+        op->key_list.more = false;
+        return;
+    case GW_FAULT_AUDIT_LIST:
+        op->audit_list.count = 0;
+        op->audit_list.next = 0;
+        return;
     case GW_FAULT_SETTLE:
-    case GW_FAULT_HEALTH_SAVE: return;
+    case GW_FAULT_HEALTH_SAVE:
+    case GW_FAULT_KEY_PUT:
+    case GW_FAULT_AUDIT_ADD: return;
     }
     gw_never("an unknown call");
 }
@@ -383,6 +416,12 @@ static void start(struct gw_fault *fault, enum gw_fault_call which, struct gw_op
         start(gw_container_of(configs, struct gw_fault, configs), call, &op->op);                  \
     }
 
+#define ADMIN_START(verb, type, call)                                                              \
+    static void start_##verb(struct gw_admin *admin, struct type *op)                              \
+    {                                                                                              \
+        start(gw_container_of(admin, struct gw_fault, admin), call, &op->op);                      \
+    }
+
 LEDGER_START(accept, gw_accept, GW_FAULT_ACCEPT)
 LEDGER_START(add, gw_add, GW_FAULT_ADD)
 LEDGER_START(claim, gw_claim, GW_FAULT_CLAIM)
@@ -401,6 +440,12 @@ CONFIGS_START(load, gw_config_load, GW_FAULT_CONFIG_LOAD)
 CONFIGS_START(put, gw_config_put, GW_FAULT_CONFIG_PUT)
 CONFIGS_START(remove, gw_config_remove, GW_FAULT_CONFIG_REMOVE)
 CONFIGS_START(list, gw_config_list, GW_FAULT_CONFIG_LIST)
+ADMIN_START(key_put, gw_key_put, GW_FAULT_KEY_PUT)
+ADMIN_START(key_remove, gw_key_remove, GW_FAULT_KEY_REMOVE)
+ADMIN_START(key_find, gw_key_find, GW_FAULT_KEY_FIND)
+ADMIN_START(key_list, gw_key_list, GW_FAULT_KEY_LIST)
+ADMIN_START(audit_add, gw_audit_add, GW_FAULT_AUDIT_ADD)
+ADMIN_START(audit_list, gw_audit_list, GW_FAULT_AUDIT_LIST)
 
 static struct gw_ledger_state get_state(struct gw_ledger *ledger)
 {
@@ -434,15 +479,26 @@ static const struct gw_configs_ops configs_ops = {
     .list = start_config_list,
 };
 
+static const struct gw_admin_ops admin_ops = {
+    .key_put = start_key_put,
+    .key_remove = start_key_remove,
+    .key_find = start_key_find,
+    .key_list = start_key_list,
+    .audit_add = start_audit_add,
+    .audit_list = start_audit_list,
+};
+
 struct gw_fault *gw_fault_create(struct gw_ledger *ledger, struct gw_configs *configs,
-                                 gw_fault_fn *choose, void *ctx)
+                                 struct gw_admin *admin, gw_fault_fn *choose, void *ctx)
 {
     struct gw_fault *fault = gw_zalloc(sizeof(*fault));
 
     fault->ledger.ops = &ledger_ops;
     fault->configs.ops = &configs_ops;
+    fault->admin.ops = &admin_ops;
     fault->real_ledger = ledger;
     fault->real_configs = configs;
+    fault->real_admin = admin;
     fault->choose = choose;
     fault->ctx = ctx;
     gw_list_init(&fault->calls);
@@ -457,6 +513,11 @@ struct gw_ledger *gw_fault_ledger(struct gw_fault *fault)
 struct gw_configs *gw_fault_configs(struct gw_fault *fault)
 {
     return fault->real_configs ? &fault->configs : NULL;
+}
+
+struct gw_admin *gw_fault_admin(struct gw_fault *fault)
+{
+    return fault->real_admin ? &fault->admin : NULL;
 }
 
 void gw_fault_destroy(struct gw_fault *fault)

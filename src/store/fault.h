@@ -1,4 +1,4 @@
-/* fault.h: makes any ledger and configs misbehave in the ways a store may: late, failing, doing a
+/* fault.h: makes any ledger, configs and admin misbehave in the ways a store may: late, failing, doing a
  * thing twice, or doing it and losing the answer. For tests; what is chosen is theirs.
  *
  * Everything else passes through unchanged, offers too. An operation's own memory is never shown to
@@ -26,8 +26,14 @@ enum gw_fault_call {
     GW_FAULT_CONFIG_PUT,
     GW_FAULT_CONFIG_REMOVE,
     GW_FAULT_CONFIG_LIST,
+    GW_FAULT_KEY_PUT,
+    GW_FAULT_KEY_REMOVE,
+    GW_FAULT_KEY_FIND,
+    GW_FAULT_KEY_LIST,
+    GW_FAULT_AUDIT_ADD,
+    GW_FAULT_AUDIT_LIST,
 };
-#define GW_FAULT_CALL_COUNT 18
+#define GW_FAULT_CALL_COUNT 24
 
 const char *gw_fault_call_name(enum gw_fault_call call);
 
@@ -55,11 +61,12 @@ typedef struct gw_fault_act gw_fault_fn(void *ctx, enum gw_fault_call call, cons
 
 struct gw_fault;
 
-/* `configs` or `ledger` may be NULL: then there is none. */
+/* Each of the ports may be NULL: then there is none. */
 struct gw_fault *gw_fault_create(struct gw_ledger *ledger, struct gw_configs *configs,
-                                 gw_fault_fn *choose, void *ctx);
+                                 struct gw_admin *admin, gw_fault_fn *choose, void *ctx);
 struct gw_ledger *gw_fault_ledger(struct gw_fault *fault);
 struct gw_configs *gw_fault_configs(struct gw_fault *fault);
+struct gw_admin *gw_fault_admin(struct gw_fault *fault);
 
 /* No operation is under way; or its env was killed, and nothing of it is touched again. */
 void gw_fault_destroy(struct gw_fault *fault);

@@ -1,6 +1,7 @@
-/* memory.c: both ports in memory. Owns everything that was committed, and the queue in front of it;
+/* memory.c: the three ports in memory. Owns everything that was committed, and the queue in front of it;
  * the rules are in memory_write.c (what is written), memory_read.c (what is looked at),
- * memory_tally.c (what is counted) and memory_config.c (configs and health).
+ * memory_tally.c (what is counted), memory_config.c (configs and health) and memory_admin.c (keys and
+ * the audit log).
  *
  * Writes, and reads that must see exactly the writes before them, stand in one queue. The first in
  * it starts a timer; when that fires all of them are done in order and their completions posted, in
@@ -34,6 +35,12 @@ static memory_fn *const does[] = {
     [MEMORY_CONFIG_PUT] = memory_config_put,
     [MEMORY_CONFIG_REMOVE] = memory_config_remove,
     [MEMORY_CONFIG_LIST] = memory_config_list,
+    [MEMORY_KEY_PUT] = memory_key_put,
+    [MEMORY_KEY_REMOVE] = memory_key_remove,
+    [MEMORY_KEY_FIND] = memory_key_find,
+    [MEMORY_KEY_LIST] = memory_key_list,
+    [MEMORY_AUDIT_ADD] = memory_audit_add,
+    [MEMORY_AUDIT_LIST] = memory_audit_list,
 };
 
 /* ── Completing ────────────────────────────────────────────────────────────────────────────── */
@@ -326,6 +333,61 @@ static const struct gw_configs_ops configs_ops = {
     .list = start_config_list,
 };
 
+/* ── The admin port ────────────────────────────────────────────────────────────────────────── */
+
+static struct gw_memory *of_admin(struct gw_admin *admin)
+{
+    return gw_container_of(admin, struct gw_memory, admin);
+}
+
+static void start_key_put(struct gw_admin *admin, struct gw_key_put *op)
+{
+    memory_queue(of_admin(admin), &op->op, MEMORY_KEY_PUT);
+}
+
+static void start_key_remove(struct gw_admin *admin, struct gw_key_remove *op)
+{
+    op->key = (struct gw_key){0};
+    memory_queue(of_admin(admin), &op->op, MEMORY_KEY_REMOVE);
+}
+
+static void start_key_find(struct gw_admin *admin, struct gw_key_find *op)
+{
+    op->keys = NULL;
+    op->count = 0;
+    memory_look(of_admin(admin), &op->op, MEMORY_KEY_FIND);
+}
+
+static void start_key_list(struct gw_admin *admin, struct gw_key_list *op)
+{
+    op->keys = NULL;
+    op->count = 0;
+    op->more = false;
+    memory_look(of_admin(admin), &op->op, MEMORY_KEY_LIST);
+}
+
+static void start_audit_add(struct gw_admin *admin, struct gw_audit_add *op)
+{
+    memory_queue(of_admin(admin), &op->op, MEMORY_AUDIT_ADD);
+}
+
+static void start_audit_list(struct gw_admin *admin, struct gw_audit_list *op)
+{
+    op->lines = NULL;
+    op->count = 0;
+    op->next = 0;
+    memory_look(of_admin(admin), &op->op, MEMORY_AUDIT_LIST);
+}
+
+static const struct gw_admin_ops admin_ops = {
+    .key_put = start_key_put,
+    .key_remove = start_key_remove,
+    .key_find = start_key_find,
+    .key_list = start_key_list,
+    .audit_add = start_audit_add,
+    .audit_list = start_audit_list,
+};
+
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
 
 static void begin_life(struct gw_memory *memory, struct gw_env *env)
@@ -354,6 +416,7 @@ struct gw_memory *gw_memory_create(struct gw_env *env, const struct gw_memory_op
 
     memory->ledger.ops = &ledger_ops;
     memory->configs.ops = &configs_ops;
+    memory->admin.ops = &admin_ops;
     memory->options = *options;
     if (memory->options.queue_max == 0)
         memory->options.queue_max = MEMORY_QUEUE_MAX;
@@ -363,6 +426,8 @@ struct gw_memory *gw_memory_create(struct gw_env *env, const struct gw_memory_op
     gw_list_init(&memory->healths);
     gw_list_init(&memory->apps);
     gw_list_init(&memory->repeats);
+    gw_list_init(&memory->keys);
+    gw_list_init(&memory->lines);
     gw_env_random(env, memory->id_key, sizeof(memory->id_key));
     memory->next_id = memory->next_lane = 1;
     begin_life(memory, env);
@@ -379,6 +444,11 @@ struct gw_configs *gw_memory_configs(struct gw_memory *memory)
     return &memory->configs;
 }
 
+struct gw_admin *gw_memory_admin(struct gw_memory *memory)
+{
+    return &memory->admin;
+}
+
 void gw_memory_crash(struct gw_memory *memory, struct gw_env *env)
 {
     free_looks(memory);
@@ -393,6 +463,7 @@ void gw_memory_destroy(struct gw_memory *memory)
     memory_events_free(memory);
     memory_repeats_free(memory);
     memory_configs_free(memory);
+    memory_admin_free(memory);
     gw_free(memory);
 }
 

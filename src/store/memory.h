@@ -1,4 +1,4 @@
-/* memory.h: both ports in memory, for the simulation and the tests: an obvious implementation
+/* memory.h: the three ports in memory, for the simulation and the tests: an obvious implementation
  * whose rules can be read. Committed state survives gw_memory_crash(); what was queued does not,
  * and its completions never come. */
 #pragma once
@@ -19,6 +19,7 @@ struct gw_memory_options {
 struct gw_memory *gw_memory_create(struct gw_env *env, const struct gw_memory_options *options);
 struct gw_ledger *gw_memory_ledger(struct gw_memory *memory);
 struct gw_configs *gw_memory_configs(struct gw_memory *memory);
+struct gw_admin *gw_memory_admin(struct gw_memory *memory);
 
 /* As after kill -9 and a new start: what is not committed is gone with its operations, nothing of
  * the old env is touched again, `env` is the new one. The old env must have been killed before, so

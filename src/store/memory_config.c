@@ -77,7 +77,9 @@ enum gw_err memory_config_put(struct gw_memory *memory, struct gw_op *base)
     struct memory_app *app = app_find(memory, config->app_id);
     struct gw_config **at = app_config(app, config->event_type);
 
-    enum gw_err err = put_check(memory, op, at);
+    enum gw_err err = memory_audit_check(memory, &op->audit);
+    if (err == GW_OK)
+        err = put_check(memory, op, at);
     if (err != GW_OK)
         return err;
     for (size_t i = 0; i < config->route_count; i++)
@@ -94,6 +96,7 @@ enum gw_err memory_config_put(struct gw_memory *memory, struct gw_op *base)
     }
     *at = gw_config_ref(config);
     app->revision++;
+    memory_audit_write(memory, &op->audit);
     op->snapshot = snapshot_of(app, app->id);
     return GW_OK;
 }
@@ -103,7 +106,10 @@ enum gw_err memory_config_remove(struct gw_memory *memory, struct gw_op *base)
     struct gw_config_remove *op = gw_container_of(base, struct gw_config_remove, op);
     struct memory_app *app = app_find(memory, op->app_id);
     struct gw_config **at = app_config(app, op->event_type);
+    enum gw_err err = memory_audit_check(memory, &op->audit);
 
+    if (err != GW_OK)
+        return err;
     if (at == NULL)
         return GW_ERR_NOT_FOUND;
     if (op->expected_version != 0 && (*at)->version != op->expected_version)
@@ -112,6 +118,7 @@ enum gw_err memory_config_remove(struct gw_memory *memory, struct gw_op *base)
     *at = app->configs[--app->config_count];
     memory->config_count--;
     app->revision++;
+    memory_audit_write(memory, &op->audit);
     op->snapshot = snapshot_of(app, app->id);
     return GW_OK;
 }

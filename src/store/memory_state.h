@@ -12,6 +12,8 @@
 #define MEMORY_HEALTH_MAX       100000
 #define MEMORY_HEALTH_BYTES_MAX 1024
 #define MEMORY_CONFIGS_MAX      100000
+#define MEMORY_KEYS_MAX         10000
+#define MEMORY_LINES_MAX        200000
 #define MEMORY_ADD_KEY_MAX      64
 #define MEMORY_FIND_MAX         100
 #define MEMORY_SCAN_MAX         20000 /* rows that one page of a list looks at */
@@ -75,6 +77,7 @@ struct memory_look {
 struct gw_memory {
     struct gw_ledger ledger;
     struct gw_configs configs;
+    struct gw_admin admin;
     struct gw_env *env;
     struct gw_memory_options options;
 
@@ -96,7 +99,8 @@ struct gw_memory {
     struct gw_map routed; /* key -> the newest routed event with it */
     struct gw_map lane_by_number;
     struct gw_list lanes, healths, apps, repeats;
-    size_t health_count, config_count;
+    struct gw_list keys, lines; /* of memory_admin.c */
+    size_t health_count, config_count, key_count, line_count;
 
     /* Read from any thread. */
     atomic_uint_fast64_t open, commits, commit_us, operations, queued;
@@ -129,6 +133,12 @@ enum memory_kind {
     MEMORY_CONFIG_PUT,
     MEMORY_CONFIG_REMOVE,
     MEMORY_CONFIG_LIST,
+    MEMORY_KEY_PUT,
+    MEMORY_KEY_REMOVE,
+    MEMORY_KEY_FIND,
+    MEMORY_KEY_LIST,
+    MEMORY_AUDIT_ADD,
+    MEMORY_AUDIT_LIST,
 };
 
 memory_fn memory_accept, memory_add, memory_settle, memory_retry, memory_erase;    /* _write.c */
@@ -136,12 +146,19 @@ memory_fn memory_open_lanes, memory_refill, memory_load, memory_find, memory_lis
 memory_fn memory_tally;                                                            /* _tally.c */
 memory_fn memory_health_save, memory_health_load;                                  /* _config.c */
 memory_fn memory_config_load, memory_config_put, memory_config_remove, memory_config_list;
+memory_fn memory_key_put, memory_key_remove, memory_key_find, memory_key_list; /* _admin.c */
+memory_fn memory_audit_add, memory_audit_list;
+
+/* A line of the audit log, beside what it tells; to be checked before that is done. */
+enum gw_err memory_audit_check(const struct gw_memory *memory, const struct gw_audit *audit);
+void memory_audit_write(struct gw_memory *memory, const struct gw_audit *audit);
 
 void memory_repeat_count(struct gw_memory *memory, const struct gw_message *message); /* _tally.c */
 void memory_repeats_free(struct gw_memory *memory);
 
 void memory_events_free(struct gw_memory *memory);  /* _write.c */
 void memory_configs_free(struct gw_memory *memory); /* _config.c */
+void memory_admin_free(struct gw_memory *memory);   /* _admin.c */
 
 /* Copies with memory of their own. */
 struct gw_slice memory_dup(struct gw_slice s); /* absent stays absent */

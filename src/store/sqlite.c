@@ -1,4 +1,4 @@
-/* sqlite.c: the embedded store as a whole: its directory, its files and threads, its two ports.
+/* sqlite.c: the embedded store as a whole: its directory, its files and threads, its three ports.
  *
  * Threads: open and close belong to whoever starts the process; ports may be called from any thread
  * and only hand the operation to the writer or to a reader. What they read of gw_sqlite is set
@@ -295,6 +295,62 @@ static const struct gw_configs_ops configs_ops = {
     .list = start_config_list,
 };
 
+/* ── The admin port ────────────────────────────────────────────────────────────────────────── */
+
+static struct gw_sqlite *of_admin(struct gw_admin *admin)
+{
+    return gw_container_of(admin, struct gw_sqlite, admin);
+}
+
+static void start_key_put(struct gw_admin *admin, struct gw_key_put *op)
+{
+    sqlite_writer_submit(of_admin(admin), &op->op, OP_KEY_PUT);
+}
+
+static void start_key_remove(struct gw_admin *admin, struct gw_key_remove *op)
+{
+    op->key = (struct gw_key){0};
+    sqlite_writer_submit(of_admin(admin), &op->op, OP_KEY_REMOVE);
+}
+
+/* A request waits for it. */
+static void start_key_find(struct gw_admin *admin, struct gw_key_find *op)
+{
+    op->keys = NULL;
+    op->count = 0;
+    load_submit(of_admin(admin), &op->op, OP_KEY_FIND);
+}
+
+static void start_key_list(struct gw_admin *admin, struct gw_key_list *op)
+{
+    op->keys = NULL;
+    op->count = 0;
+    op->more = false;
+    sqlite_look_submit(of_admin(admin), &op->op, OP_KEY_LIST);
+}
+
+static void start_audit_add(struct gw_admin *admin, struct gw_audit_add *op)
+{
+    sqlite_writer_submit(of_admin(admin), &op->op, OP_AUDIT_ADD);
+}
+
+static void start_audit_list(struct gw_admin *admin, struct gw_audit_list *op)
+{
+    op->lines = NULL;
+    op->count = 0;
+    op->next = 0;
+    sqlite_look_submit(of_admin(admin), &op->op, OP_AUDIT_LIST);
+}
+
+static const struct gw_admin_ops admin_ops = {
+    .key_put = start_key_put,
+    .key_remove = start_key_remove,
+    .key_find = start_key_find,
+    .key_list = start_key_list,
+    .audit_add = start_audit_add,
+    .audit_list = start_audit_list,
+};
+
 /* ── Open and close ────────────────────────────────────────────────────────────────────────── */
 
 /* SQLite's own counting of memory takes a lock at every allocation, and nobody looks at it. Later
@@ -327,6 +383,7 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
     library_init();
     s->ledger.ops = &ledger_ops;
     s->configs.ops = &configs_ops;
+    s->admin.ops = &admin_ops;
     s->env = env;
     s->options = *options;
     s->options.dir = NULL;
@@ -356,6 +413,11 @@ struct gw_ledger *gw_sqlite_ledger(struct gw_sqlite *sqlite)
 struct gw_configs *gw_sqlite_configs(struct gw_sqlite *sqlite)
 {
     return &sqlite->configs;
+}
+
+struct gw_admin *gw_sqlite_admin(struct gw_sqlite *sqlite)
+{
+    return &sqlite->admin;
 }
 
 static void segments_close(struct gw_sqlite *sqlite, bool was_open)

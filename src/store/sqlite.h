@@ -1,7 +1,8 @@
-/* sqlite.h: both ports on SQLite files in one directory. One process at a time (directory lock).
+/* sqlite.h: the three ports on SQLite files in one directory. One process at a time (directory lock).
  *
  *   DIR/lock            flock()ed while open
- *   DIR/main.db         configs, lanes, target health, the list of segments, keys for ids
+ *   DIR/main.db         configs, lanes, target health, API keys, the audit log, the list of
+ *                       segments, keys for ids
  *   DIR/00000001.seg    events, deliveries and attempts of about a day, and so on
  *   DIR/00000001.idx    where its events' keys lead: may be thrown away
  *
@@ -21,7 +22,8 @@ struct gw_sqlite_options {
     size_t cache_bytes;         /* SQLite's, of the writer */
     uint8_t master_key[32];     /* seals everything else; see sqlite_keyring.c */
 
-    int64_t retention_ms; /* how long a segment is kept behind its last accept; 0: 30 days */
+    int64_t audit_keep_ms; /* lines of the audit log older than that go, with new ones; 0: never */
+    int64_t retention_ms;  /* how long a segment is kept behind its last accept; 0: 30 days */
 
     /* When another segment begins, besides with a day; 0: as said. */
     uint64_t segment_events_max; /* 10 million */
@@ -40,6 +42,7 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
                            struct gw_sqlite **sqlite, struct gw_error *error);
 struct gw_ledger *gw_sqlite_ledger(struct gw_sqlite *sqlite);
 struct gw_configs *gw_sqlite_configs(struct gw_sqlite *sqlite);
+struct gw_admin *gw_sqlite_admin(struct gw_sqlite *sqlite);
 
 /* Commits what is queued, stops the threads, closes. No operation may be started any more; all
  * completions have been posted when it returns. Blocks. */

@@ -200,8 +200,10 @@ enum gw_err sqlite_config_put(struct sqlite_writer *w, struct gw_op *base)
     struct gw_config *config = op->config;
     uint64_t version = version_get(conn, config->app_id, config->event_type);
     size_t count;
-    enum gw_err err;
+    enum gw_err err = gw_audit_check(&op->audit);
 
+    if (err != GW_OK)
+        return err;
     if (op->expected_version == 0 && version != 0)
         return GW_ERR_EXISTS;
     if (op->expected_version != 0 && version == 0)
@@ -218,6 +220,7 @@ enum gw_err sqlite_config_put(struct sqlite_writer *w, struct gw_op *base)
     uint64_t revision = revision_bump(conn, config->app_id);
     op->snapshot = gw_snapshot_create(config->app_id, revision, all, count);
     gw_free(all);
+    sqlite_audit_write(w, &op->audit);
     return GW_OK;
 }
 
@@ -260,8 +263,10 @@ enum gw_err sqlite_config_remove(struct sqlite_writer *w, struct gw_op *base)
     sqlite3_stmt *st = conn->st[MAIN_CONFIG_DELETE];
     uint64_t version = version_get(conn, op->app_id, op->event_type);
     size_t count;
-    enum gw_err err;
+    enum gw_err err = gw_audit_check(&op->audit);
 
+    if (err != GW_OK)
+        return err;
     if (version == 0)
         return GW_ERR_NOT_FOUND;
     if (op->expected_version != 0 && op->expected_version != version)
@@ -274,6 +279,7 @@ enum gw_err sqlite_config_remove(struct sqlite_writer *w, struct gw_op *base)
     sqlite_run(conn, st);
     op->snapshot = gw_snapshot_create(op->app_id, revision_bump(conn, op->app_id), rest, count);
     gw_free(rest);
+    sqlite_audit_write(w, &op->audit);
     return GW_OK;
 }
 

@@ -34,6 +34,9 @@ enum sqlite_op_kind {
     OP_HEALTH_SAVE,
     OP_CONFIG_PUT,
     OP_CONFIG_REMOVE,
+    OP_KEY_PUT,
+    OP_KEY_REMOVE,
+    OP_AUDIT_ADD,
     OP_WRITER_COUNT,
     OP_RETAIN = OP_WRITER_COUNT, /* the store's own: see sqlite_retain.c */
     OP_LOAD,
@@ -43,12 +46,16 @@ enum sqlite_op_kind {
     OP_HEALTH_LOAD,
     OP_CONFIG_LOAD,
     OP_CONFIG_LIST,
+    OP_KEY_FIND,
+    OP_KEY_LIST,
+    OP_AUDIT_LIST,
     OP_SWEEP, /* the store's own: see sqlite_reader_sweep() */
 };
 
 struct gw_sqlite {
     struct gw_ledger ledger;
     struct gw_configs configs;
+    struct gw_admin admin;
     struct gw_env *env;
     struct gw_sqlite_options options; /* dir: our copy, absolute */
     int lock_fd;

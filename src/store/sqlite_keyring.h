@@ -18,7 +18,7 @@ enum gw_err sqlite_master_open(const struct sqlite_master *master, struct sqlite
 
 /* The place of a document in the main file. */
 struct sqlite_doc {
-    char kind; /* 'C' config, 'H' health */
+    char kind; /* 'C' config, 'H' health, 'K' API key, 'A' line of the audit log */
     struct gw_slice app_id, name;
     uint64_t version;
 };

@@ -23,6 +23,9 @@ static const struct {
     [OP_HEALTH_LOAD] = {sqlite_health_load, true},
     [OP_CONFIG_LOAD] = {sqlite_config_load, true},
     [OP_CONFIG_LIST] = {sqlite_config_list, true},
+    [OP_KEY_FIND] = {sqlite_key_find, true},
+    [OP_KEY_LIST] = {sqlite_key_list, true},
+    [OP_AUDIT_LIST] = {sqlite_audit_list, true},
 };
 
 _Static_assert((int)SEG_READ == (int)MAIN_READ, "both kinds of file begin alike");

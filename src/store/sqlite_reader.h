@@ -48,6 +48,7 @@ sqlite_read_fn sqlite_load, sqlite_find;                                   /* _l
 sqlite_read_fn sqlite_list;                                                /* _list.c */
 sqlite_read_fn sqlite_tally;                                               /* _count.c */
 sqlite_read_fn sqlite_health_load, sqlite_config_load, sqlite_config_list; /* _configs.c */
+sqlite_read_fn sqlite_key_find, sqlite_key_list, sqlite_audit_list;        /* _admin.c */
 
 enum gw_err sqlite_reader_start(struct sqlite_reader *r, struct gw_sqlite *sqlite, const char *name,
                                 struct gw_error *error);

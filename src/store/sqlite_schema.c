@@ -143,6 +143,18 @@ const struct sqlite_kind sqlite_segment_kind = {
 
 /* ── The main file ─────────────────────────────────────────────────────────────────────────── */
 
+/* Since version 2. `audit`: see sqlite_admin.c; `subject` is a hash. */
+#define ADMIN_TABLES                                                                               \
+    "CREATE TABLE api_key(id TEXT PRIMARY KEY, appid TEXT NOT NULL, doc BLOB NOT NULL)"            \
+    "  STRICT, WITHOUT ROWID;"                                                                     \
+    "CREATE INDEX api_key_of ON api_key(appid);"                                                   \
+    "CREATE TABLE audit(id INTEGER PRIMARY KEY, app_id TEXT, subject INTEGER,"                     \
+    "  is_config INTEGER NOT NULL, doc BLOB NOT NULL) STRICT;"                                     \
+    "CREATE INDEX audit_of_app ON audit(app_id);"                                                  \
+    "CREATE INDEX audit_of_subject ON audit(subject);"
+
+static const char *const main_steps[] = {ADMIN_TABLES};
+
 /* `segment`: those there are, each with the sequence at which it began. `lane` keeps numbers whose
  * config is gone: they are never given again. So does `app_key` (sealed NULL: erased). `health`: a
  * URL may hold tokens, so its hash stands for it. */
@@ -159,9 +171,11 @@ static const char main_schema[] =
     "CREATE TABLE app_key(number INTEGER PRIMARY KEY, app_id TEXT NOT NULL, sealed BLOB) STRICT;"
     "CREATE INDEX app_key_of ON app_key(app_id);"
     "CREATE TABLE erasure(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, app_id TEXT NOT NULL,"
-    "  transaction_id TEXT) STRICT;";
+    "  transaction_id TEXT) STRICT;" ADMIN_TABLES;
 
 #define CONFIG_COLUMNS "app_id, event_type, version, doc FROM config"
+#define KEYS           "SELECT id, appid, doc FROM api_key"
+#define AUDIT          "SELECT id, app_id, doc FROM audit WHERE id >= ?1 AND id < ?2 AND is_config >= ?3"
 
 static const char *const main_sql[] = {
     [MAIN_BEGIN] = "BEGIN IMMEDIATE",
@@ -199,13 +213,25 @@ static const char *const main_sql[] = {
     [MAIN_APP_KEY_ADD] = "INSERT INTO app_key(app_id, sealed) VALUES(?1, ?2)",
     [MAIN_ERASURE_ADD] = "INSERT INTO erasure(at, app_id, transaction_id) VALUES(?1, ?2, ?3)",
     [MAIN_APP_KEY_ERASE] = "UPDATE app_key SET sealed = NULL WHERE app_id = ?1",
+    [MAIN_KEY_GET] = KEYS " WHERE id = ?1",
+    [MAIN_KEY_ADD] = "INSERT INTO api_key VALUES(?1, ?2, ?3)",
+    [MAIN_KEY_DELETE] = "DELETE FROM api_key WHERE id = ?1",
+    [MAIN_KEYS_OF] = KEYS " WHERE appid = ?1 ORDER BY id",
+    [MAIN_KEYS_AFTER] = KEYS " WHERE id > ?1 ORDER BY id",
+    [MAIN_AUDIT_LAST] = "SELECT max(id) FROM audit WHERE id >= ?1 AND id < ?2",
+    [MAIN_AUDIT_ADD] = "INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5)",
+    [MAIN_AUDIT_DROP] = "DELETE FROM audit WHERE id = (SELECT min(id) FROM audit WHERE id < ?1)",
+    [MAIN_AUDIT_DOWN] = AUDIT " ORDER BY id DESC",
+    [MAIN_AUDIT_DOWN_APP] = AUDIT " AND app_id = ?4 ORDER BY id DESC",
+    [MAIN_AUDIT_DOWN_SUBJECT] = AUDIT " AND subject = ?4 ORDER BY id DESC",
 };
 
 const struct sqlite_kind sqlite_main_kind = {
     .what = "main file",
     .application_id = 0x6777686d, /* "gwhm" */
-    .version = 1,
+    .version = 2,
     .schema = main_schema,
+    .steps = main_steps,
     .sql = main_sql,
     .sql_count = MAIN_SQL_COUNT,
 };

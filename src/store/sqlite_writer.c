@@ -38,6 +38,9 @@ static const struct {
     [OP_HEALTH_SAVE] = {sqlite_health_save, NULL, true, false},
     [OP_CONFIG_PUT] = {sqlite_config_put, sqlite_config_put_finish, true, false},
     [OP_CONFIG_REMOVE] = {sqlite_config_remove, sqlite_config_remove_finish, true, false},
+    [OP_KEY_PUT] = {sqlite_key_put, NULL, true, false},
+    [OP_KEY_REMOVE] = {sqlite_key_remove, NULL, true, false},
+    [OP_AUDIT_ADD] = {sqlite_audit_add, NULL, true, false},
 };
 
 /* ── One transaction ───────────────────────────────────────────────────────────────────────── */

@@ -81,6 +81,7 @@ sqlite_write_fn sqlite_settle, sqlite_retry;                                 /* 
 sqlite_write_fn sqlite_open_lanes, sqlite_refill;                            /* _wait.c */
 sqlite_write_fn sqlite_erase;                                                /* _erase.c */
 sqlite_write_fn sqlite_health_save, sqlite_config_put, sqlite_config_remove; /* _configs.c */
+sqlite_write_fn sqlite_key_put, sqlite_key_remove, sqlite_audit_add;         /* _admin.c */
 
 /* After the commit, or after its failure: op->err says which. What the operation leads to besides
  * its completion is posted here. */
@@ -89,6 +90,10 @@ sqlite_finish_fn sqlite_accept_finish, sqlite_add_finish, sqlite_retry_finish;
 sqlite_finish_fn sqlite_open_lanes_finish, sqlite_refill_finish;
 sqlite_finish_fn sqlite_erase_finish;
 sqlite_finish_fn sqlite_config_put_finish, sqlite_config_remove_finish;
+
+/* A line of the audit log, into the transaction of what it tells; gw_audit_check() has let it pass
+ * before anything was written. A failure is in the main file's conn.rc. */
+void sqlite_audit_write(struct sqlite_writer *w, const struct gw_audit *audit);
 
 /* Ends an open delivery without an attempt. */
 void sqlite_end(struct sqlite_writer *w, struct sqlite_segment *segment,

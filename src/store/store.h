@@ -1,6 +1,6 @@
 /* store.h: the three ports behind which a backend keeps everything: `ledger` (events, deliveries,
- * attempts), `configs`, and `admin` (keys, the audit log). Backends: SQLite (sqlite*.c), memory (memory.c, for simulation and
- * tests), later DynamoDB.
+ * attempts), `configs`, and `admin` (keys, the audit log). Backends: SQLite (sqlite*.c), memory
+ * (memory*.c, for simulation and tests), later DynamoDB.
  *
  * What every backend keeps, and the contract suite checks:
  *  1. Each operation completes exactly once: op->done is called on op->env's loop, never inside the
@@ -307,7 +307,8 @@ struct gw_config_load {
 };
 
 /* Writes a config if the stored one has the version it was made from, and its line of the audit log
- * with it. Gives its new lanes their numbers. GW_ERR_EXISTS (create: it is there), GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
+ * with it. Gives its new lanes their numbers. GW_ERR_EXISTS (create: it is there),
+ * GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
 struct gw_config_put {
     struct gw_op op;
     struct gw_config *config;     /* lanes of 0 are filled in before anybody else sees it */
@@ -352,7 +353,8 @@ struct gw_configs {
 
 /* ── The admin port ────────────────────────────────────────────────────────────────────────── */
 
-/* Every operation that changes something keeps its line of the audit log with it, all or nothing. */
+/* Every operation that changes something keeps its line of the audit log with it, all or nothing; so
+ * do those of configs. A line that gw_audit_check() refuses refuses the operation. */
 
 /* GW_ERR_EXISTS: the id is taken. GW_ERR_FULL: GW_KEYS_PER_APPID share that appid already. */
 struct gw_key_put {
@@ -396,7 +398,8 @@ struct gw_audit_add {
     struct gw_audit audit;
 };
 
-/* Newest first. Filters with len 0 / 0 do not filter. */
+/* Newest first: by time, and lines of one time by which was kept first. Filters with len 0 / 0 do not
+ * filter. GW_ERR_INVALID: a subject without its app. */
 struct gw_audit_list {
     struct gw_op op;
     struct gw_arena *arena;

@@ -55,6 +55,7 @@ static void defaults(void **state)
     assert_int_equal(s.dedupe_window_s, 86400);
     assert_int_equal(s.secret_overlap_s, 86400);
     assert_int_equal(s.retention_days, 30);
+    assert_int_equal(s.audit_retention_days, 400);
     assert_int_equal(s.grace_s, 20);
     assert_int_equal(s.log_level, GW_LOG_INFO);
     assert_null(s.ca_file);
@@ -148,6 +149,8 @@ static void refused(void **state)
         {"--dedupe-window 604801", NULL, {"--dedupe-window", "604801", "604800"}},
         {"--retention 1", NULL, {"--retention", "\"1\"", "2 to 3650"}},
         {"--retention 3651", NULL, {"--retention", "3651"}},
+        {"--audit-retention 29", NULL, {"--audit-retention", "\"29\"", "30 to 36500"}},
+        {"--audit-retention 36501", NULL, {"--audit-retention", "36501"}},
         {"--retention 2 --dedupe-window 86401", NULL, {"--retention", "2 days", "86401"}},
         {"--max-body-bytes 99999999999999999999", NULL, {"--max-body-bytes", "16777216"}},
         {"--shards 0", NULL, {"--shards", "\"0\"", "1 to 64"}},

@@ -94,8 +94,8 @@ static struct flow_rig *rig_create(void)
     rig->sim = sim_create(&(struct sim_options){.seed = 1});
     rig->driver = sim_env_create(rig->sim);
     rig->memory = gw_memory_create(sim_env_create(rig->sim), &(struct gw_memory_options){0});
-    rig->fault =
-        gw_fault_create(gw_memory_ledger(rig->memory), gw_memory_configs(rig->memory), choose, rig);
+    rig->fault = gw_fault_create(gw_memory_ledger(rig->memory), gw_memory_configs(rig->memory),
+                                 gw_memory_admin(rig->memory), choose, rig);
     rig->flow = (struct gw_flow){
         .options = {.user_agent = "test",
                     .dedupe_ms = 24 * HOUR_MS,
@@ -107,6 +107,7 @@ static struct flow_rig *rig_create(void)
                     .snapshots_max = 16},
         .ledger = gw_fault_ledger(rig->fault),
         .configs = gw_fault_configs(rig->fault),
+        .admin = gw_fault_admin(rig->fault),
         .shards = rig->shards,
         .shard_count = SHARDS,
     };
@@ -178,7 +179,8 @@ static void put_config(struct flow_rig *rig, const char *event_type, const char 
     struct gw_config_change change = {.json = gw_slice_from(json),
                                       .guard = &rig->flow.options.guard};
     struct gw_error error;
-    struct put_op op = {.put.op = {.env = rig->driver, .done = on_put}};
+    struct put_op op = {.put.op = {.env = rig->driver, .done = on_put},
+                        .put.audit = {.actor = GW_SLICE("test"), .action = "config_created"}};
     assert_int_equal(gw_config_create(&op.put.config, &change, &error), GW_OK);
     rig->flow.configs->ops->put(rig->flow.configs, &op.put);
     assert_true(sim_run(rig->sim, is_true, &op.done, HOUR_MS));

@@ -161,7 +161,7 @@ static bool all_started(void *ctx)
 static void start(struct world *world)
 {
     world->fault = gw_fault_create(gw_memory_ledger(world->memory),
-                                   gw_memory_configs(world->memory), choose, world);
+                                   gw_memory_configs(world->memory), NULL, choose, world);
     world->flow.ledger = gw_fault_ledger(world->fault);
     world->flow.configs = gw_fault_configs(world->fault);
     world->flow.shards = world->shards;
@@ -381,7 +381,7 @@ static void put(struct world *world, int app, struct gw_config *config, uint64_t
     struct put_op op = {.put = {.op = {.env = world->driver, .done = on_put},
                                 .config = config,
                                 .expected_version = expected,
-                                .audit = {.actor = GW_SLICE("sim")}}};
+                                .audit = {.actor = GW_SLICE("sim"), .action = "config_updated"}}};
     world->flow.configs->ops->put(world->flow.configs, &op.put);
     wait_for(world, &op.waiting.done);
     gw_check(op.waiting.err == GW_OK);
@@ -443,10 +443,11 @@ void world_config_delete(struct world *world, int app)
         return;
     char app_id[16];
     snprintf(app_id, sizeof(app_id), "app-%d", app);
-    struct remove_op op = {.remove = {.op = {.env = world->driver, .done = on_remove},
-                                      .app_id = gw_slice_from(app_id),
-                                      .event_type = GW_SLICE("*"),
-                                      .audit = {.actor = GW_SLICE("sim")}}};
+    struct remove_op op = {
+        .remove = {.op = {.env = world->driver, .done = on_remove},
+                   .app_id = gw_slice_from(app_id),
+                   .event_type = GW_SLICE("*"),
+                   .audit = {.actor = GW_SLICE("sim"), .action = "config_deleted"}}};
     world->flow.configs->ops->remove(world->flow.configs, &op.remove);
     wait_for(world, &op.waiting.done);
     gw_check(op.waiting.err == GW_OK);

@@ -20,6 +20,7 @@ static void open_memory(struct world *world)
     world->store = memory;
     world->ledger = gw_memory_ledger(memory);
     world->configs = gw_memory_configs(memory);
+    world->admin = gw_memory_admin(memory);
 }
 
 static void stay(struct world *world)

@@ -25,6 +25,7 @@ static void open_with(struct world *world, uint64_t events_max)
     world->store = sqlite;
     world->ledger = gw_sqlite_ledger(sqlite);
     world->configs = gw_sqlite_configs(sqlite);
+    world->admin = gw_sqlite_admin(sqlite);
 }
 
 static void open_sqlite(struct world *world)

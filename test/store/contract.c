@@ -26,8 +26,8 @@ static const struct backend *backend_of(const char *name)
 int main(int argc, char **argv)
 {
     static int (*const suites[])(void) = {
-        suite_accept, suite_settle,  suite_open,  suite_order, suite_look,
-        suite_tally,  suite_configs, suite_fault, suite_last,  suite_erase,
+        suite_accept,  suite_settle, suite_open,  suite_order, suite_look,  suite_tally,
+        suite_configs, suite_admin,  suite_fault, suite_last,  suite_erase,
     };
     int failed = 0;
 

@@ -50,7 +50,10 @@ static enum gw_err put(struct world *world, struct gw_config *config, uint64_t e
                        struct gw_snapshot **snapshot)
 {
     struct gw_config_put op = {
-        .config = config, .expected_version = expected_version, .audit = {.actor = GW_SLICE("somebody")}};
+        .config = config,
+        .expected_version = expected_version,
+        .audit = given_audit("config_updated", "a", "x"),
+    };
     enum gw_err err = CALL(world, configs, put, &op);
 
     assert_int_equal(op.snapshot != NULL, err == GW_OK);
@@ -76,7 +79,7 @@ static enum gw_err remove_config(struct world *world, const char *app, const cha
         .app_id = gw_slice_from(app),
         .event_type = gw_slice_from(type),
         .expected_version = expected_version,
-        .audit = {.actor = GW_SLICE("somebody")},
+        .audit = given_audit("config_deleted", app, type),
     };
     enum gw_err err = CALL(world, configs, remove, &op);
 
@@ -188,7 +191,9 @@ static void test_two_writers(void **state)
 {
     struct world *world = *state;
     struct gw_config *first = config_make(world, "a", "x", "");
-    struct gw_config_put one = {.expected_version = 1}, other = {.expected_version = 1};
+    struct gw_audit audit = given_audit("config_updated", "a", "x");
+    struct gw_config_put one = {.expected_version = 1, .audit = audit};
+    struct gw_config_put other = {.expected_version = 1, .audit = audit};
 
     gw_config_ref(first);
     assert_ok(put(world, first, 0, NULL));
@@ -212,8 +217,9 @@ static void test_two_writers(void **state)
 static void test_two_creators(void **state)
 {
     struct world *world = *state;
-    struct gw_config_put one = {.config = config_make(world, "a", "x", "")};
-    struct gw_config_put other = {.config = config_make(world, "a", "x", "")};
+    struct gw_audit audit = given_audit("config_created", "a", "x");
+    struct gw_config_put one = {.config = config_make(world, "a", "x", ""), .audit = audit};
+    struct gw_config_put other = {.config = config_make(world, "a", "x", ""), .audit = audit};
 
     START(world, configs, put, &one);
     START(world, configs, put, &other);

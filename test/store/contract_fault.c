@@ -10,6 +10,7 @@ struct script {
     struct gw_fault *fault;
     struct gw_ledger *ledger; /* the real ones, meanwhile */
     struct gw_configs *configs;
+    struct gw_admin *admin;
     enum gw_fault_call call;
     struct gw_fault_act act;
     int times; /* calls that this befalls */
@@ -30,10 +31,12 @@ static struct gw_fault_act choose(void *ctx, enum gw_fault_call call, const stru
 
 static void wrap(struct world *world, struct script *script, gw_fault_fn *fn, void *ctx)
 {
-    *script = (struct script){.ledger = world->ledger, .configs = world->configs};
-    script->fault = gw_fault_create(world->ledger, world->configs, fn, ctx);
+    *script =
+        (struct script){.ledger = world->ledger, .configs = world->configs, .admin = world->admin};
+    script->fault = gw_fault_create(world->ledger, world->configs, world->admin, fn, ctx);
     world->ledger = gw_fault_ledger(script->fault);
     world->configs = gw_fault_configs(script->fault);
+    world->admin = gw_fault_admin(script->fault);
 }
 
 static void unwrap(struct world *world, struct script *script)
@@ -41,6 +44,7 @@ static void unwrap(struct world *world, struct script *script)
     world_wait(world);
     world->ledger = script->ledger;
     world->configs = script->configs;
+    world->admin = script->admin;
     gw_fault_destroy(script->fault);
 }
 
@@ -305,8 +309,10 @@ static void test_a_lost_config_then_again(void **state)
         .guard = &guard,
         .now_ms = T0,
     };
-    struct gw_config_put put = {0};
-    struct gw_config_remove removal = {.app_id = GW_SLICE("a"), .event_type = GW_SLICE("x")};
+    struct gw_config_put put = {.audit = given_audit("config_created", "a", "x")};
+    struct gw_config_remove removal = {.app_id = GW_SLICE("a"),
+                                       .event_type = GW_SLICE("x"),
+                                       .audit = given_audit("config_deleted", "a", "x")};
     struct gw_config_list list = {.arena = &world->arena, .max = 5};
     struct gw_error error;
 

@@ -16,7 +16,7 @@ static struct gw_snapshot *put_config(struct world *world, const char *type)
         .guard = &guard,
         .now_ms = T0,
     };
-    struct gw_config_put op = {0};
+    struct gw_config_put op = {.audit = given_audit("config_created", "app", type)};
     struct gw_error error;
 
     assert_ok(gw_config_create(&op.config, &change, &error));
@@ -106,7 +106,9 @@ static void test_goes_on_after_reopening(void **state)
     gw_snapshot_unref(after);
     gw_snapshot_unref(before);
 
-    struct gw_config_remove removal = {.app_id = GW_SLICE("app"), .event_type = GW_SLICE("y")};
+    struct gw_config_remove removal = {.app_id = GW_SLICE("app"),
+                                       .event_type = GW_SLICE("y"),
+                                       .audit = given_audit("config_deleted", "app", "y")};
     assert_ok(CALL(world, configs, remove, &removal));
     gw_snapshot_unref(removal.snapshot);
     world_reopen(world);

@@ -232,7 +232,11 @@ static void test_a_passed_deadline_shows_nothing(void **state)
     struct gw_config_load configs = {.op = late, .app_id = GW_SLICE("a")};
     struct gw_config_list page = {.op = late, .arena = &world->arena, .max = 1};
     struct gw_config_remove removal = {
-        .op = late, .app_id = GW_SLICE("a"), .event_type = GW_SLICE("x")};
+        .op = late,
+        .app_id = GW_SLICE("a"),
+        .event_type = GW_SLICE("x"),
+        .audit = given_audit("config_deleted", "a", "x"),
+    };
 
     assert_int_equal(CALL(world, ledger, load, &load), GW_ERR_TIMEOUT);
     assert_int_equal(CALL(world, ledger, find, &find), GW_ERR_TIMEOUT);

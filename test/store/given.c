@@ -194,6 +194,20 @@ struct gw_add *add_start(struct world *world, const struct gw_id *message_id, co
     return op;
 }
 
+/* ── Who did it ────────────────────────────────────────────────────────────────────────────── */
+
+struct gw_audit given_audit(const char *action, const char *app, const char *subject)
+{
+    return (struct gw_audit){
+        .at_ms = T0,
+        .actor = GW_SLICE("somebody"),
+        .address = GW_SLICE("192.0.2.1"),
+        .action = action,
+        .app_id = gw_slice_from(app),
+        .subject = gw_slice_from(subject),
+    };
+}
+
 /* ── Looking ───────────────────────────────────────────────────────────────────────────────── */
 
 const struct gw_event_row *find_message(struct world *world, const struct gw_id *id)

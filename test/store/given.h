@@ -52,6 +52,11 @@ enum gw_err retry(struct world *world, const struct gw_id *id, struct gw_deliver
 struct gw_add *add_start(struct world *world, const struct gw_id *message_id, const char *key,
                          const uint64_t *lanes, size_t lane_count, int64_t now_ms);
 
+/* ── Who did it ────────────────────────────────────────────────────────────────────────────── */
+
+/* A line of the audit log, at T0; NULL: absent. */
+struct gw_audit given_audit(const char *action, const char *app, const char *subject);
+
 /* ── Looking ───────────────────────────────────────────────────────────────────────────────── */
 
 /* NULL: there is none. With its body. */

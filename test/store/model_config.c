@@ -83,6 +83,7 @@ void model_config_put(struct model *m)
         ops[side].config = random_config(m, app, type, product);
         ops[side].config->version = expected + 1;
         ops[side].expected_version = expected;
+        ops[side].audit = given_audit("config_updated", app, type);
         (void)CALL(m->worlds[side], configs, put, &ops[side]);
         gw_config_unref(ops[side].config);
     }
@@ -97,6 +98,7 @@ void model_config_remove(struct model *m)
     ops[0].app_id = gw_slice_from(model_apps[model_draw(m, APPS)]);
     ops[0].event_type = gw_slice_from(model_types[model_draw(m, 3)]);
     ops[0].expected_version = model_draw(m, 3);
+    ops[0].audit = given_audit("config_deleted", "a", "x");
     ops[1] = ops[0];
     for (int side = 0; side < 2; side++)
         (void)CALL(m->worlds[side], configs, remove, &ops[side]);

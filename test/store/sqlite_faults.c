@@ -392,7 +392,7 @@ static void test_lanes_of_a_failed_group(void **state)
         config_make("{\"appId\":\"app\",\"eventType\":\"type\",\"webhookUrl\":"
                     "\"https://client.example/in\",\"workflows\":{\"w\":"
                     "[\"https://client.example/a\",\"https://client.example/b\"]}}");
-    struct gw_config_put put = {.config = config, .audit = {.actor = GW_SLICE("test")}};
+    struct gw_config_put put = {.config = config, .audit = rig_audit("config_created", "type")};
 
     rig_vfs_fail(RIG_FAULT_FULL, "main.db-wal", 0);
     assert_int_equal(RIG_CALL(rig, configs, put, &put), GW_ERR_FULL);
@@ -424,7 +424,9 @@ static void test_config_is_damaged(void **state)
         "{\"appId\":\"app\",\"eventType\":\"a\",\"webhookUrl\":\"https://client.example/in\"}");
     struct gw_config *other = config_make(
         "{\"appId\":\"app\",\"eventType\":\"b\",\"webhookUrl\":\"https://client.example/in\"}");
-    struct gw_config_put put = {.config = config}, put_other = {.config = other};
+    struct gw_audit audit = rig_audit("config_created", "a");
+    struct gw_config_put put = {.config = config, .audit = audit};
+    struct gw_config_put put_other = {.config = other, .audit = audit};
     struct gw_config_load load = {.app_id = GW_SLICE("app")};
     sqlite3 *db = NULL;
 

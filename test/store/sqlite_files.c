@@ -129,14 +129,19 @@ static void test_close_empties_the_log(void **state)
 static void test_newer_version(void **state)
 {
     struct rig *rig = *state;
-    static const char *const names[] = {"main.db", SEGMENT};
+    static const struct {
+        const char *name, *newer, *known;
+    } files[] = {
+        {"main.db", "PRAGMA user_version = 3", "PRAGMA user_version = 2"},
+        {SEGMENT, "PRAGMA user_version = 2", "PRAGMA user_version = 1"},
+    };
 
     rig_open(rig);
     rig_close(rig);
-    for (size_t i = 0; i < gw_count(names); i++) {
-        run_sql(rig, names[i], "PRAGMA user_version = 2");
-        expect_refused(rig, GW_ERR_SCHEMA, names[i]);
-        run_sql(rig, names[i], "PRAGMA user_version = 1");
+    for (size_t i = 0; i < gw_count(files); i++) {
+        run_sql(rig, files[i].name, files[i].newer);
+        expect_refused(rig, GW_ERR_SCHEMA, files[i].name);
+        run_sql(rig, files[i].name, files[i].known);
     }
     rig_open(rig);
 }

@@ -50,6 +50,7 @@ enum gw_err rig_try_open(struct rig *rig, struct gw_error *error)
         return err;
     rig->ledger = gw_sqlite_ledger(rig->sqlite);
     rig->configs = gw_sqlite_configs(rig->sqlite);
+    rig->admin = gw_sqlite_admin(rig->sqlite);
     return GW_OK;
 }
 
@@ -114,6 +115,18 @@ void rig_wait(struct rig *rig)
         gw_loop_run(rig->env);
     gw_env_timer_stop(rig->env, &patience);
     waiting = NULL;
+}
+
+struct gw_audit rig_audit(const char *action, const char *subject)
+{
+    return (struct gw_audit){
+        .at_ms = RIG_T0,
+        .actor = GW_SLICE("somebody"),
+        .address = GW_SLICE("192.0.2.1"),
+        .action = action,
+        .app_id = GW_SLICE("app"),
+        .subject = gw_slice_from(subject),
+    };
 }
 
 struct gw_message *rig_message(const char *app, const char *event_id, const char *body)

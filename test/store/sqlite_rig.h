@@ -25,6 +25,7 @@ struct rig {
     struct gw_sqlite *sqlite; /* NULL while closed */
     struct gw_ledger *ledger;
     struct gw_configs *configs;
+    struct gw_admin *admin;
     struct gw_sqlite_options options;
     char dir[256];
     struct gw_arena arena; /* for results, until the end */
@@ -46,6 +47,9 @@ void rig_wait(struct rig *rig);
 #define RIG_CALL(rig, port, verb, operation)                                                       \
     (rig_arm((rig), &(operation)->op), (rig)->port->ops->verb((rig)->port, (operation)),           \
      rig_wait(rig), (operation)->op.err)
+
+/* A line of the audit log, at RIG_T0, about "app". */
+struct gw_audit rig_audit(const char *action, const char *subject);
 
 struct gw_message *rig_message(const char *app, const char *event_id, const char *body);
 

@@ -173,7 +173,8 @@ static struct gw_config *config_make(const char *type)
 
 static void put(struct rig *rig, const char *type)
 {
-    struct gw_config_put put = {.config = config_make(type)};
+    struct gw_config_put put = {.config = config_make(type),
+                                .audit = rig_audit("config_created", type)};
 
     assert_ok(RIG_CALL(rig, configs, put, &put));
     gw_snapshot_unref(put.snapshot);

@@ -33,7 +33,7 @@ struct world;
 struct backend {
     const char *name;
     bool on_loop;                       /* else simulated, and it can crash */
-    void (*open)(struct world *world);  /* sets store, ledger, configs */
+    void (*open)(struct world *world);  /* sets store and the ports */
     void (*close)(struct world *world); /* in an orderly way */
     void (*crash)(struct world *world); /* its envs were killed */
     void (*end)(struct world *world);   /* behind the last close */
@@ -66,6 +66,7 @@ struct world {
     void *store;
     struct gw_ledger *ledger;
     struct gw_configs *configs;
+    struct gw_admin *admin;
     char dir[256];
     struct gw_arena arena;  /* for results, until the end */
     struct gw_list accepts; /* made by given.c */
@@ -119,6 +120,7 @@ int suite_settle(void);
 int suite_open(void);
 int suite_look(void);
 int suite_configs(void);
+int suite_admin(void);
 int suite_order(void);
 int suite_fault(void);
 int suite_tally(void);
