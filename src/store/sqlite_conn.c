@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define WRITER_WAIT_MS 100 /* only strangers can be in its way, and readers when the log restarts */
 #define READER_WAIT_MS 1000 /* nothing but recovery */
 
 /* ── Errors ────────────────────────────────────────────────────────────────────────────────── */
@@ -211,7 +210,8 @@ static int set_pragmas(struct sqlite_conn *conn, enum sqlite_role role, size_t c
     snprintf(cache, sizeof(cache), "PRAGMA cache_size=-%zu", cache_bytes / 1024 + 64);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(conn->db, cache, NULL, NULL, NULL);
-    sqlite3_busy_timeout(conn->db, role == SQLITE_ROLE_READER ? READER_WAIT_MS : WRITER_WAIT_MS);
+    sqlite3_busy_timeout(conn->db,
+                         role == SQLITE_ROLE_READER ? READER_WAIT_MS : SQLITE_WRITER_WAIT_MS);
     /* Who closes last must not checkpoint by itself: after a failure the files stay as they are. */
     if (rc == SQLITE_OK)
         rc = sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);

@@ -32,6 +32,8 @@ enum sqlite_role {
     SQLITE_ROLE_CHECKPOINTER,
 };
 
+#define SQLITE_WRITER_WAIT_MS 100 /* only strangers can be in its way */
+
 struct sqlite_conn {
     sqlite3 *db;
     const struct sqlite_kind *kind;

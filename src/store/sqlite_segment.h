@@ -35,13 +35,15 @@ struct sqlite_file {
     bool in_group;                  /* a transaction is open */
     enum gw_err outcome;            /* of the last group's transaction, for its operations */
     int wal_pages;                  /* in the log since it last began anew */
-    int wal_trigger;                /* at which the checkpointer is called */
+    int wal_trigger;                /* at which something is done about it */
+    bool wal_is_held;               /* by somebody who reads for long */
     bool wal_holds_erased;          /* perhaps, until it is emptied */
 
     struct sqlite_conn checkpointer; /* that thread's while RUNNING; opened when first needed */
     struct gw_msg checkpoint_msg;
-    int checkpoint_rc;     /* how it went */
-    atomic_int checkpoint; /* enum sqlite_checkpoint: whose turn it is */
+    int checkpoint_rc;        /* how it went */
+    atomic_bool writer_waits; /* for that thread to leave */
+    atomic_int checkpoint;    /* enum sqlite_checkpoint: whose turn it is */
 };
 
 /* ── Segments ──────────────────────────────────────────────────────────────────────────────── */

@@ -5,7 +5,13 @@
  * appending, and syncs what it copied. Once it is nearly level with the writer it hands the file
  * back (SQLITE_WAL_CAUGHT_UP), and the writer copies the small rest between two groups and lets the
  * log begin anew. Readers that are still in the old log are waited for a moment; are there too many,
- * it is tried again a little later. Beyond WAL_HUGE_BYTES the writer does not wait for its turn.
+ * it is tried again a little later.
+ *
+ * The ceiling is WAL_BYTES_MAX: there the writer takes nothing more on before it has begun the log
+ * anew itself. For the checkpointer it waits as long as that needs, and for readers a second: what
+ * is read on the way of an attempt is shorter. Who reads for longer (a backup, a full count) must
+ * not stop the events: once such a one was met the log may grow by a quarter at a time, until the
+ * disk's reserve ends it, and store_log_held says so.
  *
  * The file's `checkpoint` says whose turn it is; only that thread changes it.
  *
@@ -16,9 +22,11 @@
 #define PAGE_BYTES     4096 /* of the log's frames: SQLite's default, and nothing sets another */
 #define WAL_BIG_BYTES  ((size_t)16 * 1024 * 1024)
 #define WAL_MORE_BYTES ((size_t)4 * 1024 * 1024)
-#define WAL_HUGE_BYTES ((size_t)40 * 1024 * 1024)
+#define WAL_BYTES_MAX  ((size_t)64 * 1024 * 1024)
 #define LEVEL_PAGES    1024 /* a pass that copied no more was short, and left even less behind */
 #define PASSES_MAX     4
+#define PATIENCE_MS    10   /* with readers */
+#define FULL_MS        1000 /* the same, at the ceiling */
 
 static int pages(size_t bytes)
 {
@@ -76,8 +84,9 @@ static int sync_file(struct sqlite_conn *conn)
 
 /* Copies until it is nearly level with the writer, who appends meanwhile: what a pass has to copy is
  * what was appended during the one before. False: readers hold on to an old part of the log. */
-static bool catch_up(struct sqlite_conn *conn, int *rc)
+static bool catch_up(struct sqlite_file *file, int *rc)
 {
+    struct sqlite_conn *conn = &file->checkpointer;
     int in_log = 0, copied = 0;
 
     for (int pass = 0; pass < PASSES_MAX; pass++) {
@@ -91,6 +100,8 @@ static bool catch_up(struct sqlite_conn *conn, int *rc)
             return false;
         if (copied == in_log && copied - before <= LEVEL_PAGES)
             return true;
+        if (atomic_load(&file->writer_waits))
+            break;
     }
     return copied == in_log;
 }
@@ -114,8 +125,7 @@ static bool is_open(struct sqlite_file *file)
 static void checkpoint(struct gw_sqlite *sqlite, struct sqlite_file *file)
 {
     int rc = SQLITE_OK;
-    bool is_level =
-        !atomic_load(&sqlite->stopped) && is_open(file) && catch_up(&file->checkpointer, &rc);
+    bool is_level = !atomic_load(&sqlite->stopped) && is_open(file) && catch_up(file, &rc);
     enum gw_err err = sqlite_conn_err(&file->checkpointer, rc);
 
     file->checkpoint_rc = rc;
@@ -140,53 +150,85 @@ void sqlite_wal_worker(void *ctx, struct gw_list *batch)
 
 /* ── The writer's part ─────────────────────────────────────────────────────────────────────── */
 
+/* A reader is in the way. */
+static int on_busy(void *ctx, int count)
+{
+    if (count >= *(const int *)ctx)
+        return 0;
+    sqlite3_sleep(1);
+    return 1;
+}
+
+/* When it is tried again: the ceiling is not passed before the first trial there. */
+static void put_off(struct sqlite_file *file, int by)
+{
+    int next = file->wal_pages + by;
+
+    if (file->wal_pages < pages(WAL_BYTES_MAX) && next > pages(WAL_BYTES_MAX))
+        next = pages(WAL_BYTES_MAX);
+    file->wal_trigger = next;
+}
+
+static bool is_full(const struct sqlite_file *file)
+{
+    return file->wal_pages >= pages(WAL_BYTES_MAX) && file->wal_pages >= file->wal_trigger;
+}
+
 static void restart_log(struct gw_sqlite *sqlite, struct sqlite_file *file)
 {
+    int patience_ms = is_full(file) && !file->wal_is_held ? FULL_MS : PATIENCE_MS;
     int64_t began_us = gw_env_mono_us(sqlite->env);
-    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 
+    sqlite3_busy_handler(file->conn.db, on_busy, &patience_ms);
+    int rc = sqlite3_wal_checkpoint_v2(file->conn.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    sqlite3_busy_timeout(file->conn.db, SQLITE_WRITER_WAIT_MS);
     gw_log(GW_LOG_DEBUG, "store_log_restart", GW_S("file", file->conn.path),
            GW_B("done", rc == SQLITE_OK), GW_I("pages", file->wal_pages),
            GW_I("us", gw_env_mono_us(sqlite->env) - began_us));
     if (rc == SQLITE_OK) {
         file->wal_pages = 0;
         file->wal_trigger = pages(WAL_BIG_BYTES);
+        file->wal_is_held = false;
         return;
     }
     if (is_fatal(&file->conn, rc))
         sqlite_file_failed(sqlite, file, &file->conn, rc);
-    /* By a share of it, too: somebody may read for long (a backup), and each trial waits. */
-    file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES) + file->wal_pages / 4;
+    if (rc == SQLITE_BUSY && is_full(file) && !file->wal_is_held) {
+        file->wal_is_held = true;
+        gw_log(GW_LOG_WARN, "store_log_held", GW_S("file", file->conn.path),
+               GW_I("pages", file->wal_pages), GW_S("why", "somebody reads for long"));
+    }
+    /* By a share of it, too: somebody may read for long, and each trial waits. */
+    put_off(file, pages(WAL_MORE_BYTES) + file->wal_pages / 4);
+}
+
+static void wait_for_turn(struct sqlite_file *file)
+{
+    atomic_store(&file->writer_waits, true);
+    while (sqlite_wal_is_busy(file))
+        sqlite3_sleep(1);
+    atomic_store(&file->writer_waits, false);
 }
 
 void sqlite_wal_mind(struct gw_sqlite *sqlite, struct sqlite_file *file)
 {
-    if (atomic_load(&sqlite->stopped))
+    if (is_full(file))
+        wait_for_turn(file);
+    if (atomic_load(&sqlite->stopped) || sqlite_wal_is_busy(file))
         return;
-    switch (atomic_load(&file->checkpoint)) {
-    case SQLITE_WAL_RUNNING: return;
-    case SQLITE_WAL_CAUGHT_UP:
+    int said = atomic_exchange(&file->checkpoint, SQLITE_WAL_QUIET);
+    if (said != SQLITE_WAL_QUIET && is_fatal(&file->checkpointer, file->checkpoint_rc)) {
+        sqlite_file_failed(sqlite, file, &file->checkpointer, file->checkpoint_rc);
+    } else if (file->wal_pages < file->wal_trigger) {
+        return;
+    } else if (said == SQLITE_WAL_CAUGHT_UP || is_full(file)) {
         restart_log(sqlite, file);
-        atomic_store(&file->checkpoint, SQLITE_WAL_QUIET);
-        return;
-    case SQLITE_WAL_LEFT:
-        file->wal_trigger = file->wal_pages + pages(WAL_MORE_BYTES);
-        atomic_store(&file->checkpoint, SQLITE_WAL_QUIET);
-        if (is_fatal(&file->checkpointer, file->checkpoint_rc)) {
-            sqlite_file_failed(sqlite, file, &file->checkpointer, file->checkpoint_rc);
-            return;
-        }
-        break;
-    default: break;
+    } else if (said == SQLITE_WAL_LEFT) {
+        put_off(file, pages(WAL_MORE_BYTES));
+    } else {
+        atomic_store(&file->checkpoint, SQLITE_WAL_RUNNING);
+        gw_worker_post(sqlite->checkpointer, &file->checkpoint_msg);
     }
-    if (file->wal_pages < file->wal_trigger)
-        return;
-    if (file->wal_pages >= pages(WAL_HUGE_BYTES)) {
-        restart_log(sqlite, file);
-        return;
-    }
-    atomic_store(&file->checkpoint, SQLITE_WAL_RUNNING);
-    gw_worker_post(sqlite->checkpointer, &file->checkpoint_msg);
 }
 
 bool sqlite_wal_empty(struct gw_sqlite *sqlite, struct sqlite_file *file)

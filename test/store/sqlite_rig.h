@@ -84,6 +84,9 @@ enum rig_fault { RIG_FAULT_NONE, RIG_FAULT_SYNC, RIG_FAULT_WRITE, RIG_FAULT_FULL
  * with a sync. The suffix is a literal: it is kept. */
 void rig_vfs_fail(enum rig_fault fault, const char *suffix, int after);
 
+/* The next write to a name that ends like this calls `fn` first, on its thread. */
+void rig_vfs_hold(const char *suffix, void (*fn)(void *ctx), void *ctx);
+
 /* Copies what is synced, and that alone, into `image` from now on: see rig_vfs_power_off(). */
 void rig_vfs_image(const char *image);
 /* From here on nothing reaches the image any more: as if the power had gone. */

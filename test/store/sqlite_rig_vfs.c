@@ -19,7 +19,9 @@ struct vfs_file {
 
 static sqlite3_vfs *real_vfs;
 static atomic_int fault, left;
-static _Atomic(const char *) fault_suffix;
+static _Atomic(const char *) fault_suffix, hold_suffix;
+static void (*hold_fn)(void *ctx);
+static void *hold_ctx;
 static char image_dir[256];
 static atomic_bool is_powered;
 static pthread_mutex_t image_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,6 +39,22 @@ static bool fails(sqlite3_file *file, enum rig_fault which)
         !gw_slice_ends(gw_slice_from(name), gw_slice_from(atomic_load(&fault_suffix))))
         return false;
     return atomic_fetch_sub(&left, 1) <= 0;
+}
+
+void rig_vfs_hold(const char *suffix, void (*fn)(void *ctx), void *ctx)
+{
+    hold_fn = fn;
+    hold_ctx = ctx;
+    atomic_store(&hold_suffix, suffix);
+}
+
+static void hold(sqlite3_file *file)
+{
+    const char *name = ((struct vfs_file *)(void *)file)->name, *suffix = atomic_load(&hold_suffix);
+
+    if (name && suffix && gw_slice_ends(gw_slice_from(name), gw_slice_from(suffix)) &&
+        atomic_compare_exchange_strong(&hold_suffix, &suffix, NULL))
+        hold_fn(hold_ctx);
 }
 
 void rig_vfs_fail(enum rig_fault which, const char *suffix, int after)
@@ -105,6 +123,7 @@ static int on_write(sqlite3_file *file, const void *in, int len, sqlite3_int64 a
         return SQLITE_IOERR_WRITE;
     if (fails(file, RIG_FAULT_FULL))
         return SQLITE_FULL;
+    hold(file);
     return real(file)->pMethods->xWrite(real(file), in, len, at);
 }
 
