@@ -1,8 +1,5 @@
-/* event.c: reads what routing needs out of an event's JSON. Pure; the body is only looked at.
- *
- * yyjson's tree lives on the stack while it fits, else on the heap, and is gone on return: what
- * stays are the decoded fields in the caller's arena. Numbers are kept as text: an event may carry
- * any number that JSON can write, whatever a double can hold.
+/* event.c: reads what routing needs out of an event's JSON. Pure; the body is only looked at. The
+ * tree is gone on return: what stays are the decoded fields in the caller's arena.
  *
  * Error texts say what was wrong and where, and never quote the event: names of members that are
  * not ours count as payload too. */
@@ -10,12 +7,9 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "core/tree.h"
 
-#include <stdio.h>
-#include <yyjson.h>
-
-#define POOL_BYTES    (16 * 1024) /* an ordinary event of up to 3 KiB */
-#define PAIRWISE_MAX  32          /* more members than that are looked up in a map */
+#define PAIRWISE_MAX  32 /* more members than that are looked up in a map */
 #define NAME_RULE     "must be a string of 1 to 256 printable characters"
 #define OPTIONAL_RULE "must be a string of at most 256 printable characters"
 #define BODY_RULE     "the event must be a JSON object"
@@ -69,32 +63,6 @@ enum gw_err gw_name_check(const char *field, struct gw_slice value, struct gw_er
 }
 
 /* ── The tree ──────────────────────────────────────────────────────────────────────────────── */
-
-static void *heap_malloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    return gw_alloc(size);
-}
-
-static void *heap_realloc(void *ctx, void *ptr, size_t old_size, size_t size)
-{
-    (void)ctx;
-    (void)old_size;
-    return gw_realloc(ptr, size);
-}
-
-static void heap_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    gw_free(ptr);
-}
-
-static yyjson_doc *tree_read(struct gw_slice body, const yyjson_alc *alc, yyjson_read_err *err)
-{
-    /* Without YYJSON_READ_INSITU the text is copied, never written to. */
-    return yyjson_read_opts((char *)(uintptr_t)body.ptr, body.len, YYJSON_READ_NUMBER_AS_RAW, alc,
-                            err);
-}
 
 static enum gw_err not_json(struct gw_slice body, const yyjson_read_err *err,
                             struct gw_error *error)
@@ -339,23 +307,17 @@ static enum gw_err tree_take(yyjson_val *root, struct gw_event *event, struct gw
 enum gw_err gw_event_parse(struct gw_event *event, struct gw_slice body, struct gw_arena *arena,
                            struct gw_error *error)
 {
-    static const yyjson_alc heap = {heap_malloc, heap_realloc, heap_free, NULL};
-    _Alignas(16) char memory[POOL_BYTES];
-    yyjson_alc pool;
-    yyjson_read_err read_err;
-    yyjson_doc *doc = NULL;
+    struct gw_tree tree;
+    enum gw_err err;
 
     *event = (struct gw_event){.body = body};
     if (body.len == 0)
         return gw_error_set(error, GW_ERR_INVALID, BODY_RULE ", was empty");
-    read_err.code = YYJSON_READ_ERROR_MEMORY_ALLOCATION;
-    if (body.len < POOL_BYTES && yyjson_alc_pool_init(&pool, memory, sizeof(memory)))
-        doc = tree_read(body, &pool, &read_err);
-    if (doc == NULL && read_err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-        doc = tree_read(body, &heap, &read_err);
-    if (doc == NULL)
-        return not_json(body, &read_err, error);
-    enum gw_err err = tree_take(yyjson_doc_get_root(doc), event, arena, error);
-    yyjson_doc_free(doc);
+    gw_tree_init(&tree, body);
+    if (tree.root)
+        err = tree_take(tree.root, event, arena, error);
+    else
+        err = not_json(body, &tree.error, error);
+    gw_tree_deinit(&tree);
     return err;
 }
