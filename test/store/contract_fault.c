@@ -337,6 +337,50 @@ static void test_a_lost_config_then_again(void **state)
     unwrap(world, &script);
 }
 
+static void test_admin_misbehaves(void **state)
+{
+    struct world *world = *state;
+    struct script script;
+    struct gw_audit audit = given_audit("key_created", "app", "key_1");
+    struct gw_key_put put = {
+        .key = {.id = "key_1", .appid = GW_SLICE("app"), .roles = GW_ROLE_CLIENT}, .audit = audit};
+    struct gw_key_remove removal = {
+        .id = GW_SLICE("key_1"), .audit = audit, .arena = &world->arena};
+    struct gw_key_find find = {.appid = GW_SLICE("app"), .arena = &world->arena};
+    struct gw_key_list keys = {.max = 1, .arena = &world->arena};
+    struct gw_audit_add line = {.audit = audit};
+    struct gw_audit_list lines = {.max = 10, .arena = &world->arena};
+
+    wrap(world, &script, choose, &script);
+    befall(&script, GW_FAULT_KEY_PUT,
+           (struct gw_fault_act){.kind = GW_FAULT_FAIL, .err = GW_ERR_IO});
+    assert_int_equal(CALL(world, admin, key_put, &put), GW_ERR_IO);
+    befall(&script, GW_FAULT_KEY_PUT, lost);
+    assert_int_equal(CALL(world, admin, key_put, &put), GW_ERR_TIMEOUT);
+    assert_int_equal(CALL(world, admin, key_put, &put), GW_ERR_EXISTS); /* it was done */
+    befall(&script, GW_FAULT_KEY_FIND, lost);
+    assert_int_equal(CALL(world, admin, key_find, &find), GW_ERR_TIMEOUT);
+    befall(&script, GW_FAULT_KEY_LIST, lost);
+    assert_int_equal(CALL(world, admin, key_list, &keys), GW_ERR_TIMEOUT);
+    befall(&script, GW_FAULT_AUDIT_ADD, twice); /* not keyed: not done twice */
+    assert_ok(CALL(world, admin, audit_add, &line));
+    befall(&script, GW_FAULT_KEY_REMOVE, lost);
+    assert_int_equal(CALL(world, admin, key_remove, &removal), GW_ERR_TIMEOUT);
+    assert_string_equal(removal.key.id, "");
+    assert_int_equal(CALL(world, admin, key_remove, &removal), GW_ERR_NOT_FOUND);
+    befall(&script, GW_FAULT_AUDIT_LIST, lost);
+    lines.max = 1;
+    assert_int_equal(CALL(world, admin, audit_list, &lines), GW_ERR_TIMEOUT);
+    assert_int_equal(lines.next, 0);
+    assert_int_equal(find.count + keys.count + lines.count, 0);
+    assert_false(keys.more);
+    lines.max = 10;
+    assert_ok(CALL(world, admin, audit_list, &lines));
+    assert_int_equal(lines.count, 3); /* created, added, removed */
+    assert_int_equal(script.befell, 7);
+    unwrap(world, &script);
+}
+
 /* ── Everything at once ────────────────────────────────────────────────────────────────────── */
 
 static void settle_stubbornly(struct world *world, struct gw_delivery d)
@@ -410,6 +454,7 @@ int suite_fault(void)
         TEST(test_a_lost_accept_then_again),
         TEST(test_a_lost_settle_then_again),
         TEST(test_lost_reads_leave_nothing),
+        TEST(test_admin_misbehaves),
         TEST(test_a_lost_config_then_again),
         TEST(test_stubborn_against_the_odds),
     };

@@ -84,6 +84,7 @@ void model_config_put(struct model *m)
         ops[side].config->version = expected + 1;
         ops[side].expected_version = expected;
         ops[side].audit = given_audit("config_updated", app, type);
+        ops[side].audit.at_ms = m->now_ms;
         (void)CALL(m->worlds[side], configs, put, &ops[side]);
         gw_config_unref(ops[side].config);
     }
