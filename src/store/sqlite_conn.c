@@ -289,6 +289,11 @@ static enum gw_err set_up(struct sqlite_conn *conn, enum sqlite_role role, size_
         return err;
     if (is_new && role != SQLITE_ROLE_MAKER)
         return gw_error_set(error, GW_ERR_CORRUPT, "%s: it is empty", conn->path);
+    if (role == SQLITE_ROLE_READER && version < conn->kind->version)
+        return gw_error_set(error, GW_ERR_SCHEMA,
+                            "%s: written by an older version, and not yet brought up by a start of "
+                            "this one",
+                            conn->path);
     if (writes)
         err = set_log(conn, error);
     if (err != GW_OK)

@@ -353,12 +353,16 @@ static void test_brought_up(void **state)
     struct rig *rig = *state;
     const char *fresh = ask(rig, schema);
     struct gw_config_load load = {.app_id = GW_SLICE("app")};
+    struct gw_sqlite_backup backup = {.from = rig->dir, .to = rig_path(rig, "copy")};
+    struct gw_error error;
     struct gw_delivery d;
 
     config_put(rig);
     assert_ok(rig_accept(rig, "e1", 1, &d));
     rig_close(rig);
     run_sql(rig, "DROP TABLE api_key; DROP TABLE audit; PRAGMA user_version = 1");
+    assert_int_equal(gw_sqlite_backup(&backup, &error), GW_ERR_SCHEMA);
+    assert_non_null(strstr(error.text, "main.db: written by an older version"));
     rig_open(rig);
     assert_string_equal(ask(rig, "PRAGMA user_version"), "2\n");
     assert_string_equal(ask(rig, schema), fresh);
