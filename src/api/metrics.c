@@ -40,6 +40,8 @@ static void add_flow(struct gw_buf *out, const struct gw_flow *flow)
         {GW_COUNT_DUPLICATE, "gwh_events_duplicate_total", "Events that were there already."},
         {GW_COUNT_REFUSED, "gwh_events_refused_total", "Events refused as bad input."},
         {GW_COUNT_OVERLOAD, "gwh_events_overload_total", "Events turned away: try again."},
+        {GW_COUNT_LIMITED, "gwh_events_limited_total",
+         "Events turned away: their app sends too many a second."},
         {GW_COUNT_DELIVERED, "gwh_deliveries_delivered_total", "Deliveries answered with 2xx."},
         {GW_COUNT_DEAD, "gwh_deliveries_dead_total", "Deliveries given up."},
         {GW_COUNT_CANCELLED, "gwh_deliveries_cancelled_total", "Deliveries cancelled."},

@@ -74,7 +74,7 @@ int gw_posted_status(const struct gw_posted *posted, int64_t *again_s)
     if (gw_err_class(intake->err) == GW_CLASS_REJECT)
         return 400;
     *again_s = gw_reply_again_s(intake->again_ms);
-    return 503;
+    return intake->is_limited ? 429 : 503;
 }
 
 static void add_delivery(struct gw_buf *out, const struct gw_intake_delivery *delivery)

@@ -18,7 +18,7 @@ struct gw_posted {
 void gw_posted_start(struct gw_api *api, struct gw_slice body, struct gw_slice scope,
                      void (*done)(struct gw_posted *posted), void *owner);
 
-/* What came of it: 202, 400, 403, 413 or 503, and for the last how many seconds to wait. */
+/* What came of it: 202, 400, 403, 413, 429 or 503, and for the last two how many seconds to wait. */
 int gw_posted_status(const struct gw_posted *posted, int64_t *again_s);
 
 /* Its envelope. For a line, which has no headers, the seconds to wait stand inside. */

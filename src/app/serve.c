@@ -347,6 +347,7 @@ static void flow_init(struct serve *serve)
                 .memory_max = settings->memory_deliveries,
                 .body_bytes_max = settings->memory_body_bytes,
                 .snapshots_max = settings->memory_apps,
+                .intake_rate = (uint32_t)settings->intake_rate,
             },
         .ledger = gw_sqlite_ledger(serve->store),
         .configs = gw_sqlite_configs(serve->store),

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/crypto.h"
+#include "flow/quota.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -67,6 +68,8 @@ static const struct row rows[] = {
      "more certificate authorities (PEM) for webhooks"},
     {"name-servers", NULL, TYPE_TEXT, AT(name_servers), "", 0, 0,
      "addresses[:port] of name servers, instead of the system's"},
+    {"intake-rate", NULL, TYPE_SIZE, AT(intake_rate), "0", 0, GW_QUOTA_RATE_MAX,
+     "events of one app a second, more are answered 429; 0 = no limit"},
     {"dedupe-window", NULL, TYPE_INT64, AT(dedupe_window_s), "86400", 0, 7 * DAY,
      "seconds in which an eventId is a repeat"},
     {"retention", NULL, TYPE_INT64, AT(retention_days), "30", 2, 3650,

@@ -25,6 +25,7 @@ struct gw_settings {
     int64_t idle_timeout_s, request_timeout_s;
     size_t in_flight;
     size_t memory_deliveries, memory_body_bytes, memory_request_bytes, memory_apps;
+    size_t intake_rate; /* events of one app a second; 0 = no limit */
     size_t queue_max, commit_max, store_cache_bytes;
     int64_t disk_reserve_bytes;
     enum gw_log_level log_level;

@@ -1,7 +1,7 @@
 /* intake.c: owns the way of an event from bytes to the ledger.
  *
- *   start ─▶ parse ─▶ snapshot (in memory, or loaded) ─▶ route ─▶ accept ─▶ done
- *              └───────────┴──── refused, or try again ────────────────────▶ done
+ *   start ─▶ parse ─▶ quota ─▶ snapshot (in memory, or loaded) ─▶ route ─▶ accept ─▶ done
+ *              └────────┴──────────┴──── refused, or try again ────────────────────▶ done
  *
  * Nothing is stored before accept, and accept stores all or nothing. The number of events under
  * way is bounded (accepts_max); more are told to come again. */
@@ -18,7 +18,9 @@ static void finish(struct gw_intake *intake)
     struct gw_shard *shard = intake->shard;
     struct gw_snapshot *snapshot = intake->snapshot; /* done reads its URLs, and may free intake */
     shard->accepts--;
-    if (gw_err_class(intake->err) == GW_CLASS_AGAIN)
+    if (intake->is_limited)
+        gw_shard_count(shard, GW_COUNT_LIMITED);
+    else if (gw_err_class(intake->err) == GW_CLASS_AGAIN)
         gw_shard_count(shard, GW_COUNT_OVERLOAD);
     else if (gw_err_class(intake->err) == GW_CLASS_REJECT)
         gw_shard_count(shard, GW_COUNT_REFUSED);
@@ -140,16 +142,9 @@ static enum gw_err check(struct gw_intake *intake)
     return GW_OK;
 }
 
-void gw_intake_start(struct gw_shard *shard, struct gw_intake *intake)
+static void get_snapshot(struct gw_intake *intake)
 {
-    intake->shard = shard;
-    shard->accepts++;
-    gw_shard_begin(shard);
-    enum gw_err err = check(intake);
-    if (err != GW_OK) {
-        finish_soon(intake, err);
-        return;
-    }
+    struct gw_shard *shard = intake->shard;
     struct gw_snapshot *snapshot = gw_snapshots_peek(shard, intake->event.app_id);
     if (snapshot) {
         accept_event(intake, snapshot);
@@ -157,6 +152,53 @@ void gw_intake_start(struct gw_shard *shard, struct gw_intake *intake)
     }
     intake->wait.ready = on_snapshot;
     gw_snapshots_load(shard, intake->event.app_id, &intake->wait);
+}
+
+/* ── How many a second ─────────────────────────────────────────────────────────────────────── */
+
+static void on_quota(struct gw_intake *intake, int64_t again_ms)
+{
+    if (again_ms == 0) {
+        get_snapshot(intake);
+        return;
+    }
+    intake->is_limited = true;
+    intake->again_ms = again_ms;
+    finish_soon(intake, gw_error_set(&intake->error, GW_ERR_BUSY,
+                                     "appId: must send at most %u events a second",
+                                     intake->shard->flow->options.intake_rate));
+}
+
+static void on_answer(struct gw_quota_ask *ask)
+{
+    on_quota(gw_container_of(ask, struct gw_intake, ask), ask->again_ms);
+}
+
+static void take_quota(struct gw_intake *intake)
+{
+    struct gw_shard *shard = intake->shard;
+    if (!shard->quota) {
+        get_snapshot(intake);
+    } else if (gw_flow_owner(shard->flow, intake->event.app_id) == shard) {
+        on_quota(intake,
+                 gw_quota_take(shard->quota, intake->event.app_id, gw_env_mono_us(shard->env)));
+    } else {
+        intake->ask.app_id = intake->event.app_id;
+        intake->ask.done = on_answer;
+        gw_quota_ask(shard, &intake->ask);
+    }
+}
+
+void gw_intake_start(struct gw_shard *shard, struct gw_intake *intake)
+{
+    intake->shard = shard;
+    shard->accepts++;
+    gw_shard_begin(shard);
+    enum gw_err err = check(intake);
+    if (err == GW_OK)
+        take_quota(intake);
+    else
+        finish_soon(intake, err);
 }
 
 void gw_intake_deinit(struct gw_intake *intake)

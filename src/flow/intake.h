@@ -1,6 +1,7 @@
 /* intake.h: takes an event: parse, route, accept. Told yes only when it is on stable storage. */
 #pragma once
 
+#include "flow/quota.h"
 #include "flow/snapshots.h"
 
 struct gw_intake_delivery {
@@ -19,6 +20,8 @@ struct gw_intake {
                         BUSY, FULL, STOPPED, UNAVAILABLE, IO …: not stored, try again */
     struct gw_error error;
     int64_t again_ms;
+    bool
+        is_limited; /* with BUSY: by what its app may send a second, and not for want of anything */
     struct gw_id id;
     struct gw_slice event_id; /* ptr NULL = the event has none */
     bool duplicate;
@@ -31,6 +34,7 @@ struct gw_intake {
     struct gw_shard *shard;
     struct gw_arena arena;
     struct gw_event event;
+    struct gw_quota_ask ask;
     struct gw_snapshot_wait wait;
     struct gw_snapshot *snapshot;
     struct gw_accept accept;

@@ -8,6 +8,7 @@
 #include "flow/shard.h"
 
 #include "base/check.h"
+#include "flow/quota.h"
 #include "flow/schedule.h"
 #include "flow/snapshots.h"
 
@@ -17,6 +18,8 @@ struct gw_shard *gw_shard_create(struct gw_flow *flow, struct gw_env *env, size_
     shard->flow = flow;
     shard->env = env;
     shard->index = index;
+    if (flow->options.intake_rate)
+        shard->quota = gw_quota_create(flow->options.intake_rate);
     shard->snapshots = gw_snapshots_create(shard);
     shard->schedule = gw_schedule_create(shard);
     return shard;
@@ -26,6 +29,8 @@ void gw_shard_destroy(struct gw_shard *shard)
 {
     gw_schedule_destroy(shard->schedule);
     gw_snapshots_destroy(shard->snapshots);
+    if (shard->quota)
+        gw_quota_destroy(shard->quota);
     gw_arena_deinit(&shard->lanes_arena);
     gw_free(shard);
 }

@@ -42,6 +42,7 @@ enum gw_count {
     GW_COUNT_DUPLICATE,
     GW_COUNT_REFUSED,  /* bad input */
     GW_COUNT_OVERLOAD, /* turned away: try again */
+    GW_COUNT_LIMITED,  /* turned away: its app sends too many a second */
     GW_COUNT_DELIVERED,
     GW_COUNT_DEAD,
     GW_COUNT_CANCELLED,

@@ -34,6 +34,7 @@ struct rig_options {
     size_t event_bytes_max;
     int64_t commit_delay_ms;
     size_t queue_max, accepts_max;
+    uint32_t intake_rate;
 };
 
 struct rig *rig_create(const struct rig_options *options);

@@ -121,6 +121,42 @@ static void overload(void **state)
     }
 }
 
+/* More of one app than it may send a second, whichever shard they come to: 429. */
+static void limited(void **state)
+{
+    struct rig *rig = rig_create(&(struct rig_options){.intake_rate = 4});
+    size_t counts[2] = {0};
+    (void)state;
+    for (size_t i = 0; i < 12; i++) {
+        struct call *call =
+            call_start(rig, i % RIG_SHARDS, GW_POST, "/v1/events", "{'appId':'a','eventType':'T'}");
+        call_wait(rig, call);
+        bool ok = call->exchange.status == 202;
+        counts[ok]++;
+        if (ok) {
+            call_free(call);
+            continue;
+        }
+        assert_string_equal(reply_header(call, "retry-after"), "1");
+        expect_failed(call, 429, "at most 4 events a second");
+    }
+    assert_int_equal(counts[1], 4);
+    assert_int_equal(counts[0], 8);
+    struct call *call = call_make(rig, GW_POST, "/v1/events/batch",
+                                  "{'appId':'a','eventType':'T'}\n{'appId':'b','eventType':'T'}");
+    expect_status(call, 200);
+    assert_string_equal(reply_header(call, "retry-after"), "1");
+    struct gw_slice lines = call->exchange.reply, line;
+    gw_slice_split(&lines, '\n', &line);
+    assert_true(gw_slice_starts(line, GW_SLICE("{\"statusCode\":429,")));
+    assert_true(gw_slice_ends(line, GW_SLICE(",\"retryAfter\":1}")));
+    assert_true(gw_slice_starts(lines, GW_SLICE("{\"statusCode\":202,")));
+    call_free(call);
+    rig_run(rig, 1000);
+    send_event(rig, "{'appId':'a','eventType':'T'}");
+    rig_destroy(rig);
+}
+
 struct commit {
     struct rig *rig;
     uint64_t number;
@@ -212,9 +248,13 @@ static void looked_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepted),  cmocka_unit_test(duplicates),
-        cmocka_unit_test(skipped),   cmocka_unit_test(refused),
-        cmocka_unit_test(overload),  cmocka_unit_test(config_replaced_meanwhile),
+        cmocka_unit_test(accepted),
+        cmocka_unit_test(duplicates),
+        cmocka_unit_test(skipped),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(overload),
+        cmocka_unit_test(limited),
+        cmocka_unit_test(config_replaced_meanwhile),
         cmocka_unit_test(looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
