@@ -52,6 +52,9 @@ static enum gw_err parse_one(const struct gw_api_request *request, struct gw_sli
         return gw_error_set(error, GW_ERR_INVALID, "%s: must be percent-encoded UTF-8", names[at]);
     if (values[at].ptr)
         return gw_error_set(error, GW_ERR_INVALID, "%s: is there twice", names[at]);
+    if (value.len == 0) /* as if it were not there, it would widen what is asked for */
+        return gw_error_set(error, GW_ERR_INVALID, "%s: must not be empty; leave it out",
+                            names[at]);
     values[at] = value;
     return GW_OK;
 }
@@ -73,9 +76,6 @@ enum gw_err gw_query_parse(const struct gw_api_request *request, const char *con
         if (err != GW_OK)
             return err;
     }
-    for (size_t i = 0; i < count; i++)
-        if (values[i].len == 0)
-            values[i] = (struct gw_slice){0};
     return GW_OK;
 }
 

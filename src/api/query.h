@@ -9,8 +9,8 @@
 #define GW_PAGE_LIMIT_MAX 250
 
 /* Reads exchange->query: `values[i]` is what `names[i]` has, decoded, in the arena; ptr NULL when
- * it is missing or empty. What is unknown, twice there or not UTF-8 is GW_ERR_INVALID, and the
- * error lists what is allowed. `+` is a space, as forms write it. */
+ * it is missing. What is unknown, empty, twice there or not UTF-8 is GW_ERR_INVALID, and the error
+ * lists what is allowed. `+` is a space, as forms write it. */
 enum gw_err gw_query_parse(const struct gw_api_request *request, const char *const *names,
                            size_t count, struct gw_slice *values, struct gw_error *error);
 
