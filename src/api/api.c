@@ -47,6 +47,7 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get, NO_BODY},
     {GW_GET, "/v1/ledger", LOOKING, gw_ledger_get, NO_BODY},
     {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get, NO_BODY},
+    {GW_GET, "/openapi.json", GW_API_ADDRESS, gw_openapi_get, NO_BODY},
     {GW_GET, "/healthz", GW_API_OPEN, gw_healthz_get, NO_BODY},
     {GW_GET, "/readyz", GW_API_OPEN, gw_readyz_get, NO_BODY},
 };
@@ -93,11 +94,13 @@ const struct gw_api_route *gw_api_route_find(enum gw_method method, struct gw_sl
                                              size_t *allow_len)
 {
     enum gw_method wanted = method == GW_HEAD ? GW_GET : method;
+    bool is_literal = false;
     *allow_len = 0;
     for (size_t i = 0; i < gw_api_route_count; i++) {
         const struct gw_api_route *route = &gw_api_routes[i];
-        if (!path_fits(route->path, path, id))
+        if (!path_fits(route->path, path, id) || (is_literal && id->ptr))
             continue;
+        is_literal = !id->ptr;
         if (route->method == wanted)
             return route;
         int len = snprintf(allow + *allow_len, GW_API_ALLOW_MAX - *allow_len, "%s%s%s",

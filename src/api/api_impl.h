@@ -63,7 +63,8 @@ extern const struct gw_api_route gw_api_routes[];
 extern const size_t gw_api_route_count;
 
 /* The route of a path and a method. NULL: no such path; or *allow_len > 0: the methods it has, as
- * Allow lists them. *id is the raw segment that stands for {id}. */
+ * Allow lists them. *id is the raw segment that stands for {id}; a path that the table has as it is
+ * comes first and stands for none. */
 #define GW_API_ALLOW_MAX 64
 const struct gw_api_route *gw_api_route_find(enum gw_method method, struct gw_slice path,
                                              struct gw_slice *id, char allow[GW_API_ALLOW_MAX],
@@ -119,6 +120,8 @@ void gw_deliveries_retry(struct gw_api_request *request);
 void gw_why_get(struct gw_api_request *request);
 
 void gw_ledger_get(struct gw_api_request *request);
+
+void gw_openapi_get(struct gw_api_request *request);
 
 void gw_metrics_get(struct gw_api_request *request);
 void gw_healthz_get(struct gw_api_request *request);
