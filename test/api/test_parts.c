@@ -118,9 +118,8 @@ static void role_names(void **state)
     struct gw_arena arena = {0};
     (void)state;
     assert_string_equal(gw_auth_role_names(&arena, GW_ROLE_ADMIN), "admin");
-    assert_string_equal(
-        gw_auth_role_names(&arena, GW_ROLE_CLIENT | GW_ROLE_ADMIN | GW_ROLE_VIEWER),
-        "admin or client or viewer");
+    assert_string_equal(gw_auth_role_names(&arena, GW_ROLE_CLIENT | GW_ROLE_ADMIN | GW_ROLE_VIEWER),
+                        "admin or client or viewer");
     gw_arena_deinit(&arena);
 }
 
