@@ -128,8 +128,8 @@ static int report(struct batch *b, int code)
             fprintf(stderr, "… and %lld more lines were refused\n",
                     (long long)(b->refused - TOLD_MAX));
         gw_buf_addf(&out, "%lld line%s: %lld accepted (%lld of them go nowhere), %lld duplicate, ",
-                    (long long)b->sent, b->sent == 1 ? "" : "s", (long long)b->accepted, (long long)b->skipped,
-                    (long long)b->duplicate);
+                    (long long)b->sent, b->sent == 1 ? "" : "s", (long long)b->accepted,
+                    (long long)b->skipped, (long long)b->duplicate);
         gw_buf_addf(&out, "%lld refused, in %.1f s\n", (long long)b->refused, seconds(b));
         gw_term_flush(&out);
         gw_buf_deinit(&out);
