@@ -1,0 +1,79 @@
+"""`gwh config` and `gwh keys`: what was asked for is what happens, and it is told as it is."""
+
+import json
+import re
+
+import pytest
+
+from harness import signature
+from harness.cli import failed, said
+from harness.events import TYPE, subscribe
+from harness.receiver import Reply
+from harness.server import CANARY
+from harness.waiting import seconds
+
+pytestmark = pytest.mark.timeout(seconds(60))
+
+
+# ── config test ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_test_that_arrives(shared_server, shared, receiver, app):
+    made = subscribe(shared, app, receiver.url("/hook"))
+    receiver.script("/hook", Reply(status=202, body=b"thank\x1b you\n"))
+    text = said(shared_server.cli("config", "test", app, TYPE))
+    assert text.startswith("delivered\n") and "answered 202 after" in text and "127.0.0.1" in text
+    assert "thank" in text and "\x1b" not in text
+    request = receiver.one("/hook")
+    signature.check(request, made["secret"])
+    assert json.loads(request.body)["appId"] == app
+    assert shared.deliveries(appId=app) == []
+
+
+def test_a_test_with_an_event_of_ones_own(shared_server, shared, receiver, app, tmp_path):
+    subscribe(shared, app, receiver.url())
+    event = b' {"n": 1.50,\n "note": "%s"} ' % CANARY.encode()
+    file = tmp_path / "event.json"
+    file.write_bytes(event)
+    told = json.loads(said(shared_server.cli("config", "test", app, TYPE, "--event", file, "--json")))
+    assert told["result"]["outcome"] == "success" and told["result"]["n"] == 1
+    said(shared_server.cli("config", "test", "--event", "-", app, "--type", TYPE, input=event))
+    assert [r.body.strip() for r in receiver.wait(2)] == [event.strip()] * 2
+    for wrong in ("[1]", "{", "", CANARY):
+        result = shared_server.cli("config", "test", app, TYPE, "--event", "-", input=wrong)
+        failed(result, 2, "--event: must be a JSON object")
+    assert len(receiver.requests()) == 2
+
+
+def test_a_test_that_fails(shared_server, shared, receiver, app):
+    subscribe(shared, app, receiver.url())
+    ending = Reply(status=500, body=b"out of order", close=True)
+    receiver.script("/", ending, Reply(reset=True))
+    text = said(shared_server.cli("config", "test", app, TYPE), 1)
+    assert text.startswith("not delivered\n") and "http_error" in text and "500" in text
+    assert "out of order" in text
+    text = said(shared_server.cli("config", "test", app, TYPE), 1)
+    assert "reset" in text and len(text.splitlines()) > 2  # and what to do about it
+    told = json.loads(said(shared_server.cli("config", "test", app, TYPE, "--json")))
+    assert told["result"]["outcome"] == "success"
+    failed(shared_server.cli("config", "test", app, "OTHER"), 1, "no config")
+
+
+# ── The pair ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_app_and_type_as_words_or_as_options(shared_server, receiver, app):
+    cli = shared_server.cli
+    said(cli("config", "create", app, "--url", receiver.url(), "--type", TYPE))
+    for pair in ((app, TYPE), (TYPE, "--app", app), ("--type", TYPE, "--app", app)):
+        assert app in said(cli("config", "get", *pair))
+    failed(cli("config", "get", app, TYPE, "more"), 2, "more")
+    failed(cli("config", "get", app, "--app", app, TYPE), 2, TYPE)
+    failed(cli("config", "rotate", app), 2, "TYPE is missing")
+    failed(cli("config", "delete"), 2, "APP is missing")
+    failed(cli("config", "update", app, TYPE, "--file", "-"), 2, "--file")
+    failed(cli("config", "create", app, TYPE), 2, "--url")
+    (secret,) = re.findall(r"whsec_\S+", said(cli("config", "rotate", app, TYPE, "--now")))
+    assert secret in said(cli("config", "get", app, TYPE, "--show-secret"))
+    said(cli("config", "delete", app, TYPE))
+    failed(cli("config", "get", app, TYPE), 1, "no config")
