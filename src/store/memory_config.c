@@ -67,7 +67,8 @@ static enum gw_err put_check(const struct gw_memory *memory, const struct gw_con
         return memory->config_count < MEMORY_CONFIGS_MAX ? GW_OK : GW_ERR_FULL;
     if (at == NULL)
         return GW_ERR_NOT_FOUND;
-    return (*at)->version == op->expected_version ? GW_OK : GW_ERR_CONFLICT;
+    bool is_same = (*at)->routes[0].lane == op->config->routes[0].lane;
+    return is_same && (*at)->version == op->expected_version ? GW_OK : GW_ERR_CONFLICT;
 }
 
 enum gw_err memory_config_put(struct gw_memory *memory, struct gw_op *base)

@@ -48,8 +48,8 @@ static enum gw_err config_open(const struct sqlite_master *master, sqlite3_stmt 
     return err;
 }
 
-/* All configs that the statement yields, but not that of the type `except`. There is room for one
- * more. NULL and *err: one cannot be read. */
+/* All configs that the statement yields, but not that of the type `except` (absent: all). There is
+ * room for one more. NULL and *err: one cannot be read. */
 static struct gw_config **configs_read(const struct gw_sqlite *sqlite, struct sqlite_conn *conn,
                                        sqlite3_stmt *st, struct gw_slice except, size_t *count,
                                        enum gw_err *err)
@@ -193,6 +193,24 @@ static void config_set(struct sqlite_writer *w, const struct gw_config *config)
     gw_buf_deinit(&sealed);
 }
 
+/* Puts the config in its own place among the app's. False: what stands there has its version, but
+ * is another one, made since. */
+static bool config_replace(struct gw_config **all, size_t *count, struct gw_config *config)
+{
+    size_t at = 0;
+
+    while (at < *count && !gw_slice_eq(all[at]->event_type, config->event_type))
+        at++;
+    if (at < *count && all[at]->routes[0].lane != config->routes[0].lane)
+        return false;
+    if (at < *count)
+        gw_config_unref(all[at]);
+    else
+        ++*count;
+    all[at] = gw_config_ref(config);
+    return true;
+}
+
 enum gw_err sqlite_config_put(struct sqlite_writer *w, struct gw_op *base)
 {
     struct gw_config_put *op = gw_container_of(base, struct gw_config_put, op);
@@ -211,12 +229,15 @@ enum gw_err sqlite_config_put(struct sqlite_writer *w, struct gw_op *base)
     if (op->expected_version != version)
         return GW_ERR_CONFLICT;
     struct gw_config **all =
-        configs_of(w->sqlite, conn, config->app_id, config->event_type, &count, &err);
+        configs_of(w->sqlite, conn, config->app_id, (struct gw_slice){0}, &count, &err);
     if (all == NULL)
         return err;
+    if (!config_replace(all, &count, config)) {
+        configs_free(all, count);
+        return GW_ERR_CONFLICT;
+    }
     lanes_give(w, config);
     config_set(w, config);
-    all[count++] = gw_config_ref(config);
     uint64_t revision = revision_bump(conn, config->app_id);
     op->snapshot = gw_snapshot_create(config->app_id, revision, all, count);
     gw_free(all);

@@ -306,9 +306,10 @@ struct gw_config_load {
     struct gw_snapshot *snapshot; /* out: a reference of the caller's */
 };
 
-/* Writes a config if the stored one has the version it was made from, and its line of the audit log
- * with it. Gives its new lanes their numbers. GW_ERR_EXISTS (create: it is there),
- * GW_ERR_NOT_FOUND, GW_ERR_CONFLICT. */
+/* Writes a config if the stored one is what it was made from: the version, and the default lane, for
+ * one made again after a removal may have the same version. Its line of the audit log is written
+ * with it; its new lanes get their numbers. GW_ERR_EXISTS (create: it is there), GW_ERR_NOT_FOUND,
+ * GW_ERR_CONFLICT. */
 struct gw_config_put {
     struct gw_op op;
     struct gw_config *config;     /* lanes of 0 are filled in before anybody else sees it */

@@ -408,6 +408,30 @@ static void test_list(void **state)
         gw_config_unref(op.configs[i]);
 }
 
+/* Who read it before a removal must not take what was made since for what was read. */
+static void test_made_again_is_another_one(void **state)
+{
+    struct world *world = *state;
+    struct gw_snapshot *before, *after;
+
+    put_new(world, "a", "x");
+    before = load(world, "a");
+    assert_ok(remove_config(world, "a", "x", 0, NULL));
+    put_new(world, "a", "x");
+    struct gw_config *late =
+        config_patch(world, before->configs[0], "a", "x", ",\"product\":\"late\"");
+    assert_int_equal(put(world, late, 1, NULL), GW_ERR_CONFLICT);
+    after = load(world, "a");
+    assert_int_equal(after->config_count, 1);
+    assert_int_equal(after->configs[0]->version, 1);
+    assert_null(after->configs[0]->product.ptr);
+    assert_true(after->configs[0]->routes[0].lane > before->configs[0]->routes[0].lane);
+    assert_ok(put(world, config_patch(world, after->configs[0], "a", "x", ",\"product\":\"p\""), 1,
+                  NULL));
+    gw_snapshot_unref(before);
+    gw_snapshot_unref(after);
+}
+
 int suite_configs(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,7 +439,7 @@ int suite_configs(void)
         TEST(test_versions),       TEST(test_two_writers),
         TEST(test_two_creators),   TEST(test_lanes_stay_and_are_never_given_again),
         TEST(test_revision_grows), TEST(test_remove),
-        TEST(test_list),
+        TEST(test_list),           TEST(test_made_again_is_another_one),
     };
     return cmocka_run_group_tests_name("configs", tests, NULL, NULL);
 }
