@@ -29,6 +29,7 @@
 #define GW_CONFIG_IN_FLIGHT_MAX     1000
 #define GW_CONFIG_RATE_MAX          100000 /* deliveries a second */
 #define GW_CONFIG_BODY_HEADER       "x-webhook-signature"
+#define GW_CONFIG_BODY_HEADER_MAX   64 /* bytes of such a name */
 
 struct gw_config_header {
     struct gw_slice name, value;

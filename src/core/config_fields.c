@@ -52,8 +52,8 @@ enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, c
                         describe(value, false, text, sizeof(text)));
 }
 
-static enum gw_err refuse_scalar(struct gw_config_parse *parse, const char *field, const char *what,
-                                 yyjson_val *value)
+enum gw_err gw_config_refuse_shown(struct gw_config_parse *parse, const char *field,
+                                   const char *what, yyjson_val *value)
 {
     char text[GW_STRICT_CUT_BYTES + 8];
 
@@ -67,7 +67,7 @@ static enum gw_err parse_bool(struct gw_config_parse *parse, const char *field, 
                               bool *out)
 {
     if (!yyjson_is_bool(value))
-        return refuse_scalar(parse, field, "true or false", value);
+        return gw_config_refuse_shown(parse, field, "true or false", value);
     *out = yyjson_get_bool(value);
     return GW_OK;
 }
@@ -82,7 +82,7 @@ static enum gw_err parse_uint(struct gw_config_parse *parse, const char *field, 
         return GW_OK;
     }
     snprintf(what, sizeof(what), "an integer from %u to %u", min, max);
-    return refuse_scalar(parse, field, what, value);
+    return gw_config_refuse_shown(parse, field, what, value);
 }
 
 static enum gw_err parse_name(struct gw_config_parse *parse, const char *field, yyjson_val *value,
@@ -167,6 +167,18 @@ static yyjson_mut_val *render_max_in_flight(const struct gw_config *config,
 {
     (void)view;
     return yyjson_mut_uint(doc, config->max_in_flight);
+}
+
+static enum gw_err parse_rate_limit(struct gw_config_parse *parse, yyjson_val *value)
+{
+    return parse_uint(parse, "rateLimit", value, 1, GW_CONFIG_RATE_MAX, &parse->config->rate_limit);
+}
+
+static yyjson_mut_val *render_rate_limit(const struct gw_config *config, enum gw_config_view view,
+                                         yyjson_mut_doc *doc)
+{
+    (void)view;
+    return config->rate_limit ? yyjson_mut_uint(doc, config->rate_limit) : yyjson_mut_null(doc);
 }
 
 /* ── webhookUrl ────────────────────────────────────────────────────────────────────────────── */
@@ -307,22 +319,6 @@ static yyjson_mut_val *render_updated_at(const struct gw_config *config, enum gw
     return render_time(config->updated_ms, doc);
 }
 
-static yyjson_mut_val *render_secret(const struct gw_config *config, enum gw_config_view view,
-                                     yyjson_mut_doc *doc)
-{
-    const struct gw_secret *secret = &config->secrets[0];
-    struct gw_buf mask = {0};
-
-    if (config->secret_count == 0)
-        return yyjson_mut_null(doc);
-    if (view == GW_VIEW_SECRET)
-        return yyjson_mut_strn(doc, secret->text, secret->text_len);
-    gw_secret_mask(secret, &mask);
-    yyjson_mut_val *value = yyjson_mut_strncpy(doc, mask.ptr, mask.len);
-    gw_buf_deinit(&mask);
-    return value;
-}
-
 /* ── The table ─────────────────────────────────────────────────────────────────────────────── */
 
 const struct gw_config_field gw_config_fields[] = {
@@ -334,15 +330,19 @@ const struct gw_config_field gw_config_fields[] = {
     {"headers", GW_USE_OPTIONAL, NULL, gw_config_headers_parse, gw_config_headers_render},
     {"workflows", GW_USE_OPTIONAL, NULL, gw_config_workflows_parse, gw_config_workflows_render},
     {"worfklows", GW_USE_ALIAS, "workflows", NULL, NULL}, /* one producer sends it so */
+    {"additionalMetadataKeys", GW_USE_OPTIONAL, NULL, gw_config_metadata_keys_parse,
+     gw_config_metadata_keys_render},
     {"deleteAppId", GW_USE_OPTIONAL, NULL, parse_delete_app_id, render_delete_app_id},
     {"retry", GW_USE_OPTIONAL, NULL, parse_retry, render_retry},
+    {"rateLimit", GW_USE_OPTIONAL, NULL, parse_rate_limit, render_rate_limit},
     {"maxInFlight", GW_USE_OPTIONAL, NULL, parse_max_in_flight, render_max_in_flight},
+    {"signing", GW_USE_OPTIONAL, NULL, gw_config_signing_parse, gw_config_signing_render},
     {"version", GW_USE_SHOWN, NULL, NULL, render_version},
     {"createdAt", GW_USE_SHOWN, NULL, NULL, render_created_at},
     {"updatedAt", GW_USE_SHOWN, NULL, NULL, render_updated_at},
-    {"publicKey", GW_USE_SHOWN, NULL, NULL, NULL},
+    {"publicKey", GW_USE_SHOWN, NULL, NULL, gw_config_public_key_render},
     {"warnings", GW_USE_SHOWN, NULL, NULL, NULL},
-    {"secret", GW_USE_COMMAND, NULL, NULL, render_secret},
+    {"secret", GW_USE_COMMAND, NULL, NULL, gw_config_secret_render},
     {"updateSecret", GW_USE_COMMAND, NULL, NULL, NULL},
 };
 const size_t gw_config_field_count = gw_count(gw_config_fields);

@@ -32,7 +32,7 @@ static const struct {
     {"x-amz-*", "cannot be set: it belongs to AWS"},
 };
 
-static const char *refusal(struct gw_slice name)
+const char *gw_config_header_refusal(struct gw_slice name)
 {
     for (size_t i = 0; i < gw_count(refused); i++) {
         struct gw_slice pattern = gw_slice_from(refused[i].pattern), head = name;
@@ -47,7 +47,7 @@ static const char *refusal(struct gw_slice name)
 }
 
 /* RFC 9110 5.6.2 */
-static bool is_token(struct gw_slice s)
+bool gw_config_header_is_token(struct gw_slice s)
 {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
@@ -116,8 +116,8 @@ static enum gw_err check_header(struct gw_config_parse *parse, struct gw_slice n
     const struct gw_config *config = parse->config;
     struct gw_slice text = gw_strict_str(value);
 
-    if (!is_token(name))
-        return refuse(parse, name, "is no header name (letters, digits and !#$%&'*+-.^_`|~)");
+    if (!gw_config_header_is_token(name))
+        return refuse(parse, name, GW_CONFIG_NO_TOKEN);
     for (size_t i = 0; i < config->header_count; i++)
         if (gw_slice_eq_nocase(config->headers[i].name, name))
             return refuse(parse, name, "is there twice; case makes no difference");
@@ -126,7 +126,7 @@ static enum gw_err check_header(struct gw_config_parse *parse, struct gw_slice n
     const char *why = value_fault(text);
     if (why || parse->guard == NULL)
         return why ? refuse(parse, name, why) : GW_OK;
-    why = refusal(name);
+    why = gw_config_header_refusal(name);
     if (why)
         return refuse(parse, name, why);
     if (is_masked(name) && memmem(text.ptr, text.len, ELLIPSIS, strlen(ELLIPSIS)))

@@ -54,6 +54,10 @@ enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field
 enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, const char *what,
                              yyjson_val *value);
 
+/* The same where it can be no secret: with what a string says. */
+enum gw_err gw_config_refuse_shown(struct gw_config_parse *parse, const char *field,
+                                   const char *what, yyjson_val *value);
+
 /* ── config_workflows.c ────────────────────────────────────────────────────────────────────── */
 
 enum gw_err gw_config_workflows_parse(struct gw_config_parse *parse, yyjson_val *value);
@@ -66,10 +70,42 @@ enum gw_err gw_config_headers_parse(struct gw_config_parse *parse, yyjson_val *v
 yyjson_mut_val *gw_config_headers_render(const struct gw_config *config, enum gw_config_view view,
                                          yyjson_mut_doc *doc);
 
+/* Is it a name at all? And why clients may not set it; NULL: they may. */
+#define GW_CONFIG_NO_TOKEN "is no header name (letters, digits and !#$%&'*+-.^_`|~)"
+bool gw_config_header_is_token(struct gw_slice name);
+const char *gw_config_header_refusal(struct gw_slice name);
+
 /* Before a PATCH is merged: names of `patch` that differ from stored ones in case alone mean the
  * stored ones, and masked values sent back mean the stored values. */
 void gw_config_headers_align(const struct gw_config *current, yyjson_mut_val *document,
                              yyjson_mut_val *patch);
+
+/* ── config_event.c ────────────────────────────────────────────────────────────────────────── */
+
+enum gw_err gw_config_metadata_keys_parse(struct gw_config_parse *parse, yyjson_val *value);
+yyjson_mut_val *gw_config_metadata_keys_render(const struct gw_config *config,
+                                               enum gw_config_view view, yyjson_mut_doc *doc);
+
+/* ── config_signing.c ──────────────────────────────────────────────────────────────────────── */
+
+enum gw_err gw_config_signing_parse(struct gw_config_parse *parse, yyjson_val *value);
+yyjson_mut_val *gw_config_signing_render(const struct gw_config *config, enum gw_config_view view,
+                                         yyjson_mut_doc *doc);
+
+/* When all fields are there: no header of the client's has a signature's name. */
+enum gw_err gw_config_signing_check(const struct gw_config *config, struct gw_error *error);
+
+/* What the service makes: never in a document. publicKey: NULL without ed25519. */
+yyjson_mut_val *gw_config_secret_render(const struct gw_config *config, enum gw_config_view view,
+                                        yyjson_mut_doc *doc);
+yyjson_mut_val *gw_config_public_key_render(const struct gw_config *config,
+                                            enum gw_config_view view, yyjson_mut_doc *doc);
+
+/* The secrets and key pairs after a request: those of `current` (NULL: none) that still sign, and
+ * what the request commands and its schemes need. *rotated: the newest secret is another one. */
+enum gw_err gw_config_secrets_take(struct gw_config *config, const struct gw_config *current,
+                                   yyjson_val *request, const struct gw_config_change *change,
+                                   bool *rotated, struct gw_error *error);
 
 /* ── config_parse.c ────────────────────────────────────────────────────────────────────────── */
 

@@ -180,105 +180,6 @@ static enum gw_err check_size(const struct gw_config *config, struct gw_error *e
     return err;
 }
 
-/* ── Secrets ───────────────────────────────────────────────────────────────────────────────── */
-
-struct renewal {
-    bool wanted;
-    bool at_once; /* the old one signs no more */
-    bool is_given;
-    struct gw_secret secret;
-};
-
-static bool is_secret_mask(struct gw_slice text)
-{
-    return gw_slice_starts(text, GW_SLICE("…")) || gw_slice_starts(text, GW_SLICE("whsec_…"));
-}
-
-static enum gw_err parse_update_secret(struct renewal *renewal, yyjson_val *value,
-                                       struct gw_error *error)
-{
-    if (value == NULL || yyjson_is_null(value))
-        return GW_OK;
-    renewal->at_once = yyjson_equals_str(value, "now");
-    if (!yyjson_is_bool(value) && !renewal->at_once)
-        return gw_error_set(error, GW_ERR_INVALID, "updateSecret: must be true, false or \"now\"");
-    renewal->wanted = renewal->at_once || yyjson_get_bool(value);
-    return GW_OK;
-}
-
-static enum gw_err parse_secret(struct renewal *renewal, yyjson_val *value, bool is_patch,
-                                struct gw_error *error)
-{
-    if (value == NULL || (yyjson_is_null(value) && !is_patch))
-        return GW_OK;
-    if (yyjson_is_null(value))
-        return gw_error_set(error, GW_ERR_INVALID,
-                            "secret: cannot be removed; updateSecret makes a new one");
-    if (!yyjson_is_str(value))
-        return gw_error_set(error, GW_ERR_INVALID, "secret: must be a string");
-    if (is_secret_mask(gw_strict_str(value))) {
-        if (is_patch)
-            return GW_OK;
-        return gw_error_set(error, GW_ERR_INVALID,
-                            "secret: is masked, as an answer shows it; send the whole secret, or "
-                            "leave it out and one is made");
-    }
-    if (gw_secret_parse(&renewal->secret, gw_strict_str(value), error) != GW_OK)
-        return GW_ERR_INVALID;
-    renewal->wanted = renewal->is_given = true;
-    return GW_OK;
-}
-
-static bool same_secret(const struct gw_secret *a, const struct gw_secret *b)
-{
-    return gw_equal_secret((struct gw_slice){a->text, a->text_len},
-                           (struct gw_slice){b->text, b->text_len});
-}
-
-/* True when the newest secret is another one now. */
-static bool renew(struct gw_config *config, const struct renewal *renewal,
-                  const struct gw_config_change *change)
-{
-    if (renewal->at_once)
-        config->secret_count = config->secret_count ? 1 : 0;
-    if (!renewal->wanted || (renewal->is_given && config->secret_count > 0 &&
-                             same_secret(&renewal->secret, &config->secrets[0])))
-        return false;
-    if (config->secret_count > 0 && !renewal->at_once && change->overlap_ms > 0) {
-        config->secrets[1] = config->secrets[0];
-        config->secrets[1].until_ms = change->now_ms + change->overlap_ms;
-        config->secret_count = 2;
-    } else {
-        gw_wipe(&config->secrets[1], sizeof(config->secrets[1]));
-        config->secret_count = 1;
-    }
-    if (renewal->is_given)
-        config->secrets[0] = renewal->secret;
-    else
-        gw_secret_make(&config->secrets[0], change->random);
-    config->secrets[0].until_ms = GW_NEVER;
-    return true;
-}
-
-/* Those of `current` (NULL: none) that still sign, and what the request commands. */
-static enum gw_err take_secrets(struct gw_config *config, const struct gw_config *current,
-                                yyjson_val *root, const struct gw_config_change *change, bool *made,
-                                struct gw_error *error)
-{
-    struct renewal renewal = {0};
-    enum gw_err err = parse_update_secret(&renewal, yyjson_obj_get(root, "updateSecret"), error);
-
-    if (err == GW_OK)
-        err = parse_secret(&renewal, yyjson_obj_get(root, "secret"), current != NULL, error);
-    for (size_t i = 0; current && i < current->secret_count; i++)
-        if (current->secrets[i].until_ms > change->now_ms)
-            config->secrets[config->secret_count++] = current->secrets[i];
-    renewal.wanted = renewal.wanted || config->secret_count == 0;
-    *made = err == GW_OK && renew(config, &renewal, change);
-    gw_wipe(&renewal, sizeof(renewal));
-    return err;
-}
-
 /* ── Create and PATCH ──────────────────────────────────────────────────────────────────────── */
 
 static void keep_lanes(struct gw_config *config, const struct gw_config *current)
@@ -324,7 +225,8 @@ static enum gw_err build(struct gw_config *config, const struct gw_config *curre
                                 yyjson_mut_obj_get(request, "headers"));
     if ((err = gw_config_document_parse(&parse, merge(doc, document, request, &alc))) != GW_OK ||
         (err = check_key(config, current, change->app_id, error)) != GW_OK ||
-        (err = take_secrets(config, current, root, change, secret_made, error)) != GW_OK)
+        (err = gw_config_signing_check(config, error)) != GW_OK ||
+        (err = gw_config_secrets_take(config, current, root, change, secret_made, error)) != GW_OK)
         return err;
     config->version = current ? current->version + 1 : 1;
     config->created_ms = current ? current->created_ms : change->now_ms;

@@ -2,11 +2,14 @@
  * Owns the stored format; pure.
  *
  * Stored: {"v":1,"config":{the document},"version":…,"createdMs":…,"updatedMs":…,"lanes":[…],
- * "secrets":[{"text":…,"untilMs":…}]}. Invariants: lanes stand in the order of gw_config.routes,
+ * "secrets":[{"text":…,"untilMs":…}],"pairs":[{"seed":…,"untilMs":…}]}; without a pair there is no
+ * "pairs", and what a document leaves out is the default. Invariants: lanes stand in the order of gw_config.routes,
  * which follows from the document; decode never trusts the text: whatever it returns keeps every
  * promise of config.h, and what cannot is corrupt. Today's policy (guard, refused headers) is not
  * applied to what was stored under yesterday's. */
 #include "base/check.h"
+#include "base/codec.h"
+#include "base/crypto.h"
 #include "base/map.h"
 #include "base/timefmt.h"
 #include "core/config_impl.h"
@@ -34,8 +37,9 @@ yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_confi
         const struct gw_config_field *field = &gw_config_fields[i];
         if (field->render == NULL || (view == GW_VIEW_STORED && !gw_config_field_is_stored(field)))
             continue;
-        yyjson_mut_obj_add(object, yyjson_mut_str(doc, field->name),
-                           field->render(config, view, doc));
+        yyjson_mut_val *value = field->render(config, view, doc);
+        if (value)
+            yyjson_mut_obj_add(object, yyjson_mut_str(doc, field->name), value);
     }
     return object;
 }
@@ -65,6 +69,26 @@ static yyjson_mut_val *encode_secrets(const struct gw_config *config, yyjson_mut
     return array;
 }
 
+static yyjson_mut_val *encode_pairs(const struct gw_config *config, yyjson_mut_doc *doc)
+{
+    yyjson_mut_val *array = yyjson_mut_arr(doc);
+    struct gw_buf seed = {0};
+
+    for (size_t i = 0; i < config->pair_count; i++) {
+        const struct gw_key_pair *pair = &config->pairs[i];
+        yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, array);
+        gw_buf_clear(&seed);
+        gw_base64_encode(&seed, pair->seed, sizeof(pair->seed));
+        yyjson_mut_obj_add_strncpy(doc, object, "seed", seed.ptr, seed.len);
+        if (pair->until_ms != GW_NEVER)
+            yyjson_mut_obj_add_int(doc, object, "untilMs", pair->until_ms);
+    }
+    if (seed.cap > 0)
+        gw_wipe(seed.ptr, seed.cap);
+    gw_buf_deinit(&seed);
+    return array;
+}
+
 void gw_config_encode(const struct gw_config *config, struct gw_buf *out)
 {
     struct gw_arena arena = {0};
@@ -81,6 +105,8 @@ void gw_config_encode(const struct gw_config *config, struct gw_buf *out)
     yyjson_mut_obj_add_int(doc, root, "updatedMs", config->updated_ms);
     yyjson_mut_obj_add_val(doc, root, "lanes", lanes);
     yyjson_mut_obj_add_val(doc, root, "secrets", encode_secrets(config, doc));
+    if (config->pair_count > 0)
+        yyjson_mut_obj_add_val(doc, root, "pairs", encode_pairs(config, doc));
     gw_config_json_write(root, &arena, out);
     gw_arena_deinit(&arena);
 }
@@ -127,6 +153,17 @@ static bool decode_lanes(struct gw_config *config, yyjson_val *lanes)
     return good;
 }
 
+/* When it ends; the newest never does. */
+static bool decode_until(yyjson_val *object, size_t at, int64_t *until_ms)
+{
+    *until_ms = GW_NEVER;
+    if (yyjson_obj_get(object, "untilMs") && !get_int(object, "untilMs", until_ms))
+        return false;
+    if (at == 0)
+        *until_ms = GW_NEVER;
+    return true;
+}
+
 static bool decode_secrets(struct gw_config *config, yyjson_val *secrets)
 {
     yyjson_val *object;
@@ -138,14 +175,45 @@ static bool decode_secrets(struct gw_config *config, yyjson_val *secrets)
     {
         struct gw_secret *secret = &config->secrets[at];
         yyjson_val *text = yyjson_obj_get(object, "text");
-        int64_t until_ms = GW_NEVER;
         if (!yyjson_is_str(text) || gw_secret_parse(secret, gw_strict_str(text), NULL) != GW_OK ||
-            (yyjson_obj_get(object, "untilMs") && !get_int(object, "untilMs", &until_ms)))
+            !decode_until(object, at, &secret->until_ms))
             return false;
-        secret->until_ms = at == 0 ? GW_NEVER : until_ms;
         config->secret_count = at + 1;
     }
     return true;
+}
+
+static bool decode_pair(struct gw_key_pair *pair, yyjson_val *text)
+{
+    struct gw_buf seed = {0};
+    bool good = yyjson_is_str(text) && gw_base64_decode(&seed, gw_strict_str(text)) &&
+                seed.len == GW_ED25519_BYTES;
+
+    if (good)
+        gw_key_pair_make(pair, (const uint8_t *)seed.ptr);
+    if (seed.cap > 0)
+        gw_wipe(seed.ptr, seed.cap);
+    gw_buf_deinit(&seed);
+    return good;
+}
+
+/* There may be none, but not where one must sign. */
+static bool decode_pairs(struct gw_config *config, yyjson_val *pairs)
+{
+    yyjson_val *object;
+    size_t at, max;
+
+    if (pairs && (!yyjson_is_arr(pairs) || yyjson_arr_size(pairs) > 2))
+        return false;
+    yyjson_arr_foreach(pairs, at, max, object)
+    {
+        struct gw_key_pair *pair = &config->pairs[at];
+        if (!decode_pair(pair, yyjson_obj_get(object, "seed")) ||
+            !decode_until(object, at, &pair->until_ms))
+            return false;
+        config->pair_count = at + 1;
+    }
+    return config->pair_count > 0 || !(config->signing.schemes & GW_SCHEME_ED25519);
 }
 
 static enum gw_err decode_document(struct gw_config *config, yyjson_val *document,
@@ -199,6 +267,8 @@ static enum gw_err decode(struct gw_config *config, struct gw_slice json, struct
         return damaged(error, "lanes");
     if (!decode_secrets(config, yyjson_obj_get(root, "secrets")))
         return damaged(error, "secrets");
+    if (!decode_pairs(config, yyjson_obj_get(root, "pairs")))
+        return damaged(error, "pairs");
     return GW_OK;
 }
 

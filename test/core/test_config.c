@@ -4,11 +4,14 @@
 
 #include "core/event.h"
 
+#define SIGNING                                                                                    \
+    "'signing':{'schemes':['standard'],'bodyHeader':'x-webhook-signature','bodyEncoding':'hex'}"
 #define DEFAULTS                                                                                   \
-    "'isActive':true,'product':null,'headers':{},'workflows':{},'deleteAppId':false,"              \
+    "'isActive':true,'product':null,'headers':{},'workflows':{},'additionalMetadataKeys':[],"      \
+    "'deleteAppId':false,"                                                                         \
     "'retry':{'schedule':[5,300,1800,7200,18000,36000,36000],'timeoutMs':15000},"                  \
-    "'maxInFlight':16,'version':1,'createdAt':'2027-01-15T08:00:00.000Z',"                         \
-    "'updatedAt':'2027-01-15T08:00:00.000Z'"
+    "'rateLimit':null,'maxInFlight':16," SIGNING ",'version':1,"                                   \
+    "'createdAt':'2027-01-15T08:00:00.000Z','updatedAt':'2027-01-15T08:00:00.000Z'"
 
 static void defaults(void **state)
 {
@@ -41,15 +44,19 @@ static void null_is_default(void **state)
 {
     struct gw_config *config =
         create("{" BASE ",'isActive':null,'product':null,'headers':null,'workflows':null,"
-               "'deleteAppId':null,'retry':null,'maxInFlight':null,'secret':null,"
-               "'updateSecret':null}");
-    struct gw_config *inner = create("{" BASE ",'headers':{'x-a':null,'x-b':'1'},'workflows':{'w':"
-                                     "null},'retry':{'schedule':null,'timeoutMs':1000}}");
+               "'additionalMetadataKeys':null,'deleteAppId':null,'retry':null,'rateLimit':null,"
+               "'maxInFlight':null,'signing':null,'secret':null,'updateSecret':null}");
+    struct gw_config *inner =
+        create("{" BASE ",'headers':{'x-a':null,'x-b':'1'},'workflows':{'w':"
+               "null},'retry':{'schedule':null,'timeoutMs':1000},'signing':{'schemes':null,"
+               "'bodyEncoding':'base64'}}");
 
     (void)state;
     assert_shows(config, DEFAULTS);
     assert_shows(inner, "'headers':{'x-b':'1'},'workflows':{}");
     assert_shows(inner, "36000,36000],'timeoutMs':1000}");
+    assert_shows(inner, "'schemes':['standard'],'bodyHeader':'x-webhook-signature','bodyEncoding':"
+                        "'base64'}");
     assert_false(inner->retry_is_default);
     gw_config_unref(config);
     gw_config_unref(inner);
@@ -62,18 +69,22 @@ static void everything(void **state)
                "'schedule':[]},'deleteAppId':true,'workflows':{'w1':['https://b.example/1',"
                "'https://b.example/2','https://b.example/1'],'w 2':['https://b.example/2']},"
                "'headers':{'X-Plain':'some value','Authorization':'Bearer 0123456789abcdef'},"
-               "'product':'Audit \\u0050ortal','isActive':false," BASE "}");
+               "'product':'Audit \\u0050ortal','isActive':false,'rateLimit':100000,"
+               "'additionalMetadataKeys':['WorkflowId','x'],'signing':{'bodyEncoding':'base64',"
+               "'bodyHeader':'X-Old','schemes':['body','standard']}," BASE "}");
     struct gw_retry retry = {.timeout_ms = 30000};
 
     (void)state;
-    assert_rendered(config, false,
-                    "{" BASE
-                    ",'isActive':false,'product':'Audit Portal','headers':{'X-Plain':'some "
-                    "value','Authorization':'…cdef'},'workflows':{'w1':['https://b.example/1',"
-                    "'https://b.example/2'],'w 2':['https://b.example/2']},'deleteAppId':true,"
-                    "'retry':{'schedule':[],'timeoutMs':30000},'maxInFlight':1000,'version':1,"
-                    "'createdAt':'2027-01-15T08:00:00.000Z','updatedAt':'2027-01-15T08:00:00.000Z',"
-                    "'secret':'…cdef'}");
+    assert_rendered(
+        config, false,
+        "{" BASE ",'isActive':false,'product':'Audit Portal','headers':{'X-Plain':'some "
+        "value','Authorization':'…cdef'},'workflows':{'w1':['https://b.example/1',"
+        "'https://b.example/2'],'w 2':['https://b.example/2']},'additionalMetadataKeys':["
+        "'WorkflowId','x'],'deleteAppId':true,'retry':{'schedule':[],'timeoutMs':"
+        "30000},'rateLimit':100000,'maxInFlight':1000,'signing':{'schemes':['standard',"
+        "'body'],'bodyHeader':'X-Old','bodyEncoding':'base64'},'version':1,"
+        "'createdAt':'2027-01-15T08:00:00.000Z','updatedAt':'2027-01-15T08:00:00.000Z',"
+        "'secret':'…cdef'}");
     assert_int_equal(config->retry.count, retry.count);
     assert_int_equal(config->route_count, 3);
     assert_text(config->routes[1].url.text, "https://b.example/1");
@@ -91,7 +102,8 @@ static void everything(void **state)
 #define URL(url)    "{" KEY ",'webhookUrl':" url "}"
 #define FIELDS                                                                                     \
     "there are: appId, eventType, webhookUrl, isActive, product, headers, workflows, "             \
-    "deleteAppId, retry, maxInFlight, secret, updateSecret"
+    "additionalMetadataKeys, deleteAppId, retry, rateLimit, maxInFlight, signing, secret, "        \
+    "updateSecret"
 #define SECRET_RULE                                                                                \
     "secret: must be whsec_ and the base64 of 16 to 64 bytes, or 16 to 128 printable ASCII "       \
     "characters, "
@@ -133,9 +145,6 @@ static const struct {
     {WITH("'rtery':{}"), "unknown field \"rtery\"; did you mean \"retry\"?"},
     {WITH("'filter':{}"), "unknown field \"filter\"; " FIELDS},
     {WITH("'payloadBlocklist':[]"), "unknown field \"payloadBlocklist\"; " FIELDS},
-    {WITH("'rateLimit':1"), "unknown field \"rateLimit\"; " FIELDS},
-    {WITH("'signing':{}"), "unknown field \"signing\"; " FIELDS},
-    {WITH("'additionalMetadataKeys':[]"), "unknown field \"additionalMetadataKeys\"; " FIELDS},
     {WITH("'':1"), "unknown field \"\"; " FIELDS},
     {WITH("'appId\\u0000':1"), "unknown field \"appId\"; did you mean \"appId\"?"},
     {WITH("'version':1"), "version: is set by the service and cannot be given, leave it out"},
@@ -190,6 +199,10 @@ static const struct {
     {WITH("'maxInFlight':'a very long text that nobody wants to read in full'"),
      "maxInFlight: must be an integer from 1 to 1000, was \"a very long text that nobody wants to "
      "re\""},
+    {WITH("'rateLimit':0"), "rateLimit: must be an integer from 1 to 100000, was 0"},
+    {WITH("'rateLimit':100001"), "rateLimit: must be an integer from 1 to 100000, was 100001"},
+    {WITH("'rateLimit':0.5"), "rateLimit: must be an integer from 1 to 100000, was 0.5"},
+    {WITH("'rateLimit':'5'"), "rateLimit: must be an integer from 1 to 100000, was \"5\""},
     /* retry */
     {WITH("'retry':[]"), "retry: must be an object with schedule and timeoutMs, was an array"},
     {WITH("'retry':{'timeout':1}"),

@@ -5,7 +5,9 @@
     "{" BASE ",'isActive':false,'product':'p','headers':{'x-a':'1','Authorization':'Bearer "       \
     "0123456789abcdef'},'workflows':{'w':['https://b.example/1?t=1','https://b.example/2'],'v':["  \
     "'https://b.example/2','https://a.example/hook']},'deleteAppId':true,'retry':{'schedule':[1,"  \
-    "2],'timeoutMs':5000},'maxInFlight':4,'secret':'0123456789abcdef'}"
+    "2],'timeoutMs':5000},'maxInFlight':4,'rateLimit':7,'additionalMetadataKeys':['workflowId',"   \
+    "'Tenant'],'signing':{'schemes':['ed25519','body'],'bodyHeader':'X-Old','bodyEncoding':"       \
+    "'base64'},'secret':'0123456789abcdef'}"
 
 static void encode(const struct gw_config *config, struct gw_buf *out)
 {
@@ -59,6 +61,16 @@ static void assert_same(const struct gw_config *a, const struct gw_config *b)
         assert_int_equal(x->route_count, y->route_count);
         assert_memory_equal(x->routes, y->routes, x->route_count * sizeof(*x->routes));
     }
+    assert_int_equal(a->rate_limit, b->rate_limit);
+    assert_int_equal(a->metadata_key_count, b->metadata_key_count);
+    for (size_t i = 0; i < a->metadata_key_count; i++)
+        assert_slice(a->metadata_keys[i], b->metadata_keys[i]);
+    assert_int_equal(a->signing.schemes, b->signing.schemes);
+    assert_slice(a->signing.body_header, b->signing.body_header);
+    assert_int_equal(a->signing.body_base64, b->signing.body_base64);
+    assert_int_equal(a->pair_count, b->pair_count);
+    for (size_t i = 0; i < a->pair_count; i++)
+        assert_memory_equal(&a->pairs[i], &b->pairs[i], sizeof(a->pairs[i]));
     assert_int_equal(a->secret_count, b->secret_count);
     for (size_t i = 0; i < a->secret_count; i++) {
         assert_slice(secret_text(a, i), secret_text(b, i));
@@ -85,7 +97,7 @@ static void round_trip(void **state)
             encode(back, &again);
             assert_slice(gw_buf_slice(&again), gw_buf_slice(&text));
             gw_config_unref(back);
-            /* then with lanes, then with two secrets */
+            /* then with lanes, then with two secrets and two pairs */
             for (size_t r = 0; r < config->route_count; r++)
                 config->routes[r].lane = UINT64_MAX - r;
             if (round == 1) {
@@ -93,6 +105,10 @@ static void round_trip(void **state)
                 config->secrets[1].until_ms = NOW + 7;
                 config->secret_count = 2;
                 gw_secret_make(&config->secrets[0], (const uint8_t[32]){1});
+                gw_key_pair_make(&config->pairs[0], (const uint8_t[32]){2});
+                gw_key_pair_make(&config->pairs[1], (const uint8_t[32]){3});
+                config->pairs[1].until_ms = NOW + 8;
+                config->pair_count = 2;
             }
         }
         gw_config_unref(config);
@@ -106,7 +122,8 @@ static void format(void **state)
 {
     struct gw_config *config = create(
         "{" BASE ",'headers':{'x-key':'0123456789abcdef'},'workflows':{'w':['https://b.example/']},"
-        "'secret':'0123456789abcdef'}");
+        "'additionalMetadataKeys':['workflowId'],'rateLimit':9,'signing':{'schemes':['body',"
+        "'ed25519'],'bodyHeader':'X-Old','bodyEncoding':'base64'},'secret':'0123456789abcdef'}");
     struct gw_buf text = {0}, wanted = {0};
 
     (void)state;
@@ -116,19 +133,62 @@ static void format(void **state)
     encode(config, &text);
     quote(&wanted,
           "{'v':1,'config':{" BASE ",'isActive':true,'product':null,'headers':{'x-key':"
-          "'0123456789abcdef'},'workflows':{'w':['https://b.example/']},'deleteAppId':false,"
-          "'retry':{},'maxInFlight':16},'version':2,'createdMs':1800000000000,'updatedMs':"
-          "1800000000001,'lanes':[3,4],'secrets':[{'text':'abcdef0123456789'},{'text':"
-          "'0123456789abcdef','untilMs':1800086400001}]}");
+          "'0123456789abcdef'},'workflows':{'w':['https://b.example/']},'additionalMetadataKeys':["
+          "'workflowId'],'deleteAppId':false,'retry':{},'rateLimit':9,'maxInFlight':16,'signing':{"
+          "'schemes':['ed25519','body'],'bodyHeader':'X-Old','bodyEncoding':'base64'}},'version':2,"
+          "'createdMs':1800000000000,'updatedMs':1800000000001,'lanes':[3,4],'secrets':[{'text':"
+          "'abcdef0123456789'},{'text':'0123456789abcdef','untilMs':1800086400001}],'pairs':[{"
+          "'seed':'gYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYGBgYE='},{'seed':'"
+          "gICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIA=','untilMs':1800086400001}]}");
     assert_slice(gw_buf_slice(&text), gw_buf_slice(&wanted));
     gw_config_unref(config);
     gw_buf_deinit(&text);
     gw_buf_deinit(&wanted);
 }
 
+/* As it was written before there was more than one way to sign. */
+static void older_form(void **state)
+{
+    struct gw_buf text = {0};
+
+    (void)state;
+    quote(&text, "{'v':1,'config':{" BASE ",'isActive':true,'product':null,'headers':{'x-key':"
+                 "'0123456789abcdef'},'workflows':{'w':['https://b.example/']},'deleteAppId':false,"
+                 "'retry':{},'maxInFlight':16},'version':2,'createdMs':1800000000000,'updatedMs':"
+                 "1800000000001,'lanes':[3,4],'secrets':[{'text':'abcdef0123456789'},{'text':"
+                 "'0123456789abcdef','untilMs':1800086400001}]}");
+    struct gw_config *config = decode(gw_buf_slice(&text));
+    assert_int_equal(config->version, 2);
+    assert_int_equal(config->routes[1].lane, 4);
+    assert_int_equal(config->secret_count, 2);
+    assert_int_equal(config->signing.schemes, GW_SCHEME_STANDARD);
+    assert_text(config->signing.body_header, "x-webhook-signature");
+    assert_false(config->signing.body_base64);
+    assert_int_equal(config->pair_count, 0);
+    assert_int_equal(config->rate_limit, 0);
+    assert_int_equal(config->metadata_key_count, 0);
+    assert_int_equal(config->blocklist_count, 0);
+    assert_null(config->filter);
+    assert_null(config->filter_json.ptr);
+    struct gw_config *fresh = create("{" BASE "}");
+    gw_buf_clear(&text);
+    gw_config_render(fresh, false, &text); /* what it leaves out shows as in a new one */
+    const char *from = memmem(text.ptr, text.len, "\"signing\"", 9);
+    const char *to = memmem(text.ptr, text.len, ",\"version\"", 10);
+    assert_shows(config,
+                 gw_arena_text(&config->arena, (struct gw_slice){from, (size_t)(to - from)}));
+    gw_config_unref(fresh);
+    gw_config_unref(config);
+    gw_buf_deinit(&text);
+}
+
 #define STORED(document, lanes, secrets)                                                           \
     "{'v':1,'config':" document ",'version':1,'createdMs':0,'updatedMs':-1,'lanes':" lanes         \
     ",'secrets':" secrets "}"
+#define SEED "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define PAIR "{'seed':'" SEED "'}"
+#define PAIRS(pairs)                                                                               \
+    STORED("{" BASE ",'signing':{'schemes':['ed25519']}}", "[1]", SECRETS ",'pairs':" pairs)
 #define SECRETS "[{'text':'0123456789abcdef'}]"
 
 /* Rules grow stricter; what was stored before them stays usable. */
@@ -207,6 +267,19 @@ static void damaged(void **state)
                 "[{'text':'0123456789abcdef'},{'text':'0123456789abcdef'},{'text':"
                 "'0123456789abcdef'}]"),
          GW_ERR_CORRUPT, "a stored config is damaged: secrets"},
+        {STORED("{" BASE ",'signing':{'schemes':['ed25519']}}", "[1]", SECRETS), GW_ERR_CORRUPT,
+         "a stored config is damaged: pairs"},
+        {PAIRS("[]"), GW_ERR_CORRUPT, "a stored config is damaged: pairs"},
+        {PAIRS("{}"), GW_ERR_CORRUPT, "a stored config is damaged: pairs"},
+        {PAIRS("[" PAIR "," PAIR "," PAIR "]"), GW_ERR_CORRUPT,
+         "a stored config is damaged: pairs"},
+        {PAIRS("[1]"), GW_ERR_CORRUPT, "a stored config is damaged: pairs"},
+        {PAIRS("[{'seed':'AAAA'}]"), GW_ERR_CORRUPT, "a stored config is damaged: pairs"},
+        {PAIRS("[" PAIR ",{'seed':'" SEED "','untilMs':'x'}]"), GW_ERR_CORRUPT,
+         "a stored config is damaged: pairs"},
+        {STORED("{" BASE ",'signing':{'schemes':['future']}}", "[1]", SECRETS), GW_ERR_CORRUPT,
+         "a stored config is damaged: signing.schemes[0]: must be standard, ed25519 or body, was "
+         "\"future\""},
     };
     struct gw_buf text = {0};
 
@@ -267,11 +340,9 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(format),
-        cmocka_unit_test(policy_of_yesterday),
-        cmocka_unit_test(damaged),
-        cmocka_unit_test(fuzz),
+        cmocka_unit_test(round_trip), cmocka_unit_test(format),
+        cmocka_unit_test(older_form), cmocka_unit_test(policy_of_yesterday),
+        cmocka_unit_test(damaged),    cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests_name("config_store", tests, NULL, NULL);
