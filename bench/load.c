@@ -1,4 +1,5 @@
-/* gw_load: posts events over kept connections and measures how long each answer takes.
+/* gw_load: posts events over kept connections, one or many (--batch) in a request, and measures how
+ * long each answer takes.
  *
  * Closed loop (default): each connection sends its next event when it has its answer. Open loop
  * (--rate R): event i is due at start + i/R whatever happened before, and its latency counts from
@@ -50,6 +51,7 @@ struct conn {
     size_t in_len, body_left;
     unsigned status; /* 0 while the head is not complete */
     bool close_after;
+    unsigned line, column, line_status; /* of a batch's answer */
     /* What the socket did not take at once. */
     char *rest;
     size_t rest_at, rest_len;
@@ -199,7 +201,9 @@ static void send_due(struct load *l, uint64_t now_ns)
 
         TAILQ_REMOVE(&l->idle, c, idle);
         c->state = CONN_BUSY;
-        c->seq = l->next_seq++;
+        c->seq = l->next_seq;
+        l->next_seq += l->event.batch;
+        c->line = c->column = c->line_status = 0;
         c->from_ns = from_ns;
         c->since_ns = now_ns;
         l->busy++;
@@ -217,19 +221,41 @@ static void send_due(struct load *l, uint64_t now_ns)
 
 /* ---- answers ---- */
 
+static void on_event(struct load *l, uint64_t seq, unsigned status)
+{
+    l->answered++;
+    l->statuses[status]++;
+    if (status < 200 || status >= 300)
+        return;
+    l->ok++;
+    if (l->acked_path)
+        gw_bitmap_set(&l->acked, seq);
+}
+
+/* Each line of a batch's answer begins with {"statusCode":202 */
+static void on_lines(struct load *l, struct conn *c, const char *at, size_t len)
+{
+    for (; len > 0; at++, len--) {
+        unsigned column = c->column++;
+
+        if (*at == '\n') {
+            on_event(l, c->seq + c->line++, c->line_status);
+            c->column = c->line_status = 0;
+        } else if (column >= 14 && column < 17) {
+            c->line_status = (c->line_status * 10 + (unsigned)(*at - '0')) % STATUS_MAX;
+        }
+    }
+}
+
 static void on_answer(struct load *l, struct conn *c, uint64_t now_ns)
 {
-    bool is_ok = c->status >= 200 && c->status < 300;
+    bool is_batch = l->event.batch > 1 && c->status == 200;
 
-    l->answered++;
-    l->statuses[c->status]++;
+    while (!is_batch && c->line < l->event.batch)
+        on_event(l, c->seq + c->line++, c->status);
+    l->protocol_errors += c->line != l->event.batch;
     l->last_answer_ns = now_ns;
     gw_hist_record(&l->latency, now_ns - c->from_ns);
-    if (is_ok) {
-        l->ok++;
-        if (l->acked_path)
-            gw_bitmap_set(&l->acked, c->seq);
-    }
     c->status = 0;
     if (c->close_after) {
         l->reconnects++;
@@ -315,6 +341,8 @@ static bool on_bytes(struct load *l, struct conn *c, uint64_t now_ns)
     if (!c->status)
         return true;
     part = c->in_len < c->body_left ? c->in_len : c->body_left;
+    if (l->event.batch > 1 && c->status == 200)
+        on_lines(l, c, c->in, part);
     c->body_left -= part;
     c->in_len -= part;
     if (c->in_len > 0)
@@ -493,7 +521,7 @@ static void print_statuses(const struct load *l)
 
 static void report(const struct load *l)
 {
-    uint64_t requests = l->next_seq - l->unsent;
+    uint64_t requests = (l->next_seq - l->unsent) / l->event.batch;
     double seconds = l->answered ? (double)(l->last_answer_ns - l->first_send_ns) / 1e9 : 0;
     uint64_t failed = l->resets + l->timeouts + l->protocol_errors + l->busy;
 
@@ -501,6 +529,7 @@ static void report(const struct load *l)
            (unsigned long long)l->event.run);
     print_u64("connections", l->conn_count);
     print_u64("body_bytes", l->event.body_bytes);
+    print_u64("batch", l->event.batch);
     print_u64("requests", requests);
     print_u64("status_2xx", l->ok);
     print_u64("status_other", l->answered - l->ok);
@@ -536,6 +565,8 @@ static const char usage[] =
     "  --rate R           open loop: R events a second on a fixed schedule, latency counted from "
     "it\n"
     "  --body-bytes N     size of each event (1024)\n"
+    "  --batch N          N events a request (1), for a PATH that takes them; closed loop only.\n"
+    "                     Statuses and rate count events, all else counts requests\n"
     "  --header 'n: v'    sent with each request; may be repeated\n"
     "  --app NAME         events are for the apps NAME-1, NAME-2, … (bench)\n"
     "  --apps N           how many of them, in turn (1)\n"
@@ -575,6 +606,7 @@ static void parse_options(struct load *l, int argc, char **argv)
         COUNT,
         RATE,
         BODY,
+        BATCH,
         HEADER,
         APP,
         APPS,
@@ -591,6 +623,7 @@ static void parse_options(struct load *l, int argc, char **argv)
         {"count", required_argument, NULL, COUNT},
         {"rate", required_argument, NULL, RATE},
         {"body-bytes", required_argument, NULL, BODY},
+        {"batch", required_argument, NULL, BATCH},
         {"header", required_argument, NULL, HEADER},
         {"app", required_argument, NULL, APP},
         {"apps", required_argument, NULL, APPS},
@@ -616,6 +649,7 @@ static void parse_options(struct load *l, int argc, char **argv)
         case COUNT: l->count = gw_option_u64(name, optarg, 1, GW_EVENTS_MAX); break;
         case RATE: l->rate = gw_option_u64(name, optarg, 1, 1000000); break;
         case BODY: e->body_bytes = gw_option_u64(name, optarg, 1, GW_BODY_BYTES_MAX); break;
+        case BATCH: e->batch = (unsigned)gw_option_u64(name, optarg, 1, GW_EVENT_BATCH_MAX); break;
         case HEADER: add_header(e, optarg); break;
         case APP: e->app = option_name(name, optarg); break;
         case APPS:
@@ -637,17 +671,23 @@ static void parse_options(struct load *l, int argc, char **argv)
         l->duration_ns = (l->count ? 600 : 10) * NS_PER_S;
     if (!l->count)
         l->count = GW_EVENTS_MAX;
+    if (e->batch > 1 && l->rate)
+        gw_die("--batch: not with --rate");
+    l->count -= l->count % e->batch;
     l->addr = gw_loopback_url(l->url, &e->path);
     e->port = ntohs(l->addr.sin_port);
 }
 
 int main(int argc, char **argv)
 {
-    static struct load load = {
-        .conn_count = 64,
-        .event = {.app_count = 1, .body_bytes = 1024, .app = "bench", .event_type = "BENCH_EVENT"},
-        .timeout_ns = 30 * NS_PER_S,
-        .drain_ns = 30 * NS_PER_S};
+    static struct load load = {.conn_count = 64,
+                               .event = {.app_count = 1,
+                                         .batch = 1,
+                                         .body_bytes = 1024,
+                                         .app = "bench",
+                                         .event_type = "BENCH_EVENT"},
+                               .timeout_ns = 30 * NS_PER_S,
+                               .drain_ns = 30 * NS_PER_S};
     struct load *l = &load;
 
     parse_options(l, argc, argv);

@@ -206,10 +206,10 @@ class Round:
         self.server.wait_ready()
         self.server.create_config(f"{APP}-1", f"http://127.0.0.1:{self.sink.port}/")
 
-    def load(self, port, *more, headers=None):
-        argv = [self.build / "bench/gw_load", "--url", f"http://127.0.0.1:{port}/v1/events",
+    def load(self, port, *more, headers=None, path="/v1/events"):
+        argv = [self.build / "bench/gw_load", "--url", f"http://127.0.0.1:{port}{path}",
                 "--connections", self.options.connections, "--body-bytes", self.options.body_bytes,
-                "--app", APP, "--acked", self.acked, *more]
+                "--app", APP, "--acked", self.acked, *more]  # the last of one name counts
         for name, value in (headers or {}).items():
             argv += ["--header", f"{name}: {value}"]
         process = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -221,8 +221,8 @@ class Round:
             raise Failure(f"gw_load ended with {process.returncode}: {err or out}")
         return json.loads(out)
 
-    def load_server(self, *more):
-        result = self.load(self.server.port, *more, headers=self.server.headers)
+    def load_server(self, *more, path="/v1/events"):
+        result = self.load(self.server.port, *more, headers=self.server.headers, path=path)
         if self.server.process.poll() is not None:
             raise self.server.failure(f"the server ended with {self.server.process.returncode}")
         return result
@@ -293,12 +293,28 @@ def paced(r):
     return numbers
 
 
-STAGES = [raw, full_speed, paced]
+def batched(r):
+    """Events that go nowhere, one a request, then many: what a request costs beside its event."""
+    nowhere = ["--app", "nobody", "--acked", "/dev/null", "--duration", r.options.seconds / 2]
+    single = r.load_server(*nowhere)
+    cpu_us = r.server.cpu_us()
+    many = r.load_server(*nowhere, "--batch", r.options.batch, path="/v1/events/batch")
+    cpu_us = r.server.cpu_us() - cpu_us
+    return {
+        "single_rate": single["rate"],
+        "batch_rate": many["rate"],
+        "batch_gain": many["rate"] / single["rate"],
+        "batch_cpu_us": cpu_us / max(many["status_2xx"], 1),
+        "batch_refused": refused(single) + refused(many),
+    }
+
+
+STAGES = [raw, full_speed, paced, batched]
 
 
 def derive(n):
     n["ratio"] = n["deliver_rate"] / n["raw_rate"]
-    n["refused"] = n["full_refused"] + n["paced_refused"]
+    n["refused"] = n["full_refused"] + n["paced_refused"] + n["batch_refused"]
     n["duplicates"] = n["full_duplicates"] + n["paced_duplicates"]
 
 
@@ -357,6 +373,10 @@ ROWS = [
     Row("receive_p99", "  send to receive p99", "ms", 2),
     Row("receive_max", "  send to receive max", "ms", 2),
     Row("lag_p99", "  of which generator late, p99", "ms", 2),
+    Row("single_rate", "single posts that go nowhere", "/s"),
+    Row("batch_rate", "  the same in batches", "/s"),
+    Row("batch_gain", "  batches ÷ single posts", "", 2),
+    Row("batch_cpu_us", "  server CPU an event in a batch", "µs", 1),
     Row("others", "cores kept busy by others", "", 2),
     Row("lost", "lost: accepted, never received", "", 0, ("<=", 0), total=True),
     Row("duplicates", "received twice", "", 0, total=True),
@@ -432,6 +452,7 @@ def parse_options():
     p.add_argument("--paced-seconds", type=float, default=10, help="(10)")
     p.add_argument("--connections", type=int, default=64, help="(64)")
     p.add_argument("--body-bytes", type=int, default=1024, help="(1024)")
+    p.add_argument("--batch", type=int, default=100, help="events a request in batches (100)")
     p.add_argument("--json", action="store_true", help="for programs")
     p.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed, too")
     options = p.parse_args()
