@@ -1,6 +1,9 @@
-/* config_event.c: what a config says of events: which of their metadata counts. Owns nothing; pure.
- */
+/* config_event.c: what a config says of events: which of their metadata counts, and which go out at
+ * all. Owns nothing; pure.
+ *
+ * A filter is kept as its JSON text, in which numbers keep all their digits. */
 #include "base/alloc.h"
+#include "base/check.h"
 #include "core/config_impl.h"
 #include "core/event.h"
 
@@ -65,4 +68,40 @@ yyjson_mut_val *gw_config_metadata_keys_render(const struct gw_config *config,
     for (size_t i = 0; i < config->metadata_key_count; i++)
         yyjson_mut_arr_append(array, gw_config_mut_str(doc, config->metadata_keys[i]));
     return array;
+}
+
+/* ── filter ────────────────────────────────────────────────────────────────────────────────── */
+
+enum gw_err gw_config_filter_parse(struct gw_config_parse *parse, yyjson_val *value)
+{
+    struct gw_arena *arena = &parse->config->arena;
+    yyjson_alc alc = gw_strict_alc(arena);
+    size_t len;
+
+    if (!yyjson_is_obj(value))
+        return gw_config_refuse(parse, "filter", "an object", value);
+    char *text = yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &alc, &len, NULL);
+    gw_check(text != NULL); /* all strings were read out of JSON */
+    if (len > GW_PATTERN_BYTES_MAX)
+        return gw_error_set(parse->error, GW_ERR_INVALID,
+                            "filter: must have at most %d bytes of JSON, has %zu",
+                            GW_PATTERN_BYTES_MAX, len);
+    parse->config->filter_json = (struct gw_slice){text, len};
+    return gw_pattern_parse(&parse->config->filter, value, arena, parse->error);
+}
+
+yyjson_mut_val *gw_config_filter_render(const struct gw_config *config, enum gw_config_view view,
+                                        yyjson_mut_doc *doc)
+{
+    struct gw_arena scratch = {0};
+    yyjson_mut_val *copy;
+    yyjson_val *root;
+
+    (void)view;
+    if (config->filter_json.ptr == NULL)
+        return yyjson_mut_null(doc);
+    gw_check(gw_strict_read_raw(config->filter_json, &scratch, &root, NULL) == GW_OK);
+    copy = yyjson_val_mut_copy(doc, root);
+    gw_arena_deinit(&scratch);
+    return copy;
 }

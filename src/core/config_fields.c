@@ -19,7 +19,7 @@
 /* What a string says is shown only where it can be no secret, else that it is one. */
 static const char *describe(yyjson_val *value, bool is_harmless, char *text, size_t size)
 {
-    struct gw_slice string = gw_strict_cut(gw_strict_str(value));
+    struct gw_slice string = gw_strict_cut(gw_strict_str(value)), number;
 
     switch (yyjson_get_type(value)) {
     case YYJSON_TYPE_NULL: return "null";
@@ -31,16 +31,12 @@ static const char *describe(yyjson_val *value, bool is_harmless, char *text, siz
             return "a string";
         snprintf(text, size, "\"%.*s\"", GW_SLICE_ARG(string));
         return text;
-    case YYJSON_TYPE_NUM: break;
-    default: return "nothing";
+    case YYJSON_TYPE_RAW: /* a number as it was written */
+        number = gw_strict_cut((struct gw_slice){yyjson_get_raw(value), yyjson_get_len(value)});
+        snprintf(text, size, "%.*s", GW_SLICE_ARG(number));
+        return text;
+    default: return "another value";
     }
-    if (yyjson_is_uint(value))
-        snprintf(text, size, "%llu", (unsigned long long)yyjson_get_uint(value));
-    else if (yyjson_is_sint(value))
-        snprintf(text, size, "%lld", (long long)yyjson_get_sint(value));
-    else
-        snprintf(text, size, "%g", yyjson_get_real(value));
-    return text;
 }
 
 enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, const char *what,
@@ -76,9 +72,10 @@ static enum gw_err parse_uint(struct gw_config_parse *parse, const char *field, 
                               uint32_t min, uint32_t max, uint32_t *out)
 {
     char what[64];
+    uint64_t number;
 
-    if (yyjson_is_uint(value) && yyjson_get_uint(value) >= min && yyjson_get_uint(value) <= max) {
-        *out = (uint32_t)yyjson_get_uint(value);
+    if (gw_strict_u64(value, &number) && number >= min && number <= max) {
+        *out = (uint32_t)number;
         return GW_OK;
     }
     snprintf(what, sizeof(what), "an integer from %u to %u", min, max);
@@ -333,6 +330,7 @@ const struct gw_config_field gw_config_fields[] = {
     {"additionalMetadataKeys", GW_USE_OPTIONAL, NULL, gw_config_metadata_keys_parse,
      gw_config_metadata_keys_render},
     {"deleteAppId", GW_USE_OPTIONAL, NULL, parse_delete_app_id, render_delete_app_id},
+    {"filter", GW_USE_OPTIONAL, NULL, gw_config_filter_parse, gw_config_filter_render},
     {"retry", GW_USE_OPTIONAL, NULL, parse_retry, render_retry},
     {"rateLimit", GW_USE_OPTIONAL, NULL, parse_rate_limit, render_rate_limit},
     {"maxInFlight", GW_USE_OPTIONAL, NULL, parse_max_in_flight, render_max_in_flight},

@@ -23,7 +23,7 @@ static enum gw_err read_request(struct gw_slice json, struct gw_arena *arena, yy
     if (json.len > GW_CONFIG_BODY_BYTES_MAX)
         return gw_error_set(error, GW_ERR_TOO_LARGE, "the body must have at most %d bytes, has %zu",
                             GW_CONFIG_BODY_BYTES_MAX, json.len);
-    enum gw_err err = gw_strict_read(json, arena, root, &why);
+    enum gw_err err = gw_strict_read_raw(json, arena, root, &why);
     return err == GW_OK ? GW_OK : gw_error_set(error, err, "the body %s", why.text);
 }
 
@@ -118,14 +118,23 @@ static enum gw_err request_document(yyjson_val *root, bool is_patch, yyjson_mut_
 }
 
 /* RFC 7396 merges into an object even where the request has none to merge into: a member that is
- * null in a new object is dropped, so null is the default everywhere. */
+ * null in a new object is dropped, so null is the default everywhere. But in a filter where none was
+ * there is nothing that null could remove, and whoever writes it means the value: dropped, it would
+ * let through what should have been held back. A first filter is taken as it came, and refused. */
 static yyjson_val *merge(yyjson_mut_doc *doc, yyjson_mut_val *document, yyjson_mut_val *request,
                          yyjson_alc *alc)
 {
-    yyjson_doc *merged = yyjson_mut_val_imut_copy(gw_config_merge(doc, document, request), alc);
+    yyjson_mut_val *filter = yyjson_mut_obj_get(request, "filter");
+    bool is_first =
+        yyjson_mut_is_obj(filter) && !yyjson_mut_is_obj(yyjson_mut_obj_get(document, "filter"));
+    yyjson_mut_val *merged = gw_config_merge(doc, document, request);
 
-    gw_check(merged != NULL);
-    return yyjson_doc_get_root(merged);
+    if (is_first)
+        yyjson_mut_obj_put(merged, yyjson_mut_str(doc, "filter"),
+                           yyjson_mut_val_mut_copy(doc, filter));
+    yyjson_doc *read = yyjson_mut_val_imut_copy(merged, alc);
+    gw_check(read != NULL);
+    return yyjson_doc_get_root(read);
 }
 
 struct gw_config *gw_config_empty(void)

@@ -120,12 +120,7 @@ static enum gw_err damaged(struct gw_error *error, const char *what)
 
 static bool get_int(yyjson_val *object, const char *name, int64_t *out)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
-
-    if (!yyjson_is_int(value) || (yyjson_is_uint(value) && yyjson_get_uint(value) > INT64_MAX))
-        return false;
-    *out = yyjson_get_sint(value);
-    return true;
+    return gw_strict_i64(yyjson_obj_get(object, name), out);
 }
 
 /* One number for each route; none twice, but for 0. */
@@ -141,9 +136,8 @@ static bool decode_lanes(struct gw_config *config, yyjson_val *lanes)
     yyjson_arr_foreach(lanes, at, max, lane)
     {
         struct gw_route *route = &config->routes[at];
-        route->lane = yyjson_get_uint(lane);
         struct gw_slice key = gw_map_key(&route->lane);
-        good = yyjson_is_uint(lane) && gw_map_get(&seen, key) == NULL;
+        good = gw_strict_u64(lane, &route->lane) && gw_map_get(&seen, key) == NULL;
         if (!good)
             break;
         if (route->lane != 0)
@@ -246,7 +240,7 @@ static enum gw_err decode(struct gw_config *config, struct gw_slice json, struct
     yyjson_val *root;
     int64_t format, version;
 
-    if (gw_strict_read(json, scratch, &root, &why) != GW_OK)
+    if (gw_strict_read_raw(json, scratch, &root, &why) != GW_OK)
         return damaged(error, why.text);
     if (!get_int(root, "v", &format) || format < 1)
         return damaged(error, "v");

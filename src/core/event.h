@@ -16,7 +16,7 @@ struct gw_metadata {
 };
 
 struct gw_event {
-    struct gw_slice body; /* the producer's bytes, all of them */
+    struct gw_slice body;               /* the producer's bytes, all of them */
     const struct gw_metadata *metadata; /* set by the caller, after parsing */
     size_t metadata_count;
     /* decoded; ptr NULL = absent */

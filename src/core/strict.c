@@ -86,8 +86,8 @@ static enum gw_err check_value(yyjson_val *value, size_t depth, struct gw_error 
     return GW_OK;
 }
 
-enum gw_err gw_strict_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
-                           struct gw_error *error)
+static enum gw_err read_with(yyjson_read_flag flags, struct gw_slice json, struct gw_arena *arena,
+                             yyjson_val **root, struct gw_error *error)
 {
     yyjson_alc alc = gw_strict_alc(arena);
     yyjson_read_err why;
@@ -95,14 +95,63 @@ enum gw_err gw_strict_read(struct gw_slice json, struct gw_arena *arena, yyjson_
     if (json.len == 0)
         return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was empty");
     /* Without the in-place flag the text is copied, not written to. */
-    yyjson_doc *doc =
-        yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, YYJSON_READ_NOFLAG, &alc, &why);
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, flags, &alc, &why);
     if (doc == NULL)
         return gw_error_set(error, GW_ERR_INVALID, "is not JSON: %s at byte %zu", why.msg,
                             why.pos + 1);
     *root = yyjson_doc_get_root(doc);
     if (!yyjson_is_obj(*root))
         return gw_error_set(error, GW_ERR_INVALID, "must be a JSON object, was %s",
-                            yyjson_get_type_desc(*root));
+                            yyjson_is_num(*root) || yyjson_is_raw(*root)
+                                ? "a number"
+                                : yyjson_get_type_desc(*root));
     return check_value(*root, 0, error);
+}
+
+enum gw_err gw_strict_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                           struct gw_error *error)
+{
+    return read_with(YYJSON_READ_NOFLAG, json, arena, root, error);
+}
+
+enum gw_err gw_strict_read_raw(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                               struct gw_error *error)
+{
+    return read_with(YYJSON_READ_NUMBER_AS_RAW, json, arena, root, error);
+}
+
+/* ── Numbers ───────────────────────────────────────────────────────────────────────────────── */
+
+/* Of a number that stayed text; ptr NULL when it did not. */
+static struct gw_slice raw_text(yyjson_val *value)
+{
+    if (!yyjson_is_raw(value))
+        return (struct gw_slice){0};
+    return (struct gw_slice){yyjson_get_raw(value), yyjson_get_len(value)};
+}
+
+bool gw_strict_u64(yyjson_val *value, uint64_t *out)
+{
+    if (yyjson_is_raw(value))
+        return gw_slice_u64(raw_text(value), out);
+    *out = yyjson_get_uint(value);
+    return yyjson_is_uint(value);
+}
+
+bool gw_strict_i64(yyjson_val *value, int64_t *out)
+{
+    struct gw_slice text = raw_text(value);
+    uint64_t size;
+
+    if (yyjson_is_sint(value)) { /* below zero: yyjson counts the others as unsigned */
+        *out = yyjson_get_sint(value);
+        return true;
+    }
+    bool is_negative = text.len > 0 && text.ptr[0] == '-';
+    bool is_whole =
+        is_negative ? gw_slice_u64(gw_slice_skip(text, 1), &size) : gw_strict_u64(value, &size);
+    if (!is_whole || size > INT64_MAX)
+        return false;
+    *out = is_negative ? -(int64_t)size : (int64_t)size;
+    return true;
 }

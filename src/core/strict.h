@@ -15,6 +15,14 @@
 enum gw_err gw_strict_read(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
                            struct gw_error *error);
 
+/* The same, but numbers stay text (YYJSON_TYPE_RAW), with all their digits. */
+enum gw_err gw_strict_read_raw(struct gw_slice json, struct gw_arena *arena, yyjson_val **root,
+                               struct gw_error *error);
+
+/* Whole numbers out of either kind of reading; one with a fraction or an exponent is none. */
+bool gw_strict_u64(yyjson_val *value, uint64_t *out);
+bool gw_strict_i64(yyjson_val *value, int64_t *out);
+
 /* yyjson on an arena: nothing needs to be freed, and running out ends the process. */
 yyjson_alc gw_strict_alc(struct gw_arena *arena);
 

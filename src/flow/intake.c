@@ -84,6 +84,7 @@ static void accept_event(struct gw_intake *intake, struct gw_snapshot *snapshot)
 {
     struct gw_shard *shard = intake->shard;
     struct gw_routing routing = gw_route(snapshot, &intake->event);
+    intake->event.workflow_id = routing.workflow_id; /* that counted, wherever it stood */
     struct gw_message *message = gw_message_create(&intake->event, gw_env_wall_ms(shard->env));
     message->skip = routing.skip;
     message->config_version = routing.config ? routing.config->version : 0;

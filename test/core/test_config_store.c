@@ -5,7 +5,8 @@
     "{" BASE ",'isActive':false,'product':'p','headers':{'x-a':'1','Authorization':'Bearer "       \
     "0123456789abcdef'},'workflows':{'w':['https://b.example/1?t=1','https://b.example/2'],'v':["  \
     "'https://b.example/2','https://a.example/hook']},'deleteAppId':true,'retry':{'schedule':[1,"  \
-    "2],'timeoutMs':5000},'maxInFlight':4,'rateLimit':7,'additionalMetadataKeys':['workflowId',"   \
+    "2],'timeoutMs':5000},'maxInFlight':4,'rateLimit':7,'filter':{'a':[1.10,'x']},'"               \
+    "additionalMetadataKeys':['workflowId',"                                                       \
     "'Tenant'],'signing':{'schemes':['ed25519','body'],'bodyHeader':'X-Old','bodyEncoding':"       \
     "'base64'},'secret':'0123456789abcdef'}"
 
@@ -65,6 +66,8 @@ static void assert_same(const struct gw_config *a, const struct gw_config *b)
     assert_int_equal(a->metadata_key_count, b->metadata_key_count);
     for (size_t i = 0; i < a->metadata_key_count; i++)
         assert_slice(a->metadata_keys[i], b->metadata_keys[i]);
+    assert_slice(a->filter_json, b->filter_json);
+    assert_int_equal(a->filter == NULL, b->filter == NULL);
     assert_int_equal(a->signing.schemes, b->signing.schemes);
     assert_slice(a->signing.body_header, b->signing.body_header);
     assert_int_equal(a->signing.body_base64, b->signing.body_base64);
@@ -122,7 +125,8 @@ static void format(void **state)
 {
     struct gw_config *config = create(
         "{" BASE ",'headers':{'x-key':'0123456789abcdef'},'workflows':{'w':['https://b.example/']},"
-        "'additionalMetadataKeys':['workflowId'],'rateLimit':9,'signing':{'schemes':['body',"
+        "'additionalMetadataKeys':['workflowId'],'rateLimit':9,'filter':{'n':[{'numeric':['>',"
+        "100000000000000000000.10]}]},'signing':{'schemes':['body',"
         "'ed25519'],'bodyHeader':'X-Old','bodyEncoding':'base64'},'secret':'0123456789abcdef'}");
     struct gw_buf text = {0}, wanted = {0};
 
@@ -134,7 +138,8 @@ static void format(void **state)
     quote(&wanted,
           "{'v':1,'config':{" BASE ",'isActive':true,'product':null,'headers':{'x-key':"
           "'0123456789abcdef'},'workflows':{'w':['https://b.example/']},'additionalMetadataKeys':["
-          "'workflowId'],'deleteAppId':false,'retry':{},'rateLimit':9,'maxInFlight':16,'signing':{"
+          "'workflowId'],'deleteAppId':false,'filter':{'n':[{'numeric':['>',100000000000000000000."
+          "10]}]},'retry':{},'rateLimit':9,'maxInFlight':16,'signing':{"
           "'schemes':['ed25519','body'],'bodyHeader':'X-Old','bodyEncoding':'base64'}},'version':2,"
           "'createdMs':1800000000000,'updatedMs':1800000000001,'lanes':[3,4],'secrets':[{'text':"
           "'abcdef0123456789'},{'text':'0123456789abcdef','untilMs':1800086400001}],'pairs':[{"
@@ -228,7 +233,7 @@ static void damaged(void **state)
         {"{'v':1}", GW_ERR_CORRUPT, "a stored config is damaged: config"},
         {"{'v':1,'config':[]}", GW_ERR_CORRUPT, "a stored config is damaged: config"},
         {"{'v':1,'config':{}}", GW_ERR_CORRUPT, "a stored config is damaged: appId: is required"},
-        {"{'v':1,'config':{'filter':{}}}", GW_ERR_SCHEMA,
+        {"{'v':1,'config':{'future':{}}}", GW_ERR_SCHEMA,
          "a stored config has a field this version does not know"},
         {"{'v':1,'config':{'secret':'0123456789abcdef'}}", GW_ERR_SCHEMA,
          "a stored config has a field this version does not know"},

@@ -92,6 +92,99 @@ static void no_config(void **state)
     gw_snapshot_unref(none);
 }
 
+/* ── Metadata ──────────────────────────────────────────────────────────────────────────────── */
+
+static void metadata(void **state)
+{
+    static const char *const configs[] = {
+        CONFIG("counts", ",'additionalMetadataKeys':['x','WORKFLOWID'],'workflows':{'w':["
+                         "'https://h/w'],'v':['https://h/v']}"),
+        CONFIG("countsnot", ",'additionalMetadataKeys':['workflow'],'workflows':{'w':["
+                            "'https://h/w'],'v':['https://h/v']}"),
+        CONFIG("off", ",'isActive':false,'additionalMetadataKeys':['workflowId']"),
+    };
+    static const struct {
+        const char *type, *name, *value, *body; /* value NULL: no metadata; body: its workflowId */
+        const char *wanted, *url;
+    } rows[] = {
+        {"counts", "workflowid", "w", NULL, "w", "https://h/w"},
+        {"counts", "WorkflowId", "w", "v", "w", "https://h/w"}, /* first the metadata */
+        {"counts", "workflowid", "u", "v", "u", "https://h/counts"},
+        {"counts", "workflowid", NULL, "v", "v", "https://h/v"},
+        {"counts", "x", "w", "v", "v", "https://h/v"},
+        {"counts", "workflowid2", "w", "v", "v", "https://h/v"},
+        /* what no body could say is none */
+        {"counts", "workflowid", "", "v", "v", "https://h/v"},
+        {"counts", "workflowid", "w\n", "v", "v", "https://h/v"},
+        {"counts", "workflowid", "w\xff", NULL, NULL, "https://h/counts"},
+        {"countsnot", "workflowid", "w", "v", "v", "https://h/v"},
+        {"countsnot", "workflow", "w", NULL, NULL, "https://h/countsnot"},
+        {"off", "workflowid", "w", "v", "w", NULL}, /* kept with the event, for a replay */
+        {"none", "workflowid", "w", "v", "v", NULL},
+    };
+    struct gw_snapshot *snapshot = snapshot_of(configs, gw_count(configs));
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        const struct gw_metadata pairs[] = {
+            {GW_SLICE("other"), GW_SLICE("w")},
+            {gw_slice_from(rows[i].name), gw_slice_from(rows[i].value)},
+        };
+        const struct gw_event event = {.event_type = gw_slice_from(rows[i].type),
+                                       .metadata = pairs,
+                                       .metadata_count = rows[i].value ? 2 : 1,
+                                       .workflow_id = gw_slice_from(rows[i].body)};
+        struct gw_routing routing = gw_route(snapshot, &event);
+        assert_text(routing.workflow_id, rows[i].wanted);
+        assert_int_equal(routing.count, rows[i].url ? 1 : 0);
+        if (rows[i].url)
+            assert_text(routing.routes[0]->url.text, rows[i].url);
+    }
+    gw_snapshot_unref(snapshot);
+}
+
+/* ── Filters ───────────────────────────────────────────────────────────────────────────────── */
+
+static void filters(void **state)
+{
+    static const char *const configs[] = {
+        CONFIG("T", ",'filter':{'status':['approved'],'n':[{'numeric':['>',1]}]},'workflows':{"
+                    "'w':['https://h/1']}"),
+        CONFIG("all", ",'filter':{}"),
+        CONFIG("off", ",'isActive':false,'filter':{'status':['approved']}"),
+        CONFIG("*", ",'filter':{'status':[null]}"),
+    };
+    static const struct {
+        const char *type, *body;
+        enum gw_skip skip;
+    } rows[] = {
+        {"T", "{'status':'approved','n':2}", GW_SKIP_NONE},
+        {"T", "{'status':'approved','n':1}", GW_SKIP_FILTERED},
+        {"T", "{'status':'declined','n':2}", GW_SKIP_FILTERED},
+        {"T", "{}", GW_SKIP_FILTERED}, /* and does not fall back to "*" */
+        {"all", "{}", GW_SKIP_NONE},
+        {"off", "{'status':'declined'}", GW_SKIP_INACTIVE},
+        {"U", "{'status':null}", GW_SKIP_NONE},
+        {"U", "{}", GW_SKIP_FILTERED},
+    };
+    struct gw_snapshot *snapshot = snapshot_of(configs, gw_count(configs));
+    struct gw_buf body = {0};
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        quote(&body, rows[i].body);
+        const struct gw_event event = {.event_type = gw_slice_from(rows[i].type),
+                                       .workflow_id = GW_SLICE("w"),
+                                       .body = gw_buf_slice(&body)};
+        struct gw_routing routing = gw_route(snapshot, &event);
+        assert_int_equal(routing.skip, rows[i].skip);
+        assert_int_equal(routing.count, rows[i].skip ? 0 : 1);
+        assert_non_null(routing.config);
+    }
+    gw_buf_deinit(&body);
+    gw_snapshot_unref(snapshot);
+}
+
 static void most_lanes(void **state)
 {
     struct gw_event event = {.event_type = GW_SLICE("T"), .workflow_id = GW_SLICE("w")};
@@ -122,10 +215,8 @@ static void most_lanes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes),
-        cmocka_unit_test(own_lane),
-        cmocka_unit_test(no_config),
-        cmocka_unit_test(most_lanes),
+        cmocka_unit_test(routes),   cmocka_unit_test(own_lane), cmocka_unit_test(no_config),
+        cmocka_unit_test(metadata), cmocka_unit_test(filters),  cmocka_unit_test(most_lanes),
     };
 
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);
