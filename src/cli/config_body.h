@@ -78,6 +78,10 @@ void gw_config_given_deinit(struct gw_config_given *given);
          .help = "of one attempt (15000)",                                                         \
          .number = &(given).timeout_ms,                                                            \
          .max = INT32_MAX},                                                                        \
+        {.name = "rate-limit",                                                                     \
+         .value = "N",                                                                             \
+         .help = "deliveries a second to one URL, or none (none)",                                 \
+         .text = &(given).rate_limit},                                                             \
         {.name = "max-in-flight",                                                                  \
          .value = "N",                                                                             \
          .help = "attempts at a time (16)",                                                        \

@@ -182,7 +182,7 @@ const struct gw_command gw_config_update_command = {
     .usage = "config update APP TYPE [options]",
     .example = "gwh config update acme FINISH_TRANSACTION_WEBHOOK --inactive\n"
                "gwh config update acme T --filter @filter.json --rate-limit none\n"
-               "gwh config get acme T --json >c.json; edit c.json; "
+               "gwh config get acme T --json >c.json && edit c.json && "
                "gwh config update --file c.json",
     .notes = "--header, --workflow and --filter replace what has the same name and keep the rest;\n"
              "--block, --metadata-key and --schemes replace all there were. In a --file, null\n"

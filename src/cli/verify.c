@@ -120,8 +120,10 @@ const struct gw_command gw_verify_command = {
     .example = "gwh verify --secret whsec_… --header 'webhook-id: msg_…' \\\n"
                "    --header 'webhook-timestamp: 1795506360' --header 'webhook-signature: v1,…' "
                "<body.json\n"
-               "gwh verify --public-key whpk_… --header 'webhook-id: msg_…' … <body.json\n"
-               "gwh verify --secret … --body-header x-webhook-signature \\\n"
+               "gwh verify --public-key whpk_… --header 'webhook-id: msg_…' \\\n"
+               "    --header 'webhook-timestamp: 1795506360' --header 'webhook-signature: v1a,…' "
+               "<body.json\n"
+               "gwh verify --secret whsec_… --body-header x-webhook-signature \\\n"
                "    --header 'x-webhook-signature: 5d41…' <body.json",
     .notes = "The body must be the raw bytes as they came. Exit 0: verified; 1: not.",
     .main = run,

@@ -35,6 +35,37 @@ def test_help():
         assert f"gwh {command}" in own and len(own.splitlines()) > 3
 
 
+# Their examples never end by themselves.
+ENDLESS = ("serve", "listen", "simulate", "deliveries")
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ENDLESS])
+def test_examples_are_good_usage(shared_server, shared, receiver, tmp_path, command):
+    """As they are typed into a shell. What they are about may not be there: that is exit 1."""
+    page = said(run(*command.split(), "--help"))
+    examples = page.split("\nExample\n")[1].replace("\n      ", " ").replace("\\", " ")
+    for placeholder, value in {
+        "whsec_…": "whsec_" + "A" * 43 + "=", "whpk_…": "whpk_" + "A" * 43 + "=", "…": "x",
+    }.items():  # fmt: skip
+        examples = examples.replace(placeholder, value)
+    (tmp_path / "gwh").symlink_to(GWH)
+    (tmp_path / "edit").symlink_to("/bin/true")
+    (tmp_path / "filter.json").write_text('{"a":[1]}')
+    for name in ("event.json", "events.ndjson", "body.json"):
+        (tmp_path / name).write_text('{"appId":"acme","eventType":"T"}')
+    env = clean_environment(GWH_URL=shared_server.url, GWH_KEY=shared_server.key)
+    env["PATH"] = f"{tmp_path}:{env['PATH']}"
+    lines = [line for line in examples.splitlines() if line.strip()]
+    assert lines
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, timeout=seconds(30)
+        )
+        assert done.returncode in (0, 1), (line, done)
+        for complaint in (b"usage", b"--help", b"must be", b"unknown"):
+            assert complaint not in done.stderr, (line, done)
+
+
 def test_version():
     assert re.search(r"\d+\.\d+\.\d+", said(run("--version")))
 
