@@ -8,6 +8,7 @@ import re
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from harness import signature
 from harness.events import TYPE, subscribe
@@ -106,3 +107,29 @@ def test_the_recipe(delivered, run, secret):
     ):
         with pytest.raises(ValueError):
             verify(*wrong)
+
+
+@pytest.mark.parametrize("run", [python, node])
+def test_ed25519(delivered, run):
+    headers, body, made = delivered(signing={"schemes": ["ed25519"]})
+    is_signed = run("is_signed" if run is python else "isSigned")
+    key = made["publicKey"]
+    assert is_signed(key, headers, body) is True
+    both = changed(headers, webhook_signature="v1,x v1a,AAAA " + headers["webhook-signature"])
+    assert is_signed(key, both, body) is True
+    other = "whpk_" + base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+    for wrong in (
+        (key, headers, body + b" "),
+        (key, changed(headers, webhook_id="msg_x"), body),
+        (key, changed(headers, webhook_signature="v1a,"), body),
+        (other, headers, body),
+    ):
+        assert is_signed(*wrong) is False
+
+
+def test_the_body_scheme(delivered):
+    headers, body, made = delivered(signing={"schemes": ["body"]})
+    is_signed = python("is_signed_body")
+    assert is_signed(made["secret"], headers["x-webhook-signature"], body)
+    assert not is_signed(made["secret"], headers["x-webhook-signature"], body + b" ")
+    assert not is_signed("whsec_" + "A" * 43 + "=", headers["x-webhook-signature"], body)
