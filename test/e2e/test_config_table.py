@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from harness.api import failed
 from harness.events import TYPE, event, subscribe
 from harness.waiting import seconds
 
@@ -126,3 +127,248 @@ def test_creating_changing_and_deleting_at_once(shared, app):
     assert min(counts.values()) > 0, counts  # else nothing met
     there = shared.config(app, TYPE).status == 200
     assert counts["POST"] - counts["DELETE"] == there
+
+
+
+# ── An answer sent back ──────────────────────────────────────────────────────────────────────────
+
+# Every field with another value than its default.
+FULL = {
+    "webhookUrl": URL,
+    "isActive": False,
+    "product": "shop",
+    "headers": {"x-plain": "1", "authorization": "Bearer 0123456789abcdef", "x-key": "short"},
+    "workflows": {"w": [URL + "/1", URL + "/2"]},
+    "additionalMetadataKeys": ["workflowId", "Other"],
+    "deleteAppId": True,
+    "retry": {"schedule": [1, 2], "timeoutMs": 2000},
+    "rateLimit": 50,
+    "maxInFlight": 3,
+    "signing": {"schemes": ["standard", "ed25519", "body"], "bodyHeader": "x-sig",
+                "bodyEncoding": "base64"},
+}  # fmt: skip
+
+
+def test_an_answer_sent_back_changes_nothing(shared, app):
+    """Neither what is masked nor what the service sets stands in the way."""
+    made = shared.create(appId=app, eventType=TYPE, **FULL)
+    before = shared.config(app, TYPE).expect(200).result
+    for field, value in FULL.items():
+        if field != "headers":
+            assert before[field] == value
+    answer = shared.call("PATCH", "/v1/config", before).expect(200)
+    secret = shared.config(app, TYPE, shareSecret="true").result["secret"]
+    changed = {"version": 2, "updatedAt": answer.result["updatedAt"]}
+    assert answer.result == before | changed == shared.config(app, TYPE).result
+    assert secret == made["secret"] and made["secret"][-4:] == before["secret"][-4:]
+    listed = shared.get("/v1/config", appId=app).result["items"]
+    assert listed == [answer.result]
+
+
+# ── Wrong bodies ─────────────────────────────────────────────────────────────────────────────────
+
+NAME = "must be a string of 1 to 256 printable characters"
+SECRET = (
+    "secret: must be whsec_ and the base64 of 16 to 64 bytes, or 16 to 128 printable ASCII "
+    "characters"
+)
+TOKEN = "is no header name (letters, digits and !#$%&'*+-.^_`|~)"
+SIGNATURES = (
+    "cannot be set: signing.bodyHeader, and while a secret is rotated that with -next, are the "
+    "signature's"
+)
+
+# What is wrong in a body that is right but for that, and the whole answer to it.
+WRONG = [
+    ({"appId": ""}, f"appId: {NAME}, was empty"),
+    ({"appId": 7}, "appId: must be a string"),
+    ({"appId": "a\nb"}, f"appId: {NAME}, held a control character as byte 2"),
+    ({"appId": "x" * 257}, f"appId: {NAME}, was 257 long"),
+    ({"eventType": ""}, f"eventType: {NAME}, was empty"),
+    ({"eventType": ["T"]}, "eventType: must be a string"),
+    #
+    ({"webhookUrl": None}, "webhookUrl: must not be null"),
+    ({"webhookUrl": 7}, "webhookUrl: must be a URL in a string, was 7"),
+    ({"webhookUrl": ""}, "webhookUrl: must not be empty"),
+    ({"webhookUrl": "ftp://93.184.216.34/"},
+     "webhookUrl: must be an https URL such as https://example.com/hook, was "
+     '"ftp://93.184.216.34/"'),
+    ({"webhookUrl": "http://93.184.216.34/"},
+     "webhookUrl: must be an https URL (http only where the operator sets --allow-http), was "
+     '"http://93.184.216.34/"'),
+    ({"webhookUrl": "https://user:pw@93.184.216.34/"},
+     "webhookUrl: must not hold a user name or password before the host"),
+    ({"webhookUrl": URL + "#x"},
+     "webhookUrl: must not hold a fragment ('#' and what follows); byte 27 does"),
+    ({"webhookUrl": "https://93.184.216.34:8443/"},
+     "webhookUrl: port 8443 is not allowed; the operator adds ports with --allow-ports, allowed: "
+     "443"),
+    ({"webhookUrl": "https://10.1.2.3/"},
+     "webhookUrl: must lead to a public address (or one in --allow-nets), 10.1.2.3 is a private "
+     "address"),
+    ({"webhookUrl": "https://0x7f.1/"},
+     "webhookUrl: the host looks like an address but is no plain one such as 192.0.2.1, was "
+     '"0x7f.1"'),
+    ({"webhookUrl": URL + "/" * 2048}, "webhookUrl: must have at most 2048 bytes, has 2074"),
+    #
+    ({"isActive": "true"}, 'isActive: must be true or false, was "true"'),
+    ({"isActive": 1}, "isActive: must be true or false, was 1"),
+    ({"isActive": []}, "isActive: must be true or false, was an array"),
+    ({"product": 1}, "product: must be a string, was 1"),
+    ({"product": ""}, f"product: {NAME}, was empty"),
+    ({"deleteAppId": "no"}, 'deleteAppId: must be true or false, was "no"'),
+    ({"deleteAppId": 0}, "deleteAppId: must be true or false, was 0"),
+    #
+    ({"headers": []}, "headers: must be an object of strings, was an array"),
+    ({"headers": {"x-a": 1}}, 'headers: "x-a" must be a string'),
+    ({"headers": {"x-a": ""}}, 'headers: "x-a" must not be empty (null removes a header)'),
+    ({"headers": {"x-a": " a"}}, 'headers: "x-a" must not begin or end with white space'),
+    ({"headers": {"x-a": "a\r\nb: c"}}, 'headers: "x-a" must not hold control characters'),
+    ({"headers": {"bad name": "x"}}, f'headers: "bad name" {TOKEN}'),
+    ({"headers": {"": "x"}}, f'headers: "" {TOKEN}'),
+    ({"headers": {"x-a": "1", "X-A": "2"}},
+     'headers: "X-A" is there twice; case makes no difference'),
+    ({"headers": {f"x-{n}": "v" for n in range(33)}},
+     "headers: must have at most 32 members, has 33"),
+    ({"headers": {"x-a": "v" * 8192}},
+     "headers: names and values must have at most 8192 bytes in all, have 8195"),
+    ({"headers": {"Host": "x"}}, 'headers: "Host" cannot be set: it follows from the URL'),
+    ({"headers": {"content-type": "x"}},
+     'headers: "content-type" cannot be set: it follows from the body'),
+    ({"headers": {"Cookie": "x"}}, 'headers: "Cookie" cannot be set: a webhook has no session'),
+    ({"headers": {"webhook-id": "x"}},
+     'headers: "webhook-id" cannot be set: this service sets it'),
+    ({"headers": {"x-webhook-signature": "x"}},
+     'headers: "x-webhook-signature" cannot be set: this service sets it'),
+    ({"headers": {"x-amz-date": "x"}}, 'headers: "x-amz-date" cannot be set: it belongs to AWS'),
+    ({"headers": {"forwarded": "x"}}, 'headers: "forwarded" cannot be set: nothing is forwarded'),
+    ({"headers": {"te": "x"}}, 'headers: "te" cannot be set: it concerns one connection'),
+    ({"headers": {"x-api-key": "…abcd"}},
+     'headers: "x-api-key" is masked, as an answer shows it; send the whole value'),
+    #
+    ({"workflows": []}, "workflows: must be an object of arrays of URLs, was an array"),
+    ({"workflows": {"w": URL}}, "workflows.w: must be an array of URLs, was a string"),
+    ({"workflows": {"w": []}},
+     "workflows.w: must have 1 to 20 URLs, has 0 (null removes a workflow)"),
+    ({"workflows": {"w": [URL, 1]}}, "workflows.w[1]: must be a URL in a string, was 1"),
+    ({"workflows": {"": [URL]}}, f"a key of workflows: {NAME}, was empty"),
+    ({"workflows": {"w": [f"{URL}/{n}" for n in range(21)]}},
+     "workflows.w: must have 1 to 20 URLs, has 21 (null removes a workflow)"),
+    ({"workflows": {"w": [URL, "ftp://x/"]}},
+     'workflows.w[1]: must be an https URL such as https://example.com/hook, was "ftp://x/"'),
+    ({"workflows": {"w": ["https://127.0.0.1/"]}},
+     "workflows.w[0]: must lead to a public address (or one in --allow-nets), 127.0.0.1 is a "
+     "loopback address"),
+    ({"workflows": {f"w{n}": [URL] for n in range(101)}},
+     "workflows: must have at most 100 members, has 101"),
+    ({"workflows": {}, "worfklows": {}},
+     '"workflows" and "worfklows" are both there: send one'),
+    #
+    ({"additionalMetadataKeys": "workflowId"},
+     "additionalMetadataKeys: must be an array of strings, was a string"),
+    ({"additionalMetadataKeys": [1]}, "additionalMetadataKeys[0]: must be a string, was 1"),
+    ({"additionalMetadataKeys": ["a", ""]}, f"additionalMetadataKeys[1]: {NAME}, was empty"),
+    ({"additionalMetadataKeys": [f"k{n}" for n in range(33)]},
+     "additionalMetadataKeys: must have at most 32 items, has 33"),
+    #
+    ({"retry": []}, "retry: must be an object with schedule and timeoutMs, was an array"),
+    ({"retry": {"schedule": 5}}, "retry.schedule: must be an array of seconds, was 5"),
+    ({"retry": {"schedule": [-1]}},
+     "retry.schedule[0]: must be an integer from 0 to 43200, was -1"),
+    ({"retry": {"schedule": [1, 43201]}},
+     "retry.schedule[1]: must be an integer from 0 to 43200, was 43201"),
+    ({"retry": {"schedule": [1.5]}},
+     "retry.schedule[0]: must be an integer from 0 to 43200, was 1.5"),
+    ({"retry": {"schedule": ["1"]}},
+     'retry.schedule[0]: must be an integer from 0 to 43200, was "1"'),
+    ({"retry": {"schedule": [1] * 25}}, "retry.schedule: must have at most 24 items, has 25"),
+    ({"retry": {"timeoutMs": 999}},
+     "retry.timeoutMs: must be an integer from 1000 to 30000, was 999"),
+    ({"retry": {"timeoutMs": 30001}},
+     "retry.timeoutMs: must be an integer from 1000 to 30000, was 30001"),
+    ({"retry": {"times": 3}}, 'retry: unknown member "times"; there are: schedule, timeoutMs'),
+    ({"rateLimit": 0}, "rateLimit: must be an integer from 1 to 100000, was 0"),
+    ({"rateLimit": 100001}, "rateLimit: must be an integer from 1 to 100000, was 100001"),
+    ({"rateLimit": "10"}, 'rateLimit: must be an integer from 1 to 100000, was "10"'),
+    ({"maxInFlight": 0}, "maxInFlight: must be an integer from 1 to 1000, was 0"),
+    ({"maxInFlight": 1001}, "maxInFlight: must be an integer from 1 to 1000, was 1001"),
+    ({"maxInFlight": 1.5}, "maxInFlight: must be an integer from 1 to 1000, was 1.5"),
+    #
+    ({"signing": "standard"},
+     "signing: must be an object with schemes, bodyHeader and bodyEncoding, was a string"),
+    ({"signing": {"schemes": "standard"}},
+     "signing.schemes: must be an array of standard, ed25519, body, was a string"),
+    ({"signing": {"schemes": []}},
+     "signing.schemes: must have at least one item, has 0 (null is the default)"),
+    ({"signing": {"schemes": ["hmac"]}},
+     'signing.schemes[0]: must be standard, ed25519 or body, was "hmac"'),
+    ({"signing": {"schemes": ["body", "body"]}}, 'signing.schemes[1]: "body" is there twice'),
+    ({"signing": {"bodyHeader": 1}}, "signing.bodyHeader: must be a header name in a string, was 1"),
+    ({"signing": {"bodyHeader": "a b"}}, f'signing.bodyHeader: "a b" {TOKEN}'),
+    ({"signing": {"bodyHeader": "webhook-signature"}},
+     'signing.bodyHeader: "webhook-signature" cannot be set: this service sets it'),
+    ({"signing": {"bodyHeader": "x" * 65}},
+     "signing.bodyHeader: must have at most 64 bytes, has 65"),
+    ({"signing": {"bodyEncoding": "base32"}},
+     'signing.bodyEncoding: must be hex or base64, was "base32"'),
+    ({"signing": {"header": "x"}},
+     'signing: unknown member "header"; there are: schemes, bodyHeader, bodyEncoding'),
+    ({"signing": {"bodyHeader": "x-sig"}, "headers": {"X-Sig": "1"}},
+     f'headers: "X-Sig" {SIGNATURES}'),
+    ({"signing": {"bodyHeader": "x-sig"}, "headers": {"x-sig-next": "1"}},
+     f'headers: "x-sig-next" {SIGNATURES}'),
+    #
+    ({"updateSecret": "later"}, 'updateSecret: must be true, false or "now"'),
+    ({"secret": 17}, "secret: must be a string"),
+    ({"secret": "short"}, f"{SECRET}, was 5 bytes long"),
+    ({"secret": "x" * 129}, f"{SECRET}, was 129 bytes long"),
+    ({"secret": "whsec_" + "!" * 16},
+     f"{SECRET}, was not base64 (padded, standard alphabet) behind whsec_"),
+    ({"secret": "whsec_MTIzNDU2Nzg5MDEyMzQ="}, f"{SECRET}, was whsec_ and 14 bytes"),
+    ({"secret": "tabs\tare not printable"}, f"{SECRET}, held another character as byte 5"),
+    #
+    ({"webhookURL": URL}, 'unknown field "webhookURL"; did you mean "webhookUrl"?'),
+    ({"active": True}, 'unknown field "active"; did you mean "isActive"?'),
+]  # fmt: skip
+
+# Where the two differ.
+WRONG_IN_POST = [
+    ({"version": 7}, "version: is set by the service and cannot be given, leave it out"),
+    ({"publicKey": "x"}, "publicKey: is set by the service and cannot be given, leave it out"),
+    ({"secret": "whsec_…abcd"},
+     "secret: is masked, as an answer shows it; send the whole secret, or leave it out and one is "
+     "made"),
+]  # fmt: skip
+WRONG_IN_PATCH = [
+    ({"secret": None}, "secret: cannot be removed; updateSecret makes a new one"),
+]
+
+
+@pytest.fixture(scope="module")
+def strict_server(servers_of_module):
+    """As it is by default: only public https."""
+    return servers_of_module(lenient=False).start()
+
+
+def wrong(rows):
+    return pytest.mark.parametrize(
+        "change, error", rows, ids=[f"{n}-{next(iter(c))}" for n, (c, _) in enumerate(rows)]
+    )
+
+
+@wrong(WRONG + WRONG_IN_POST)
+def test_wrong_in_post(strict_server, app, change, error):
+    body = dict(appId=app, eventType=TYPE, webhookUrl=URL) | change
+    answer = failed(strict_server.api.call("POST", "/v1/config", body), 400)
+    assert answer.error == error
+    strict_server.api.config(app, TYPE).expect(404)
+
+
+@wrong(WRONG + WRONG_IN_PATCH)
+def test_wrong_in_patch(strict_server, app, change, error):
+    api = strict_server.api
+    subscribe(api, app, URL)
+    before = api.config(app, TYPE).expect(200).result
+    answer = failed(api.call("PATCH", "/v1/config", dict(appId=app, eventType=TYPE) | change), 400)
+    assert answer.error == error
+    assert api.config(app, TYPE).expect(200).result == before
