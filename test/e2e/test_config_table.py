@@ -141,6 +141,7 @@ FULL = {
     "workflows": {"w": [URL + "/1", URL + "/2"]},
     "additionalMetadataKeys": ["workflowId", "Other"],
     "deleteAppId": True,
+    "filter": {"status": ["done", {"prefix": "re"}], "n": [{"numeric": [">", 1.50]}]},
     "retry": {"schedule": [1, 2], "timeoutMs": 2000},
     "rateLimit": 50,
     "maxInFlight": 3,
@@ -173,6 +174,10 @@ SECRET = (
     "characters"
 )
 TOKEN = "is no header name (letters, digits and !#$%&'*+-.^_`|~)"
+OPERATOR = (
+    "must be one operator of prefix, suffix, equals-ignore-case, wildcard, numeric, cidr, exists, "
+    "anything-but"
+)
 SIGNATURES = (
     "cannot be set: signing.bodyHeader, and while a secret is rotated that with -next, are the "
     "signature's"
@@ -270,6 +275,31 @@ WRONG = [
     ({"additionalMetadataKeys": ["a", ""]}, f"additionalMetadataKeys[1]: {NAME}, was empty"),
     ({"additionalMetadataKeys": [f"k{n}" for n in range(33)]},
      "additionalMetadataKeys: must have at most 32 items, has 33"),
+    #
+    ({"filter": []}, "filter: must be an object, was an array"),
+    ({"filter": {"a": 1}},
+     "filter.a: must be an array of what matches, or an object, was a number"),
+    ({"filter": {"a": []}},
+     "filter.a: must be an array with at least one item, was an empty array"),
+    ({"filter": {"a": {}}},
+     "filter.a: must be an object with at least one member, was an empty object"),
+    ({"filter": {"a": [[1]]}},
+     "filter.a[0]: must be a string, a number, true, false, null or an object with an operator, "
+     "was an array"),
+    ({"filter": {"a": [{"begins": "x"}]}}, f'filter.a[0]: {OPERATOR}, was "begins"'),
+    ({"filter": {"a": ["x", {"prefix": "x", "suffix": "y"}]}},
+     f"filter.a[1]: {OPERATOR}, was an object with 2 members"),
+    ({"filter": {"a": {"b": [{"prefix": 1}]}}},
+     'filter.a.b[0].prefix: must be a string or {"equals-ignore-case": string}, was a number'),
+    ({"filter": {"a": [{"numeric": [">"]}]}},
+     'filter.a[0].numeric: must be [comparison, number] or, for a range, [">" or ">=", number, "<" '
+     'or "<=", greater number], was an array'),
+    ({"filter": {"a": [{"numeric": ["=>", 1]}]}},
+     'filter.a[0].numeric[0]: must be one of = < <= > >=, was "=>"'),
+    ({"filter": {"a": [{"exists": "yes"}]}},
+     "filter.a[0].exists: must be true or false, was a string"),
+    ({"filter": {"$or": {}}},
+     "filter.$or: must be an array of at least two objects, was an empty object"),
     #
     ({"retry": []}, "retry: must be an object with schedule and timeoutMs, was an array"),
     ({"retry": {"schedule": 5}}, "retry.schedule: must be an array of seconds, was 5"),
