@@ -79,6 +79,19 @@ static void on_deadline(struct gw_timer *timer)
 
 /* ── Looking up ────────────────────────────────────────────────────────────────────────────── */
 
+/* Where a name leads inside the operator's network is the operator's to know: a client that may
+ * name any host could draw a map of it. */
+static const char *shown_address(const struct gw_host *host, const struct gw_addr *addr,
+                                 const char *why)
+{
+    struct gw_api_request *request = host->hosts->request;
+    char text[GW_ADDR_TEXT_MAX];
+    if (!(request->caller.roles & GW_ROLE_ADMIN))
+        return "an address that is not public";
+    return gw_arena_printf(gw_api_arena(request), "%.*s, %s",
+                           GW_SLICE_ARG(gw_addr_text(addr, text)), why);
+}
+
 /* The first address that must not be called refuses the change. */
 static bool judge(struct gw_host *host)
 {
@@ -87,15 +100,13 @@ static bool judge(struct gw_host *host)
     for (size_t i = 0; i < host->resolve.addr_count; i++) {
         const struct gw_addr *addr = &host->resolve.addrs[i];
         const char *why = gw_guard_addr(guard, addr);
-        char text[GW_ADDR_TEXT_MAX];
         if (!why)
             continue;
         hosts->refused = true;
         gw_error_set(&hosts->error, GW_ERR_INVALID,
-                     "%s: %.*s resolves to %.*s, %s; allowed are public addresses, and networks "
-                     "that the operator lists in --allow-nets",
-                     field_of(host), SHOWN_MAX, host->resolve.host,
-                     GW_SLICE_ARG(gw_addr_text(addr, text)), why);
+                     "%s: %.*s resolves to %s; allowed are public addresses, and networks that "
+                     "the operator lists in --allow-nets",
+                     field_of(host), SHOWN_MAX, host->resolve.host, shown_address(host, addr, why));
         return false;
     }
     return true;
