@@ -84,6 +84,7 @@ struct gw_config {
     struct gw_key_pair pairs[2]; /* made when ed25519 is first asked for; rotated with secrets */
     size_t pair_count;
     int64_t created_ms, updated_ms;
+    int64_t active_ms; /* when it last became active; at first, when it was created */
 };
 
 struct gw_config *gw_config_ref(struct gw_config *config);

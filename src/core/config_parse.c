@@ -240,6 +240,9 @@ static enum gw_err build(struct gw_config *config, const struct gw_config *curre
     config->version = current ? current->version + 1 : 1;
     config->created_ms = current ? current->created_ms : change->now_ms;
     config->updated_ms = change->now_ms;
+    config->active_ms = current ? current->active_ms : change->now_ms;
+    if (current && config->is_active && !current->is_active)
+        config->active_ms = change->now_ms;
     if (current)
         keep_lanes(config, current);
     return check_size(config, error);

@@ -1,10 +1,11 @@
 /* config_render.c: a config as JSON, for an answer and for the store, and back from the store.
  * Owns the stored format; pure.
  *
- * Stored: {"v":1,"config":{the document},"version":…,"createdMs":…,"updatedMs":…,"lanes":[…],
- * "secrets":[{"text":…,"untilMs":…}],"pairs":[{"seed":…,"untilMs":…}]}; without a pair there is no
- * "pairs", and what a document leaves out is the default. Invariants: lanes stand in the order of gw_config.routes,
- * which follows from the document; decode never trusts the text: whatever it returns keeps every
+ * Stored: {"v":1,"config":{the document},"version":…,"createdMs":…,"updatedMs":…,
+ * "activeMs":…,"lanes":[…],"secrets":[{"text":…,"untilMs":…}],"pairs":[{"seed":…,"untilMs":…}]};
+ * without a pair there is no "pairs", without a return to active no "activeMs", and what a document
+ * leaves out is the default. Invariants: lanes stand in the order of gw_config.routes, which follows
+ * from the document; decode never trusts the text: whatever it returns keeps every
  * promise of config.h, and what cannot is corrupt. Today's policy (guard, refused headers) is not
  * applied to what was stored under yesterday's. */
 #include "base/check.h"
@@ -103,6 +104,8 @@ void gw_config_encode(const struct gw_config *config, struct gw_buf *out)
     yyjson_mut_obj_add_uint(doc, root, "version", config->version);
     yyjson_mut_obj_add_int(doc, root, "createdMs", config->created_ms);
     yyjson_mut_obj_add_int(doc, root, "updatedMs", config->updated_ms);
+    if (config->active_ms != config->created_ms)
+        yyjson_mut_obj_add_int(doc, root, "activeMs", config->active_ms);
     yyjson_mut_obj_add_val(doc, root, "lanes", lanes);
     yyjson_mut_obj_add_val(doc, root, "secrets", encode_secrets(config, doc));
     if (config->pair_count > 0)
@@ -257,6 +260,9 @@ static enum gw_err decode(struct gw_config *config, struct gw_slice json, struct
     if (!get_int(root, "createdMs", &config->created_ms) ||
         !get_int(root, "updatedMs", &config->updated_ms))
         return damaged(error, "createdMs, updatedMs");
+    config->active_ms = config->created_ms;
+    if (yyjson_obj_get(root, "activeMs") && !get_int(root, "activeMs", &config->active_ms))
+        return damaged(error, "activeMs");
     if (!decode_lanes(config, yyjson_obj_get(root, "lanes")))
         return damaged(error, "lanes");
     if (!decode_secrets(config, yyjson_obj_get(root, "secrets")))

@@ -44,3 +44,18 @@ int64_t gw_retry_resume_ms(int64_t resume_ms, int64_t retry_after_ms, int64_t no
         return resume_ms;
     return now_ms + retry_after_ms;
 }
+
+int64_t gw_retry_gives_up_ms(const struct gw_retry *retry, int64_t created_ms, int64_t enabled_ms,
+                             int64_t active_ms)
+{
+    int64_t latest_ms = created_ms;
+
+    gw_check(retry->count <= GW_RETRY_STEPS_MAX);
+    for (size_t i = 0; i < retry->count; i++)
+        latest_ms += (int64_t)retry->schedule_s[i] * 1000;
+    if (latest_ms < enabled_ms)
+        latest_ms = enabled_ms;
+    if (latest_ms < active_ms)
+        latest_ms = active_ms;
+    return latest_ms + GW_RETRY_GIVE_UP_MS;
+}

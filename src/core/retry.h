@@ -6,6 +6,7 @@
 
 #define GW_RETRY_STEPS_MAX  24
 #define GW_RETRY_STEP_MAX_S 43200 /* 12 h */
+#define GW_RETRY_GIVE_UP_MS ((int64_t)72 * 3600 * 1000)
 
 /* A config's `retry`: seconds between attempts, and the time one attempt may take. */
 struct gw_retry {
@@ -26,3 +27,8 @@ int64_t gw_retry_next_ms(const struct gw_retry *retry, uint32_t step, int64_t re
 /* When a pending delivery is due after a failed manual retry: at resume_ms, its own due time, as
  * if nothing had happened, but not before now + retry_after_ms. */
 int64_t gw_retry_resume_ms(int64_t resume_ms, int64_t retry_after_ms, int64_t now_ms);
+
+/* When a delivery that still waits is given up: GW_RETRY_GIVE_UP_MS after the latest of the end of
+ * its schedule, the last enabling of its target and the last return of its config to active. */
+int64_t gw_retry_gives_up_ms(const struct gw_retry *retry, int64_t created_ms, int64_t enabled_ms,
+                             int64_t active_ms);

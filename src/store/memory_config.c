@@ -168,7 +168,7 @@ enum gw_err memory_config_list(struct gw_memory *memory, struct gw_op *base)
 
 /* ── Health of targets ─────────────────────────────────────────────────────────────────────── */
 
-static struct memory_health *health_find(struct gw_memory *memory, const struct gw_health *key)
+static struct memory_health *health_find(struct gw_memory *memory, const struct gw_health_row *key)
 {
     gw_list_each (link, &memory->healths) {
         struct memory_health *item = gw_container_of(link, struct memory_health, link);
@@ -217,10 +217,11 @@ enum gw_err memory_health_load(struct gw_memory *memory, struct gw_op *base)
 
     op->items = gw_arena_alloc(op->arena, memory->health_count * sizeof(*op->items));
     gw_list_each (link, &memory->healths) {
-        const struct gw_health *from = &gw_container_of(link, struct memory_health, link)->health;
+        const struct gw_health_row *from =
+            &gw_container_of(link, struct memory_health, link)->health;
         if (op->app_id.len > 0 && !gw_slice_eq(op->app_id, from->app_id))
             continue;
-        op->items[op->count++] = (struct gw_health){
+        op->items[op->count++] = (struct gw_health_row){
             .app_id = gw_arena_dup(op->arena, from->app_id),
             .url = gw_arena_dup(op->arena, from->url),
             .json = gw_arena_dup(op->arena, from->json),

@@ -54,7 +54,7 @@ struct memory_repeats {
 
 struct memory_health {
     struct gw_list link;
-    struct gw_health health; /* strings are ours */
+    struct gw_health_row health; /* strings are ours */
 };
 
 struct memory_app {

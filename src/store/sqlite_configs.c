@@ -371,7 +371,8 @@ static void health_key(const struct gw_sqlite *sqlite, struct gw_slice url,
     gw_hmac_sha256((struct gw_slice){(const char *)keys->hash, sizeof(keys->hash)}, &url, 1, key);
 }
 
-static void health_set(struct sqlite_writer *w, const struct gw_health *health, struct gw_slice key)
+static void health_set(struct sqlite_writer *w, const struct gw_health_row *health,
+                       struct gw_slice key)
 {
     struct sqlite_conn *conn = conn_of(w);
     sqlite3_stmt *st = conn->st[MAIN_HEALTH_SET];
@@ -414,7 +415,7 @@ enum gw_err sqlite_health_save(struct sqlite_writer *w, struct gw_op *base)
 }
 
 static bool health_open(const struct gw_sqlite *sqlite, sqlite3_stmt *st, struct gw_arena *arena,
-                        struct gw_health *health)
+                        struct gw_health_row *health)
 {
     struct sqlite_doc doc = {.kind = 'H', .app_id = sqlite_text(st, 0)};
     struct gw_buf plain = {0};
@@ -426,7 +427,7 @@ static bool health_open(const struct gw_sqlite *sqlite, sqlite3_stmt *st, struct
         ok = gw_slice_split(&rest, '\0', &url) && rest.ptr;
     }
     if (ok)
-        *health = (struct gw_health){
+        *health = (struct gw_health_row){
             .app_id = gw_arena_dup(arena, doc.app_id),
             .url = gw_arena_dup(arena, url),
             .json = gw_arena_dup(arena, rest),
@@ -445,7 +446,7 @@ enum gw_err sqlite_health_load(struct sqlite_reader *r, struct gw_op *base)
     if (op->app_id.len > 0)
         sqlite_bind_text(st, 1, op->app_id);
     while (err == GW_OK && sqlite_row(&r->main, st)) {
-        struct gw_health item;
+        struct gw_health_row item;
         if (health_open(r->sqlite, st, op->arena, &item))
             gw_buf_add(&items, &item, sizeof(item));
         else

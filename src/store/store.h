@@ -253,21 +253,21 @@ struct gw_ledger_state {
 
 /* ── Ledger: health of targets ─────────────────────────────────────────────────────────────── */
 
-struct gw_health {
+struct gw_health_row {
     struct gw_slice app_id, url;
     struct gw_slice json; /* opaque to the store, <= 1 KiB */
 };
 
 struct gw_health_save {
     struct gw_op op;
-    struct gw_health health; /* json.len 0 = forget it */
+    struct gw_health_row health; /* json.len 0 = forget it */
 };
 
 struct gw_health_load {
     struct gw_op op;
     struct gw_arena *arena;
     struct gw_slice app_id;  /* len 0 = all */
-    struct gw_health *items; /* out, in the arena */
+    struct gw_health_row *items; /* out, in the arena */
     size_t count;
 };
 

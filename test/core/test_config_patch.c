@@ -293,6 +293,25 @@ static void lanes(void **state)
     gw_config_unref(config);
 }
 
+/* When a config came back from being inactive, and not when it was merely told so again. */
+static void active_since(void **state)
+{
+    struct gw_config *config = create("{" BASE "}");
+
+    (void)state;
+    assert_true(config->active_ms == NOW);
+    patch_at(&config, "{" KEY ",'isActive':true}", NOW + 10);
+    assert_true(config->active_ms == NOW);
+    patch_at(&config, "{" KEY ",'isActive':false}", NOW + 20);
+    patch_at(&config, "{" KEY ",'product':'p'}", NOW + 30);
+    assert_true(config->active_ms == NOW);
+    patch_at(&config, "{" KEY ",'isActive':null}", NOW + 40);
+    assert_true(config->active_ms == NOW + 40);
+    patch_at(&config, "{" KEY ",'product':'q'}", NOW + 50);
+    assert_true(config->active_ms == NOW + 40);
+    gw_config_unref(config);
+}
+
 /* ── Secrets ───────────────────────────────────────────────────────────────────────────────── */
 
 #define OWN(letter) letter "123456789abcdef"
@@ -455,12 +474,12 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc_examples), cmocka_unit_test(merges),
-        cmocka_unit_test(refuses),      cmocka_unit_test(answer_sent_back),
-        cmocka_unit_test(masks),        cmocka_unit_test(lanes),
-        cmocka_unit_test(rotation),     cmocka_unit_test(rotation_ends),
-        cmocka_unit_test(no_overlap),   cmocka_unit_test(size),
-        cmocka_unit_test(fuzz),
+        cmocka_unit_test(rfc_examples),  cmocka_unit_test(merges),
+        cmocka_unit_test(refuses),       cmocka_unit_test(answer_sent_back),
+        cmocka_unit_test(masks),         cmocka_unit_test(active_since),
+        cmocka_unit_test(lanes),         cmocka_unit_test(rotation),
+        cmocka_unit_test(rotation_ends), cmocka_unit_test(no_overlap),
+        cmocka_unit_test(size),          cmocka_unit_test(fuzz),
     };
 
     return cmocka_run_group_tests_name("config_patch", tests, NULL, NULL);

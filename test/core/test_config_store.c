@@ -41,6 +41,7 @@ static void assert_same(const struct gw_config *a, const struct gw_config *b)
     assert_int_equal(a->max_in_flight, b->max_in_flight);
     assert_int_equal(a->created_ms, b->created_ms);
     assert_int_equal(a->updated_ms, b->updated_ms);
+    assert_true(a->active_ms == b->active_ms);
     assert_int_equal(a->retry_is_default, b->retry_is_default);
     assert_int_equal(a->retry.count, b->retry.count);
     assert_int_equal(a->retry.timeout_ms, b->retry.timeout_ms);
@@ -104,6 +105,7 @@ static void round_trip(void **state)
             for (size_t r = 0; r < config->route_count; r++)
                 config->routes[r].lane = UINT64_MAX - r;
             if (round == 1) {
+                config->active_ms = NOW + 6;
                 config->secrets[1] = config->secrets[0];
                 config->secrets[1].until_ms = NOW + 7;
                 config->secret_count = 2;

@@ -107,6 +107,20 @@ static void resumes(void **state)
     assert_true(gw_retry_resume_ms(NOW + 500, 501, NOW) == NOW + 501);
 }
 
+static void given_up(void **state)
+{
+    (void)state;
+    const struct gw_retry none = {.count = 0, .timeout_ms = 1000};
+    const struct gw_retry two = {.schedule_s = {10, 50}, .count = 2, .timeout_ms = 1000};
+    const int64_t wait = (int64_t)72 * 3600 * 1000;
+
+    assert_true(gw_retry_gives_up_ms(&none, NOW, 0, 0) == NOW + wait);
+    assert_true(gw_retry_gives_up_ms(&two, NOW, 0, 0) == NOW + 60000 + wait);
+    assert_true(gw_retry_gives_up_ms(&two, NOW, NOW + 59999, NOW) == NOW + 60000 + wait);
+    assert_true(gw_retry_gives_up_ms(&two, NOW, NOW + 60001, NOW) == NOW + 60001 + wait);
+    assert_true(gw_retry_gives_up_ms(&two, NOW, NOW + 60001, NOW + 60002) == NOW + 60002 + wait);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +128,7 @@ int main(void)
         cmocka_unit_test(used_up),
         cmocka_unit_test(smallest_and_largest),
         cmocka_unit_test(later_of_schedule_and_retry_after),
+        cmocka_unit_test(given_up),
         cmocka_unit_test(jitter_is_uniform),
         cmocka_unit_test(jitter_grows_with_random),
         cmocka_unit_test(resumes),

@@ -391,8 +391,8 @@ static enum gw_err save(struct world *world, const char *app, const char *url, s
     return CALL(world, ledger, health_save, &op);
 }
 
-static const struct gw_health *health_of(struct world *world, const char *app, const char *url,
-                                         size_t count)
+static const struct gw_health_row *health_of(struct world *world, const char *app, const char *url,
+                                             size_t count)
 {
     struct gw_health_load op = {.arena = &world->arena, .app_id = gw_slice_from(app)};
 

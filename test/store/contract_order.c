@@ -198,7 +198,7 @@ static void test_a_passed_deadline_does_nothing(void **state)
     struct gw_health_save save = {.op = late};
 
     settle.next = delivered(&d);
-    save.health = (struct gw_health){GW_SLICE("a"), GW_SLICE("u"), GW_SLICE("{}")};
+    save.health = (struct gw_health_row){GW_SLICE("a"), GW_SLICE("u"), GW_SLICE("{}")};
     assert_int_equal(CALL(world, ledger, accept, &accept), GW_ERR_TIMEOUT);
     assert_int_equal(CALL(world, ledger, add, &add), GW_ERR_TIMEOUT);
     assert_int_equal(CALL(world, ledger, settle, &settle), GW_ERR_TIMEOUT);
