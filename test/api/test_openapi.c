@@ -3,6 +3,9 @@
 
 #include "api/api_impl.h"
 #include "api/openapi.h"
+#include "core/config_impl.h"
+
+#include <stdio.h>
 
 static yyjson_doc *doc;
 
@@ -107,6 +110,28 @@ static void routes(void **state)
     assert_int_equal(found, gw_api_route_count); /* no method is missing, none is there twice */
 }
 
+static bool schema_has(const char *schema, const char *field)
+{
+    char pointer[128];
+    snprintf(pointer, sizeof(pointer), "/components/schemas/%s/properties/%s", schema, field);
+    return yyjson_doc_ptr_get(doc, pointer);
+}
+
+static void config_fields(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < gw_config_field_count; i++) {
+        const struct gw_config_field *field = &gw_config_fields[i];
+        bool is_input = field->use != GW_USE_ALIAS && field->use != GW_USE_SHOWN;
+        if (schema_has("ConfigCreate", field->name) != is_input ||
+            schema_has("ConfigPatch", field->name) != (field->use != GW_USE_ALIAS) ||
+            (field->render && !schema_has("Config", field->name)))
+            fail_msg("docs/openapi.json: ConfigCreate, ConfigPatch and Config must say what \"%s\" "
+                     "is",
+                     field->name);
+    }
+}
+
 static void check_refs(yyjson_val *value)
 {
     yyjson_val *key, *child;
@@ -156,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes),
+        cmocka_unit_test(config_fields),
         cmocka_unit_test(references),
         cmocka_unit_test(served),
     };

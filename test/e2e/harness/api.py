@@ -5,6 +5,7 @@ import json
 import socket
 import urllib.parse
 
+from . import openapi
 from .waiting import seconds
 
 JSON = "application/json"
@@ -63,7 +64,9 @@ class Connection:
         sent.update(headers or {})
         self.http.request(method, path, body, {k: v for k, v in sent.items() if v is not None})
         reply = self.http.getresponse()
-        return Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        answer = Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        openapi.check(method, path, answer)
+        return answer
 
     def close(self):
         self.http.close()
