@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -37,7 +38,8 @@ def lines_of(answer):
     found = [json.loads(line) for line in answer.body[:-1].split(b"\n")]
     for line in found:
         good = line["statusCode"] == 202
-        assert line.keys() == {"statusCode", "status", "result" if good else "error"}, line
+        later = {"retryAfter"} if line["statusCode"] in (429, 503) else set()
+        assert line.keys() == {"statusCode", "status", "result" if good else "error"} | later, line
         assert line["status"] == ("success" if good else "failed")
         assert good or CANARY not in line["error"]
     return found
@@ -266,3 +268,25 @@ def test_more_lines_than_the_queue_holds(servers, receiver, app):
     receiver.wait(1000, timeout=60)
     eventually(lambda: not server.api.deliveries(appId=app, status="pending"), 60)
     assert len({r.id for r in receiver.requests()}) == len(receiver.requests()) == 1000
+
+
+def test_more_than_an_app_may_send(servers, app):
+    """What is above its rate is told so line by line, other apps' lines are taken, and whoever waits
+    as long as told is taken too."""
+    rate = 5
+    server = servers("--intake-rate", rate).start()
+    other = f"{app}-other"
+    begin = time.monotonic()
+    sent = [event(app, eventId=f"e-{n}", type="NOBODY") for n in range(60)]
+    answer = post(server.api, ndjson(*sent, event(other)))
+    took = time.monotonic() - begin
+    *lines, last = lines_of(answer)
+    assert last["statusCode"] == 202
+    told = [line["statusCode"] for line in lines]
+    assert set(told) == {202, 429}
+    assert rate <= told.count(202) <= rate * (1 + took) + 1
+    assert all(line["retryAfter"] >= 1 for line in lines if line["statusCode"] == 429)
+    assert int(answer.headers["retry-after"]) == max(line.get("retryAfter", 0) for line in lines)
+    single = failed(server.api.post_event(sent[-1]), 429, "appId", str(rate))
+    time.sleep(int(single.headers["retry-after"]))
+    assert not server.api.send(sent[-1])["duplicate"]
