@@ -413,6 +413,94 @@ static void test_cut_ends_what_cannot_be_stored(void **state)
     rig_destroy(rig);
 }
 
+/* ── What was damaged ──────────────────────────────────────────────────────────────────────── */
+
+/* Two deliveries of a target that takes one at a time: the first meets the damage. */
+static struct flow_rig *damaged(enum gw_fault_call first, enum gw_fault_call then)
+{
+    struct flow_rig *rig = rig_create();
+    rig->flow.options.body_bytes_max = 0; /* each body has to be read */
+    rig->err = GW_ERR_CORRUPT;
+    rig->failing[first] = 1;
+    rig->failing[then] = 1;
+    start(rig);
+    put_config(rig, "A", ",\"maxInFlight\":1");
+    post(rig, owner(rig), "A", 1);
+    post(rig, owner(rig), "A", 1);
+    run(rig, HOUR_MS);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_DELIVERED), 1);
+    return rig;
+}
+
+static void assert_goes_on(struct flow_rig *rig)
+{
+    unsigned hits = rig->hits;
+    post(rig, owner(rig), "A", 1);
+    run(rig, 1000);
+    assert_int_equal(rig->hits, hits + 1);
+    drain(rig);
+    assert_true(sim_run(rig->sim, is_zero, &rig->idle, 1000));
+    rig_destroy(rig);
+}
+
+/* Its file was set aside: it is neither posted nor asked for again, and holds nobody up. */
+static void test_claim_of_what_is_damaged(void **state)
+{
+    struct flow_rig *rig = damaged(GW_FAULT_CLAIM, GW_FAULT_CLAIM);
+    (void)state;
+    assert_int_equal(rig->hits, 1);
+    assert_int_equal(open_count(rig), 1);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_DEAD), 0);
+    assert_goes_on(rig);
+}
+
+/* Its file is well again, after a restart. */
+static void test_what_was_damaged_comes_back(void **state)
+{
+    struct flow_rig *rig = damaged(GW_FAULT_CLAIM, GW_FAULT_CLAIM);
+    (void)state;
+    shards_free(rig);
+    start(rig);
+    run(rig, 1000);
+    assert_int_equal(rig->hits, 2);
+    assert_int_equal(open_count(rig), 0);
+    rig_destroy(rig);
+}
+
+/* What was accepted is not what is there: dead, and nothing was posted. */
+static void test_body_that_is_damaged(void **state)
+{
+    struct flow_rig *rig = damaged(GW_FAULT_LOAD, GW_FAULT_LOAD);
+    (void)state;
+    assert_int_equal(rig->hits, 1);
+    assert_int_equal(open_count(rig), 0);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_DEAD), 1);
+    assert_goes_on(rig);
+}
+
+/* Nor can its end be stored. */
+static void test_end_that_is_damaged(void **state)
+{
+    struct flow_rig *rig = damaged(GW_FAULT_LOAD, GW_FAULT_SETTLE);
+    (void)state;
+    assert_int_equal(rig->hits, 1);
+    assert_int_equal(open_count(rig), 1);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_DEAD), 0);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_SETTLE_AGAIN), 0);
+    assert_goes_on(rig);
+}
+
+/* The same when it was posted: once, and not again before a restart. */
+static void test_outcome_that_is_damaged(void **state)
+{
+    struct flow_rig *rig = damaged(GW_FAULT_SETTLE, GW_FAULT_SETTLE);
+    (void)state;
+    assert_int_equal(rig->hits, 2);
+    assert_int_equal(open_count(rig), 1);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_SETTLE_AGAIN), 0);
+    assert_goes_on(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +512,11 @@ int main(void)
         cmocka_unit_test(test_bodies_read_for_attempts_count),
         cmocka_unit_test(test_nothing_is_posted_when_stopping),
         cmocka_unit_test(test_cut_ends_what_cannot_be_stored),
+        cmocka_unit_test(test_claim_of_what_is_damaged),
+        cmocka_unit_test(test_what_was_damaged_comes_back),
+        cmocka_unit_test(test_body_that_is_damaged),
+        cmocka_unit_test(test_end_that_is_damaged),
+        cmocka_unit_test(test_outcome_that_is_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
