@@ -1,12 +1,20 @@
 /* sqlite_bench.c: how many lives (accept, then settle) a second the embedded store does, and what
- * they cost the writer. Not run as a test.
+ * they cost its threads. Not run as a test.
  *
- *   sqlite_bench DIR [lives] [in flight] [body bytes] [backlog] [keyless]
+ *   sqlite_bench DIR [NAME=NUMBER...]
  *
- * One life in REPEAT_EVERY is an event that came before, some time in the run, and must be known.
+ *   lives=100000  in all; one in REPEAT_EVERY is an event that came before, and must be known
+ *   rate=0        begun a second, whatever the store does; 0: one when another has ended
+ *   flight=500    at once, at most
+ *   body=1024     bytes
+ *   segment=0     events in a segment; 0: the store's own ceiling
+ *   cache=64      MiB, the writer's
+ *   keyless=0     1: events have no ids
+ *   backlog=0     deliveries that are accepted first and left open; then the store is opened again,
+ *                 and how long that takes is told
  *
- * With a backlog that many deliveries are accepted first and left open; then the store is opened
- * again, and how long that takes is told. */
+ * An accept's time is counted from when it was to begin. Besides the processor's time, the bytes that
+ * the store's own threads write are told, for these do not depend on what else the machine does. */
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/crypto.h"
@@ -17,11 +25,21 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define REPEAT_EVERY 100
 #define SLOTS        20000 /* of a tenth of a millisecond */
 #define LOOK_MS      10    /* whether the merge thread works */
+
+/* What threads of these names have used since they began. */
+struct used {
+    double us, system_us, bytes; /* written */
+};
+
+enum { WRITER, LOG, MERGE, THREADS };
+static const char *const threads[THREADS] = {"gwh-writer", "gwh-log", "gwh-merge"};
 
 struct life {
     struct bench *bench;
@@ -39,6 +57,7 @@ struct bench {
     struct gw_sqlite *sqlite;
     struct gw_ledger *ledger;
     const char *dir;
+    char **args;
     long lives, started, ended, said;
     long in_flight;
     bool settles, is_keyless;
@@ -48,43 +67,64 @@ struct bench {
     struct life *all;
     off_t wal_max;
     uint64_t salt;
-    long repeats;
-    double writer_us, store_us, merge_us; /* used, when it was last looked at */
-    double first_us, last_us; /* of all threads for a life, in the first and last fifth */
+    long repeats, rate;
+    struct life **idle; /* of a paced run; a stack */
+    size_t idle_count;
+    struct gw_timer beat;
+    struct used used[THREADS]; /* when it was last said */
+    double merge_us;           /* used, when it was last looked at */
+    double first_us, last_us;  /* of all threads for a life, in the first and last fifth */
     struct gw_timer look;
     bool merges;
     long took[2][SLOTS]; /* accepts, while nothing is merged and while something is */
 };
 
-/* Nanoseconds that threads of this name have run. */
-static double thread_us(const char *name)
+/* What the system says of a thread; empty when it is gone. */
+static void task_read(const char *task, const char *file, char text[512])
 {
-    double us = 0;
+    char path[512];
+    size_t len = 0;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%s/%s", task, file);
+    FILE *f = fopen(path, "r");
+    if (f) {
+        len = fread(text, 1, 511, f);
+        fclose(f);
+    }
+    text[len] = '\0';
+}
+
+static void used_add(struct used *used, const char *task, const char *name)
+{
+    unsigned long long ns = 0, ticks = 0, bytes = 0;
+    char text[512];
+
+    task_read(task, "comm", text);
+    text[strcspn(text, "\n")] = '\0';
+    if (strcmp(text, name) != 0)
+        return;
+    task_read(task, "schedstat", text);
+    sscanf(text, "%llu", &ns);
+    task_read(task, "stat", text);
+    sscanf(text, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %llu", &ticks);
+    task_read(task, "io", text);
+    sscanf(text, "rchar: %*u wchar: %llu", &bytes);
+    used->us += (double)ns / 1000;
+    used->system_us += (double)ticks * 1e6 / (double)sysconf(_SC_CLK_TCK);
+    used->bytes += (double)bytes;
+}
+
+static struct used used_by(const char *name)
+{
+    struct used used = {0};
     DIR *tasks = opendir("/proc/self/task");
     struct dirent *task;
 
-    while (tasks && (task = readdir(tasks)) != NULL) {
-        char path[512], comm[32] = "";
-        unsigned long long ns = 0;
-        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
-        FILE *file = fopen(path, "r");
-        if (file == NULL)
-            continue;
-        if (fscanf(file, "%31s", comm) != 1)
-            comm[0] = '\0';
-        fclose(file);
-        if (strcmp(comm, name) != 0)
-            continue;
-        snprintf(path, sizeof(path), "/proc/self/task/%s/schedstat", task->d_name);
-        file = fopen(path, "r");
-        if (file && fscanf(file, "%llu", &ns) == 1)
-            us += (double)ns / 1000;
-        if (file)
-            fclose(file);
-    }
+    while (tasks && (task = readdir(tasks)) != NULL)
+        used_add(&used, task->d_name, name);
     if (tasks)
         closedir(tasks);
-    return us;
+    return used;
 }
 
 static off_t wal_bytes(const struct bench *bench)
@@ -94,11 +134,6 @@ static off_t wal_bytes(const struct bench *bench)
 
     snprintf(path, sizeof(path), "%s/00000001.seg-wal", bench->dir);
     return stat(path, &st) == 0 ? st.st_size : 0;
-}
-
-static double store_us(void)
-{
-    return thread_us("gwh-writer") + thread_us("gwh-merge") + thread_us("gwh-log");
 }
 
 static long memory_kib(const char *what)
@@ -115,13 +150,20 @@ static long memory_kib(const char *what)
     return kib;
 }
 
-/* Milliseconds in which so many of a thousand accepts were answered; 0: there were none. */
-static double took_ms(const long took[SLOTS], long of_thousand)
+static long count_of(const long took[SLOTS])
 {
-    long sum = 0, seen = 0;
+    long sum = 0;
 
     for (size_t i = 0; i < SLOTS; i++)
         sum += took[i];
+    return sum;
+}
+
+/* Milliseconds in which so many of a thousand accepts were answered; 0: there were none. */
+static double took_ms(const long took[SLOTS], long of_thousand)
+{
+    long sum = count_of(took), seen = 0;
+
     for (size_t i = 0; i < SLOTS && sum > 0; i++) {
         seen += took[i];
         if (seen * 1000 >= sum * of_thousand)
@@ -133,7 +175,7 @@ static double took_ms(const long took[SLOTS], long of_thousand)
 static void on_look(struct gw_timer *timer)
 {
     struct bench *bench = gw_container_of(timer, struct bench, look);
-    double used = thread_us("gwh-merge");
+    double used = used_by(threads[MERGE]).us;
 
     bench->merges = used > bench->merge_us + 100;
     bench->merge_us = used;
@@ -147,30 +189,55 @@ static void say(struct bench *bench)
     off_t wal = wal_bytes(bench);
     if (wal > bench->wal_max)
         bench->wal_max = wal;
-    double writer = thread_us("gwh-writer"), store = store_us();
-    double lives = (double)(bench->ended - bench->said);
-    bench->last_us = (store - bench->store_us) / lives;
+    double lives = (double)(bench->ended - bench->said), store_us = 0;
+    printf("%8ld lives  %6.0f/s ", bench->ended, lives * 1e6 / (double)(now_us - bench->said_us));
+    for (size_t i = 0; i < THREADS; i++) {
+        struct used now = used_by(threads[i]), *was = &bench->used[i];
+        store_us += (now.us - was->us) / lives;
+        printf(" %s %.1f us (%.1f sys) %.1f KiB ", threads[i] + 4, (now.us - was->us) / lives,
+               (now.system_us - was->system_us) / lives, (now.bytes - was->bytes) / lives / 1024);
+        *was = now;
+    }
+    bench->last_us = store_us;
     if (bench->said == 0)
-        bench->first_us = bench->last_us;
-    printf("%8ld lives  %6.0f/s  us/life: writer %4.1f, store %4.1f  accepts p99 %.1f ms, with a "
-           "merge %.1f, at most %.1f  group %4.0f  wal %3ld MiB  RSS %ld MiB\n",
-           bench->ended, lives * 1e6 / (double)(now_us - bench->said_us),
-           (writer - bench->writer_us) / lives, bench->last_us, took_ms(bench->took[0], 990),
-           took_ms(bench->took[1], 990),
-           took_ms(bench->took[1], 1000) > took_ms(bench->took[0], 1000)
-               ? took_ms(bench->took[1], 1000)
-               : took_ms(bench->took[0], 1000),
+        bench->first_us = store_us;
+    printf(" group %.0f  wal %ld MiB  RSS %ld MiB\n",
            (double)state.operations / (double)state.commits, (long)(wal >> 20),
            memory_kib("VmRSS:") >> 10);
+    for (size_t i = 0; i < 2; i++)
+        printf("         accepts %s: p50 %.1f ms, p99 %.1f, at most %.1f of %ld\n",
+               i ? "with a merge   " : "without a merge", took_ms(bench->took[i], 500),
+               took_ms(bench->took[i], 990), took_ms(bench->took[i], 1000),
+               count_of(bench->took[i]));
     fflush(stdout);
     memset(bench->took, 0, sizeof(bench->took));
-    bench->writer_us = writer;
-    bench->store_us = store;
     bench->said = bench->ended;
     bench->said_us = now_us;
 }
 
-static void begin(struct life *life);
+static void begin(struct life *life, int64_t due_us);
+
+/* All that are to have begun by now, as far as there is room. */
+static void begin_due(struct bench *bench)
+{
+    int64_t now_us = gw_env_mono_us(bench->env);
+
+    while (bench->started < bench->lives && bench->idle_count > 0) {
+        int64_t due_us = bench->began_us + bench->started * 1000000 / bench->rate;
+        if (due_us > now_us)
+            break;
+        begin(bench->idle[--bench->idle_count], due_us);
+    }
+}
+
+static void on_beat(struct gw_timer *timer)
+{
+    struct bench *bench = gw_container_of(timer, struct bench, beat);
+
+    begin_due(bench);
+    if (bench->started < bench->lives)
+        gw_env_timer_set(bench->env, timer, 1);
+}
 
 static void end(struct life *life)
 {
@@ -180,9 +247,11 @@ static void end(struct life *life)
     if (bench->ended % (bench->lives / 5) == 0)
         say(bench);
     gw_message_unref(life->accept.message);
-    if (bench->started < bench->lives)
-        begin(life);
-    else if (bench->ended == bench->lives)
+    if (bench->rate > 0)
+        bench->idle[bench->idle_count++] = life;
+    else if (bench->started < bench->lives)
+        begin(life, gw_env_mono_us(bench->env));
+    if (bench->ended == bench->lives)
         gw_loop_stop(bench->env);
 }
 
@@ -268,7 +337,7 @@ static long choose(const struct bench *bench, bool *is_repeat)
     return n % REPEAT_EVERY == 0 ? n + 1 : n;
 }
 
-static void begin(struct life *life)
+static void begin(struct life *life, int64_t due_us)
 {
     static const char *const apps[] = {"acme", "globex", "initech", "umbrella"};
     static const uint64_t lanes[] = {1, 2, 3, 4};
@@ -289,7 +358,7 @@ static void begin(struct life *life)
     if (bench->is_keyless)
         event.event_id = event.transaction_id = (struct gw_slice){0};
     bench->started++;
-    life->began_us = gw_env_mono_us(bench->env);
+    life->began_us = due_us;
     life->accept = (struct gw_accept){
         .op = {.env = bench->env, .done = on_accepted},
         .message = gw_message_create(&event, gw_env_wall_ms(bench->env)),
@@ -307,15 +376,25 @@ static void on_first(struct gw_msg *msg)
     struct bench *bench = gw_container_of(msg, struct bench, first);
 
     bench->began_us = bench->said_us = gw_env_mono_us(bench->env);
-    for (long i = 0; i < bench->in_flight && bench->started < bench->lives; i++)
-        begin(&bench->all[i]);
+    bench->idle_count = 0;
+    for (long i = 0; i < bench->in_flight; i++) {
+        if (bench->rate > 0)
+            bench->idle[bench->idle_count++] = &bench->all[i];
+        else if (bench->started < bench->lives)
+            begin(&bench->all[i], bench->began_us);
+    }
+    if (bench->rate > 0)
+        on_beat(&bench->beat);
 }
 
-static size_t cache_bytes(void)
+static long setting(const struct bench *bench, const char *name, long by_default)
 {
-    const char *mib = getenv("BENCH_CACHE_MIB");
+    size_t len = strlen(name);
 
-    return (size_t)(mib ? strtol(mib, NULL, 10) : 64) * 1024 * 1024;
+    for (char **arg = bench->args; *arg; arg++)
+        if (strncmp(*arg, name, len) == 0 && (*arg)[len] == '=')
+            return strtol(*arg + len + 1, NULL, 10);
+    return by_default;
 }
 
 static void open_store(struct bench *bench)
@@ -325,7 +404,8 @@ static void open_store(struct bench *bench)
         .queue_max = 100000,
         .group_max = 1000,
         .disk_reserve_bytes = 0,
-        .cache_bytes = cache_bytes(),
+        .cache_bytes = (size_t)setting(bench, "cache", 64) << 20,
+        .segment_events_max = (uint64_t)setting(bench, "segment", 0),
     };
     struct gw_error error;
     int64_t began_us = gw_env_mono_us(bench->env);
@@ -344,11 +424,12 @@ static void run(struct bench *bench, long lives, bool settles)
     bench->lives = lives;
     bench->started = bench->ended = bench->said = 0;
     bench->settles = settles;
-    bench->store_us = store_us();
-    bench->writer_us = thread_us("gwh-writer");
+    for (size_t i = 0; i < THREADS; i++)
+        bench->used[i] = used_by(threads[i]);
     gw_random_bytes(&bench->salt, sizeof(bench->salt));
     bench->look.fire = on_look;
     gw_env_timer_set(bench->env, &bench->look, LOOK_MS);
+    bench->beat.fire = on_beat;
     bench->first.run = on_first;
     gw_env_post(bench->env, &bench->first);
     gw_loop_run(bench->env);
@@ -360,7 +441,8 @@ static void run(struct bench *bench, long lives, bool settles)
            settles ? "lives" : "accepts", lives, seconds, (double)lives / seconds,
            (unsigned long long)state.commits, (double)state.operations / (double)state.commits,
            (double)state.commit_us / 1000 / (double)state.commits, (long)(bench->wal_max >> 20),
-           thread_us("gwh-writer") / 1e6, thread_us("gwh-log") / 1e6, thread_us("gwh-merge") / 1e6);
+           used_by(threads[WRITER]).us / 1e6, used_by(threads[LOG]).us / 1e6,
+           used_by(threads[MERGE]).us / 1e6);
     printf("%ld repeats, each known; store %.1f us/life in the first fifth, %.1f in the last "
            "(%+.0f %%); RSS at most %ld MiB\n",
            bench->repeats, bench->first_us, bench->last_us,
@@ -399,16 +481,19 @@ static void count(struct bench *bench, bool full)
 int main(int argc, char **argv)
 {
     static struct bench bench;
-    long lives = argc > 2 ? strtol(argv[2], NULL, 10) : 100000;
-    size_t body_bytes = argc > 4 ? (size_t)strtol(argv[4], NULL, 10) : 1024;
-    long backlog = argc > 5 ? strtol(argv[5], NULL, 10) : 0;
     struct gw_error error;
 
-    bench.dir = argc > 1 ? argv[1] : NULL;
-    if (bench.dir == NULL || lives < 5)
+    if (argc < 2)
         return 2;
-    bench.in_flight = argc > 3 ? strtol(argv[3], NULL, 10) : 500;
-    bench.is_keyless = argc > 6;
+    bench.dir = argv[1];
+    bench.args = argv + 2;
+    long lives = setting(&bench, "lives", 100000), backlog = setting(&bench, "backlog", 0);
+    size_t body_bytes = (size_t)setting(&bench, "body", 1024);
+    bench.rate = setting(&bench, "rate", 0);
+    bench.in_flight = setting(&bench, "flight", 500);
+    bench.is_keyless = setting(&bench, "keyless", 0) != 0;
+    if (lives < 5 || bench.in_flight < 1)
+        return 2;
     if (getenv("BENCH_DEBUG"))
         gw_log_level_set(GW_LOG_DEBUG);
     gw_sys_init();
@@ -416,6 +501,7 @@ int main(int argc, char **argv)
     char *body = gw_alloc(body_bytes);
     memset(body, 'x', body_bytes);
     bench.body = (struct gw_slice){body, body_bytes};
+    bench.idle = gw_zalloc((size_t)bench.in_flight * sizeof(struct life *));
     bench.all = gw_zalloc((size_t)bench.in_flight * sizeof(*bench.all));
     for (long i = 0; i < bench.in_flight; i++) {
         struct gw_offer *offer = gw_zalloc(sizeof(*offer) + sizeof(struct gw_delivery));
@@ -438,6 +524,7 @@ int main(int argc, char **argv)
     gw_loop_destroy(bench.env);
     for (long i = 0; i < bench.in_flight; i++)
         gw_free(bench.all[i].offer);
+    gw_free(bench.idle);
     gw_free(bench.all);
     gw_free(body);
     return 0;
