@@ -71,6 +71,8 @@ static void add_ledger(struct gw_buf *out, const struct gw_ledger_state *state)
           (int64_t)state->open);
     gauge(out, "gwh_ledger_queued_operations", "Operations waiting for the next commit.",
           (int64_t)state->queued);
+    gauge(out, "gwh_store_files_damaged", "Files set aside as damaged; the log names them.",
+          (int64_t)state->damaged);
     counter(out, "gwh_ledger_commits_total", "Groups committed.", state->commits);
     counter(out, "gwh_ledger_operations_total", "Operations in them.", state->operations);
     head(out, "gwh_ledger_commit_seconds_total", "counter", "Time spent in commits.");

@@ -69,6 +69,7 @@ static struct gw_ledger_state get_state(struct gw_ledger *ledger)
         .commit_us = atomic_load(&sqlite->commit_us),
         .operations = atomic_load(&sqlite->operations),
         .queued = atomic_load(&sqlite->queued),
+        .damaged = atomic_load(&sqlite->damaged),
     };
 }
 

@@ -77,6 +77,7 @@ struct gw_sqlite {
 
     atomic_size_t accepts; /* from the port to their completion */
     atomic_uint_fast64_t open, commits, commit_us, operations, queued;
+    atomic_uint_fast64_t damaged;  /* segments set aside */
     _Atomic(const char *) stopped; /* why no group is committed any more; NULL: they are */
     atomic_bool disk_low;
     atomic_int_fast64_t disk_checked_us;

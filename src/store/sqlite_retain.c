@@ -203,7 +203,8 @@ static bool remove_segment(struct gw_sqlite *sqlite, struct sqlite_segment *segm
 {
     if (sqlite_wal_is_busy(&segment->file) || !unlist(sqlite, segment))
         return false;
-    atomic_store(&segment->state, SQLITE_SEGMENT_REMOVED);
+    if (atomic_exchange(&segment->state, SQLITE_SEGMENT_REMOVED) == SQLITE_SEGMENT_UNUSABLE)
+        atomic_fetch_sub(&sqlite->damaged, 1);
     sqlite_segment_drop(segment);
     unlink_all(segment);
     sqlite_index_go(segment->index);

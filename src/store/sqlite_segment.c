@@ -253,6 +253,7 @@ void sqlite_segment_set_aside(struct gw_sqlite *sqlite, struct sqlite_segment *s
         return;
     if (was == SQLITE_SEGMENT_IN_USE)
         atomic_fetch_add(&sqlite->segments.special, 1);
+    atomic_fetch_add(&sqlite->damaged, 1);
     atomic_fetch_sub(&sqlite->open, atomic_exchange(&segment->open, 0));
     gw_log(GW_LOG_ERROR, "store_segment_set_aside", GW_S("file", segment->path),
            GW_S("error", why));

@@ -249,6 +249,7 @@ struct gw_ledger_state {
     uint64_t commit_us;  /* spent in them */
     uint64_t operations; /* in them */
     uint64_t queued;     /* waiting for the next group */
+    uint64_t damaged;    /* files set aside, until a restart finds them well, or they go */
 };
 
 /* ── Ledger: health of targets ─────────────────────────────────────────────────────────────── */

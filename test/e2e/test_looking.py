@@ -400,6 +400,25 @@ def test_metrics(server, receiver, app):
     }
 
 
+def test_file_that_is_damaged(servers, receiver, app):
+    """It is set aside: a log line names it, a metric counts it, and events go on."""
+    server = servers().start()
+    subscribe(server.api, app, receiver.url())
+    server.api.send(event(app, eventId="before"))
+    receiver.one()
+    assert "gwh_store_files_damaged 0\n" in server.api.get("/metrics").body.decode()
+    server.stop()
+    file = server.data / "00000001.seg"
+    file.write_bytes(file.read_bytes()[:4096] + b"\xaa" * (file.stat().st_size - 4096))
+    other = servers(data=server.data).start()
+    assert "gwh_store_files_damaged 1\n" in other.api.get("/metrics").body.decode()
+    (line,) = other.logged("store_segment_set_aside")
+    assert line["file"] == str(file)
+    other.api.get("/readyz").expect(200)
+    other.api.send(event(app, eventId="after"))
+    assert receiver.one()
+
+
 def test_metrics_for_many_at_once(shared):
     def scrape():
         for _ in range(30):

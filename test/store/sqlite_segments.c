@@ -486,6 +486,7 @@ static void test_old_one_spoils(void **state)
     young = on_day(world, 1, 1);
     world_reopen(world);
     spoil(world, "00000001.seg");
+    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 0);
     /* Whatever is asked first, in the end it is set aside. */
     struct gw_delivery next = delivered(&old[3]);
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
@@ -497,10 +498,12 @@ static void test_old_one_spoils(void **state)
     offer_free(retry->offer);
     assert_int_equal(open_in(world, 1), 1);
     assert_int_equal(world->ledger->ops->state(world->ledger).open, 1);
+    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 1);
     assert_true(world->ledger->ops->state(world->ledger).accepting);
     assert_ok(accept_err(world, T0 + DAY_MS));
     settled(world, &young, delivered(&young));
     world_reopen(world); /* it is known again, and nothing else is hurt */
+    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 1);
     assert_ok(find_message(world, &young.message_id) ? GW_OK : GW_ERR_NOT_FOUND);
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
 }
