@@ -143,7 +143,7 @@ static void call(struct gw_post *post, const struct gw_addr *addrs, size_t addr_
     int64_t gone_ms = post->record.dns_us / 1000;
     post->body = post->message->body;
     if (post->config->delete_app_id)
-        post->body = gw_edit_remove_member(post->body, GW_SLICE("appId"), post->arena);
+        post->body = gw_edit_remove(post->body, &gw_edit_app_id, 1, post->arena);
     post->call = (struct gw_http_call){
         .method = "POST",
         .url = gw_arena_text(post->arena, url->text),

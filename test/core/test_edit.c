@@ -6,6 +6,14 @@
 
 #include <yyjson.h>
 
+static struct gw_slice remove_name(struct gw_slice json, struct gw_slice name,
+                                   struct gw_arena *arena)
+{
+    struct gw_edit_path path = {.steps = &name, .step_count = 1};
+
+    return gw_edit_remove(json, &path, 1, arena);
+}
+
 static const struct {
     const char *json, *wanted; /* wanted NULL = untouched */
 } cases[] = {
@@ -15,7 +23,8 @@ static const struct {
     {"{\"b\":1}", NULL},
     {"{\"appid\":1,\"appI\":2,\"appIdd\":3,\"\":4,\"appId\\u0000\":5}", NULL},
     {"{\"a\":\"appId\",\"b\":[\"appId\",{\"appId\":1}],\"c\":{\"appId\":{\"appId\":2}}}", NULL},
-    {"[{\"appId\":1}]", NULL},
+    {"[]", NULL},
+    {"[1,{}]", NULL},
     {"\"appId\"", NULL},
     {" 12", NULL},
     /* only, first, middle, last */
@@ -44,6 +53,9 @@ static const struct {
     {"{\"appId\":{\"appId\":[1,{\"}\":\"]\"}],\"x\":{}},\"b\":1}", "{\"b\":1}"},
     {"{\"appId\":[[],[\"[\"],{\"{\":\"\\\"\"}],\"b\":[]}", "{\"b\":[]}"},
     {"{\"appId\":[],\"b\":{}}", "{\"b\":{}}"},
+    /* the elements of an array */
+    {" [ {\"appId\":1} ,{\"b\":[{\"appId\":2}]},[{\"appId\":3},4] ] ",
+     " [ {} ,{\"b\":[{\"appId\":2}]},[{},4] ] "},
     /* what stays is not rewritten */
     {"{\"n\":12345678901234567890123456789.000e+400,\"appId\":1,\"s\":\"\\u0041\\/\xc3\xa9\"}",
      "{\"n\":12345678901234567890123456789.000e+400,\"s\":\"\\u0041\\/\xc3\xa9\"}"},
@@ -68,7 +80,7 @@ static void by_hand(void **state)
     for (size_t i = 0; i < gw_count(cases); i++) {
         struct gw_slice json = exact_copy(gw_slice_from(cases[i].json));
         struct gw_arena arena = {0};
-        struct gw_slice got = gw_edit_remove_member(json, GW_SLICE("appId"), &arena);
+        struct gw_slice got = gw_edit_remove(json, &gw_edit_app_id, 1, &arena);
 
         assert_slice(json, gw_slice_from(cases[i].json));
         if (cases[i].wanted == NULL) {
@@ -103,10 +115,160 @@ static void other_names(void **state)
     };
     for (size_t i = 0; i < gw_count(rows); i++) {
         struct gw_arena arena = {0};
-        assert_text(gw_edit_remove_member(gw_slice_from(rows[i].json), rows[i].name, &arena),
-                    rows[i].wanted);
+        assert_text(remove_name(gw_slice_from(rows[i].json), rows[i].name, &arena), rows[i].wanted);
         gw_arena_deinit(&arena);
     }
+}
+
+/* ── Paths ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* Paths separated by spaces, as if one after the other. */
+static const struct {
+    const char *paths, *json, *wanted;
+} paths[] = {
+    /* nested */
+    {"a.b", "{\"a\":{\"b\":1}}", "{\"a\":{}}"},
+    {"a.b", "{\"a\": { \"b\" : 1 , \"c\":2 } }", "{\"a\": {  \"c\":2 } }"},
+    {"a.b", "{\"a\":{\"c\":{\"b\":1}},\"b\":2}", NULL},
+    {"a.b", "{\"a\":1}", NULL},
+    {"a.b", "{\"a\":\"b\",\"b\":null}", NULL},
+    {"a.b.c", "{\"a\":{\"b\":{\"c\":{\"c\":0},\"d\":[]}}}", "{\"a\":{\"b\":{\"d\":[]}}}"},
+    {"a.b", "{\"a\":{\"b\":1},\"a\":{\"b\":2},\"\\u0061\":{\"\\u0062\":3}}",
+     "{\"a\":{},\"a\":{},\"\\u0061\":{}}"},
+    {"a", "{\"a\":{\"a\":1}}", "{}"},
+    {"a.a", "{\"a\":{\"a\":{\"a\":1}}}", "{\"a\":{}}"},
+    /* through arrays, also of arrays */
+    {"a.b", "{\"a\":[{\"b\":1},{\"c\":2},3,\"b\",[{\"b\":4,\"d\":5}],[]]}",
+     "{\"a\":[{},{\"c\":2},3,\"b\",[{\"d\":5}],[]]}"},
+    {"a.b.c", "{\"a\":[{\"b\":[{\"c\":1},{\"d\":{\"c\":2}}]},{\"b\":{\"c\":3}}]}",
+     "{\"a\":[{\"b\":[{},{\"d\":{\"c\":2}}]},{\"b\":{}}]}"},
+    {"a.0", "{\"a\":[1,{\"0\":2}]}", "{\"a\":[1,{}]}"},
+    /* pointers */
+    {"/a.b/c", "{\"a.b\":{\"c\":1},\"a\":{\"b\":{\"c\":2}}}",
+     "{\"a.b\":{},\"a\":{\"b\":{\"c\":2}}}"},
+    {"/a~1b", "{\"a/b\":1,\"a~1b\":2}", "{\"a~1b\":2}"},
+    {"/a~0b", "{\"a~b\":1,\"a~0b\":2}", "{\"a~0b\":2}"},
+    {"/a~01b", "{\"a~1b\":1,\"a/b\":2}", "{\"a/b\":2}"},
+    {"/", "{\"\":1,\"/\":2}", "{\"/\":2}"},
+    {"/a//b", "{\"a\":{\"\":{\"b\":1}}}", "{\"a\":{\"\":{}}}"},
+    /* several: siblings, one within the other, the same twice, in any order */
+    {"a b", "{\"a\":1,\"b\":2,\"c\":3}", "{\"c\":3}"},
+    {"b a", "{\"a\":1,\"b\":2,\"c\":3}", "{\"c\":3}"},
+    {"b c", "{\"a\":1,\"b\":2,\"c\":3}", "{\"a\":1}"},
+    {"a c", "{\"a\":1,\"b\":2,\"c\":3}", "{\"b\":2}"},
+    {"a b c", "{ \"a\":1, \"b\":2, \"c\":3 }", "{ }"},
+    {"a.b a.c", "{\"a\":{\"b\":1,\"c\":2},\"b\":3}", "{\"a\":{},\"b\":3}"},
+    {"a a.b", "{\"a\":{\"b\":1},\"c\":2}", "{\"c\":2}"},
+    {"a.b a", "{\"a\":{\"b\":1},\"c\":2}", "{\"c\":2}"},
+    {"a a", "{\"a\":1,\"a\":2,\"b\":3}", "{\"b\":3}"},
+    /* white space that a removal leaves goes with what follows it, if that is removed later */
+    {"b c", "{\"a\":1 , \"b\":2\t, \"c\":3\r}", "{\"a\":1 \r}"},
+    {"c b", "{\"a\":1 , \"b\":2\t, \"c\":3\r}", "{\"a\":1 \t\r}"},
+    {"a b", "{ \"a\":1\t, \"b\":2\r, \"c\":3 }", "{\r \"c\":3 }"},
+    {"b a", "{ \"a\":1\t, \"b\":2\r, \"c\":3 }", "{\t\r \"c\":3 }"},
+    {"a b", "{ \"a\":1\t, \"b\":2\r}", "{\r}"},
+    {"b a", "{ \"a\":1\t, \"b\":2\r}", "{\t\r}"},
+    {"b d c", "{\"b\":1 ,\"c\":2\t,\"d\":3\r,\"e\":4}", "{\t\r\"e\":4}"},
+    {"a.b", "{\"a\":\n[ { \"b\" : 1 } ,\n { \"x\" : 0 , \"b\" : 1 } ] }",
+     "{\"a\":\n[ { } ,\n { \"x\" : 0  } ] }"},
+};
+
+static size_t parse_paths(const char *text, struct gw_edit_path *out, struct gw_arena *arena)
+{
+    struct gw_slice rest = gw_slice_from(text), part;
+    struct gw_error error;
+    size_t count = 0;
+
+    while (gw_slice_split(&rest, ' ', &part))
+        if (gw_edit_path_parse(&out[count++], "path", part, arena, &error) != GW_OK)
+            fail_msg("%s", error.text);
+    return count;
+}
+
+static void along_paths(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < gw_count(paths); i++) {
+        struct gw_slice json = exact_copy(gw_slice_from(paths[i].json));
+        struct gw_arena arena = {0};
+        struct gw_edit_path parsed[8];
+        size_t count = parse_paths(paths[i].paths, parsed, &arena);
+        struct gw_slice got = gw_edit_remove(json, parsed, count, &arena);
+        struct gw_slice one_by_one = json;
+
+        if (paths[i].wanted == NULL)
+            assert_ptr_equal(got.ptr, json.ptr);
+        assert_text(got, paths[i].wanted ? paths[i].wanted : paths[i].json);
+        for (size_t k = 0; k < count; k++)
+            one_by_one = gw_edit_remove(one_by_one, &parsed[k], 1, &arena);
+        assert_slice(one_by_one, got);
+        gw_arena_deinit(&arena);
+        exact_free(json);
+    }
+}
+
+static void as_many_as_may_be(void **state)
+{
+    (void)state;
+    struct gw_edit_path many[GW_EDIT_PATHS_MAX + 1];
+    struct gw_arena arena = {0};
+    struct gw_buf json = {0};
+
+    /* each path removes one member, the last member first, and leaves a space */
+    for (size_t i = 0; i <= GW_EDIT_PATHS_MAX; i++) {
+        const char *name = gw_arena_printf(&arena, "m%zu", GW_EDIT_PATHS_MAX - i);
+        assert_int_equal(parse_paths(name, &many[i], &arena), 1);
+        gw_buf_addf(&json, "%c\"m%zu\":0 ", i ? ',' : '{', i);
+    }
+    gw_buf_adds(&json, GW_SLICE(",\"z\":1}"));
+    struct gw_slice got = gw_edit_remove(gw_buf_slice(&json), many, gw_count(many), &arena);
+    assert_int_equal(got.len, 1 + gw_count(many) + strlen("\"z\":1}"));
+    got = gw_edit_remove(gw_buf_slice(&json), many, 0, &arena);
+    assert_ptr_equal(got.ptr, json.ptr);
+    gw_buf_deinit(&json);
+    gw_arena_deinit(&arena);
+}
+
+static void paths_that_are_none(void **state)
+{
+    (void)state;
+    char longest[GW_EDIT_PATH_BYTES_MAX + 2];
+    memset(longest, 'a', sizeof(longest));
+    longest[GW_EDIT_PATH_BYTES_MAX + 1] = '\0';
+    const struct {
+        const char *text, *error;
+    } rows[] = {
+        {"", "p[0]: must be a path of 1 to 256 bytes, was 0"},
+        {longest, "p[0]: must be a path of 1 to 256 bytes, was 257"},
+        {".", "p[0]: must be names with one dot between them, or a JSON Pointer, was \".\""},
+        {"a.", "p[0]: must be names with one dot between them, or a JSON Pointer, was \"a.\""},
+        {".a", "p[0]: must be names with one dot between them, or a JSON Pointer, was \".a\""},
+        {"a..b", "p[0]: must be names with one dot between them, or a JSON Pointer, was \"a..b\""},
+        {"/a~", "p[0]: must be a JSON Pointer, in which a tilde is ~0 and a slash ~1, was \"/a~\""},
+        {"/~2", "p[0]: must be a JSON Pointer, in which a tilde is ~0 and a slash ~1, was \"/~2\""},
+        {"a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q",
+         "p[0]: must be a path of at most 16 steps, was \"a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q\""},
+    };
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_arena arena = {0};
+        struct gw_edit_path path;
+        struct gw_error error;
+        assert_int_equal(
+            gw_edit_path_parse(&path, "p[0]", gw_slice_from(rows[i].text), &arena, &error),
+            GW_ERR_INVALID);
+        assert_string_equal(error.text, rows[i].error);
+        gw_arena_deinit(&arena);
+    }
+    struct gw_arena arena = {0};
+    struct gw_edit_path path;
+    longest[GW_EDIT_PATH_BYTES_MAX] = '\0';
+    assert_int_equal(parse_paths(longest, &path, &arena), 1);
+    assert_text(path.text, longest);
+    assert_int_equal(parse_paths("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p", &path, &arena), 1);
+    assert_int_equal(path.step_count, GW_EDIT_STEPS_MAX);
+    assert_text(path.steps[15], "p");
+    assert_text(gw_edit_app_id.steps[0], "appId");
+    gw_arena_deinit(&arena);
 }
 
 /* ── The obvious implementation ────────────────────────────────────────────────────────────── */
@@ -315,7 +477,7 @@ static void check_against_slow(struct gw_slice text, struct gw_slice name, size_
     struct gw_arena arena = {0};
     struct gw_buf wanted = {0};
     size_t removed = remove_slowly(&wanted, json, name);
-    struct gw_slice got = gw_edit_remove_member(json, name, &arena);
+    struct gw_slice got = remove_name(json, name, &arena);
 
     if (!gw_slice_eq(got, gw_buf_slice(&wanted)))
         fail_msg("%.*s became %.*s, wanted %.*s", GW_SLICE_ARG(json), GW_SLICE_ARG(got),
@@ -389,7 +551,7 @@ static void deep_nesting_takes_no_stack(void **state)
     for (int i = 0; i < 1000000; i++)
         gw_buf_addc(&json, ']');
     gw_buf_adds(&json, GW_SLICE(",\"appId\":1}"));
-    struct gw_slice got = gw_edit_remove_member(gw_buf_slice(&json), GW_SLICE("appId"), &arena);
+    struct gw_slice got = gw_edit_remove(gw_buf_slice(&json), &gw_edit_app_id, 1, &arena);
     assert_int_equal(got.len, json.len - strlen(",\"appId\":1"));
     gw_arena_deinit(&arena);
     gw_buf_deinit(&json);
@@ -400,6 +562,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_hand),
         cmocka_unit_test(other_names),
+        cmocka_unit_test(along_paths),
+        cmocka_unit_test(as_many_as_may_be),
+        cmocka_unit_test(paths_that_are_none),
         cmocka_unit_test(like_the_slow_one),
         cmocka_unit_test(like_the_slow_one_when_mutated),
         cmocka_unit_test(deep_nesting_takes_no_stack),
