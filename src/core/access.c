@@ -37,7 +37,7 @@ void gw_role_names(unsigned roles, const char *between, struct gw_buf *out)
 /* ── The audit log ─────────────────────────────────────────────────────────────────────────── */
 
 const char *const gw_audit_actions[] = {
-    "config_created", "config_updated", "config_rotated", "config_deleted", "config_tested",
+    "config_created", "config_updated", "config_rotated", "config_deleted", "test_sent",
     "secret_shown",   "payload_shown",  "key_created",    "key_revoked",    "delivery_retried",
     "target_enabled", "erased",         "replay_started", "replay_changed", "replay_stopped",
 };

@@ -131,6 +131,11 @@ static struct gw_list *key_seek(struct gw_memory *memory, struct gw_slice id)
     return at;
 }
 
+static bool is_of(const struct gw_key *key, struct gw_slice scope)
+{
+    return scope.len == 0 || gw_slice_eq(key->scope, scope);
+}
+
 static bool is_there(const struct gw_memory *memory, struct gw_list *at, struct gw_slice id)
 {
     return at != &memory->keys && gw_slice_is(id, key_of(at)->key.id);
@@ -197,10 +202,11 @@ enum gw_err memory_key_remove(struct gw_memory *memory, struct gw_op *base)
 
     if (err != GW_OK)
         return err;
-    if (!is_there(memory, at, op->id))
+    if (!is_there(memory, at, op->id) || !is_of(&key_of(at)->key, op->scope))
         return GW_ERR_NOT_FOUND;
     op->key = key_copy(&key_of(at)->key, op->arena);
     key_free(memory, key_of(at));
+    op->audit.app_id = op->key.scope;
     memory_audit_write(memory, &op->audit);
     return GW_OK;
 }
@@ -224,9 +230,13 @@ enum gw_err memory_key_list(struct gw_memory *memory, struct gw_op *base)
     if (is_there(memory, at, op->after))
         at = at->next;
     op->keys = gw_arena_alloc(op->arena, op->max * sizeof(*op->keys));
-    for (; at != &memory->keys && op->count < op->max; at = at->next)
-        op->keys[op->count++] = key_copy(&key_of(at)->key, op->arena);
-    op->more = at != &memory->keys;
+    for (; at != &memory->keys && !op->more; at = at->next) {
+        if (!is_of(&key_of(at)->key, op->scope))
+            continue;
+        op->more = op->count == op->max;
+        if (!op->more)
+            op->keys[op->count++] = key_copy(&key_of(at)->key, op->arena);
+    }
     return GW_OK;
 }
 

@@ -330,29 +330,41 @@ enum gw_err sqlite_key_put(struct sqlite_writer *w, struct gw_op *base)
     return GW_OK;
 }
 
+static bool is_of(const struct gw_key *key, struct gw_slice scope)
+{
+    return scope.len == 0 || gw_slice_eq(key->scope, scope);
+}
+
 enum gw_err sqlite_key_remove(struct sqlite_writer *w, struct gw_op *base)
 {
     struct gw_key_remove *op = gw_container_of(base, struct gw_key_remove, op);
     struct sqlite_conn *conn = conn_of(w);
     sqlite3_stmt *get = conn->st[MAIN_KEY_GET], *delete = conn->st[MAIN_KEY_DELETE];
     enum gw_err err = gw_audit_check(&op->audit);
+    struct gw_key key;
 
     if (err != GW_OK)
         return err;
     sqlite_bind_text(get, 1, op->id);
     if (!sqlite_row(conn, get))
         return GW_ERR_NOT_FOUND;
-    bool ok = key_open(w->sqlite, get, op->arena, &op->key);
+    bool ok = key_open(w->sqlite, get, op->arena, &key);
     sqlite3_reset(get);
     if (!ok)
         return GW_ERR_CORRUPT;
+    if (!is_of(&key, op->scope))
+        return GW_ERR_NOT_FOUND;
     sqlite_bind_text(delete, 1, op->id);
     sqlite_run(conn, delete);
+    op->key = key;
+    op->audit.app_id = key.scope;
     sqlite_audit_write(w, &op->audit);
     return GW_OK;
 }
 
+/* The keys that a statement yields, those of one scope or of all (len 0). */
 struct key_page {
+    struct gw_slice scope;
     struct gw_key *keys; /* in the arena */
     size_t count;
     bool more;
@@ -362,15 +374,16 @@ static enum gw_err keys_read(struct sqlite_reader *r, sqlite3_stmt *st, struct g
                              size_t max, struct key_page *page)
 {
     enum gw_err err = GW_OK;
+    struct gw_key key;
 
-    *page = (struct key_page){.keys = gw_arena_alloc(arena, max * sizeof(struct gw_key))};
+    page->keys = gw_arena_alloc(arena, max * sizeof(struct gw_key));
     while (err == GW_OK && !page->more && sqlite_row(&r->main, st)) {
-        if (page->count == max)
-            page->more = true;
-        else if (key_open(r->sqlite, st, arena, &page->keys[page->count]))
-            page->count++;
-        else
+        if (!key_open(r->sqlite, st, arena, &key))
             err = GW_ERR_CORRUPT;
+        else if (is_of(&key, page->scope) && page->count == max)
+            page->more = true;
+        else if (is_of(&key, page->scope))
+            page->keys[page->count++] = key;
     }
     sqlite3_reset(st);
     if (err != GW_OK)
@@ -382,7 +395,7 @@ enum gw_err sqlite_key_find(struct sqlite_reader *r, struct gw_op *base)
 {
     struct gw_key_find *op = gw_container_of(base, struct gw_key_find, op);
     sqlite3_stmt *st = r->main.st[MAIN_KEYS_OF];
-    struct key_page page;
+    struct key_page page = {0};
 
     sqlite_bind_text(st, 1, op->appid);
     enum gw_err err = keys_read(r, st, op->arena, GW_KEYS_PER_APPID, &page);
@@ -395,7 +408,7 @@ enum gw_err sqlite_key_list(struct sqlite_reader *r, struct gw_op *base)
 {
     struct gw_key_list *op = gw_container_of(base, struct gw_key_list, op);
     sqlite3_stmt *st = r->main.st[MAIN_KEYS_AFTER];
-    struct key_page page;
+    struct key_page page = {.scope = op->scope};
 
     sqlite_bind_text(st, 1, op->after.len ? op->after : GW_SLICE(""));
     enum gw_err err = keys_read(r, st, op->arena, op->max, &page);

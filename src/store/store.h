@@ -367,8 +367,9 @@ struct gw_key_put {
 
 struct gw_key_remove {
     struct gw_op op;
-    struct gw_slice id; /* "key_…"; GW_ERR_NOT_FOUND */
-    struct gw_audit audit;
+    struct gw_slice id;    /* "key_…"; GW_ERR_NOT_FOUND */
+    struct gw_slice scope; /* len 0 = any; a key of another scope is not found */
+    struct gw_audit audit; /* its app_id becomes the key's scope */
     struct gw_arena *arena;
     struct gw_key key; /* out: what it was, in the arena */
 };
@@ -386,6 +387,7 @@ struct gw_key_find {
 struct gw_key_list {
     struct gw_op op;
     struct gw_arena *arena;
+    struct gw_slice scope; /* len 0 = any */
     struct gw_slice after; /* id of the page before; len 0 = the first page */
     size_t max;
     struct gw_key *keys; /* out, in the arena */

@@ -51,7 +51,7 @@ static void actions_are_known(void **state)
 {
     (void)state;
     static const char *const configs[] = {"config_created", "config_updated", "config_rotated",
-                                          "config_deleted", "config_tested"};
+                                          "config_deleted"};
     size_t of_configs = 0;
 
     for (size_t i = 0; i < gw_audit_action_count; i++) {

@@ -181,6 +181,45 @@ static void test_pages_of_keys(void **state)
     assert_true(op.more);
 }
 
+/* Who may see one scope only finds no others, and removes none. */
+static void test_keys_of_a_scope(void **state)
+{
+    struct world *world = *state;
+    struct gw_key any = key_make("key_d", "x");
+    struct gw_key_remove removal = {
+        .id = GW_SLICE("key_c"),
+        .scope = GW_SLICE("x"),
+        .audit = given_audit("key_revoked", NULL, "key_c"),
+        .arena = &world->arena,
+    };
+    struct gw_audit_list lines = {.arena = &world->arena, .app_id = GW_SLICE("x"), .max = 9};
+
+    any.scope = (struct gw_slice){0};
+    assert_ok(key_put(world, &any));
+    key_put_new(world, "key_a", "x");
+    key_put_new(world, "key_b", "y");
+    key_put_new(world, "key_c", "y");
+    key_put_new(world, "key_e", "x");
+    for (size_t max = 1; max < 4; max++) {
+        struct gw_key_list op = {.arena = &world->arena, .scope = GW_SLICE("x"), .max = max};
+        assert_ok(CALL(world, admin, key_list, &op));
+        assert_int_equal(op.count, max < 2 ? max : 2);
+        assert_int_equal(op.more, max < 2);
+        assert_string_equal(op.keys[0].id, "key_a");
+        if (max > 1)
+            assert_string_equal(op.keys[1].id, "key_e");
+    }
+    assert_int_equal(CALL(world, admin, key_remove, &removal), GW_ERR_NOT_FOUND);
+    removal.id = GW_SLICE("key_d");
+    assert_int_equal(CALL(world, admin, key_remove, &removal), GW_ERR_NOT_FOUND);
+    removal.id = GW_SLICE("key_e");
+    assert_ok(CALL(world, admin, key_remove, &removal));
+    assert_string_equal(key_pages(world, 9), "key_a key_b key_c key_d ");
+    assert_ok(CALL(world, admin, audit_list, &lines)); /* the line is about the key's app */
+    assert_int_equal(lines.count, 1);
+    assert_string_equal(lines.lines[0].action, "key_revoked");
+}
+
 /* ── The audit log ─────────────────────────────────────────────────────────────────────────── */
 
 static enum gw_err add(struct world *world, const struct gw_audit *line)
@@ -246,7 +285,7 @@ static void test_lines(void **state)
     struct gw_audit_list list = {.arena = &world->arena, .max = 5};
     struct gw_audit full = given_audit("secret_shown", "app \xc3\xa9", "a:b \"c\"");
     struct gw_audit bare = {.at_ms = 0, .action = "erased"};
-    struct gw_audit large = given_audit("config_tested", "app", "x");
+    struct gw_audit large = given_audit("test_sent", "app", "x");
     char detail[GW_AUDIT_DETAIL_MAX];
 
     memset(detail, '7', sizeof(detail));
@@ -523,6 +562,7 @@ int suite_admin(void)
         TEST(test_an_id_is_taken_once),
         TEST(test_so_many_share_an_appid),
         TEST(test_pages_of_keys),
+        TEST(test_keys_of_a_scope),
         TEST(test_lines),
         TEST(test_what_is_refused_is_not_kept),
         TEST(test_order_and_pages),
