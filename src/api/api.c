@@ -8,11 +8,12 @@
 #include "api/api.h"
 
 #include "api/auth.h"
+#include "api/auth_service.h"
+#include "api/key_cache.h"
 #include "api/posted.h"
 #include "api/reply.h"
 #include "base/check.h"
 #include "base/codec.h"
-#include "base/log.h"
 
 #include <stdio.h>
 
@@ -41,10 +42,15 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_PATCH, "/v1/config", ADMIN | CLIENT, gw_config_api_patch, CONFIG},
     {GW_DELETE, "/v1/config", ADMIN | CLIENT, gw_config_api_delete, NO_BODY},
     {GW_POST, "/v1/config/test", ADMIN | CLIENT, gw_config_api_test, TEST},
+    {GW_GET, "/v1/config/history", LOOKING, gw_audit_api_history, NO_BODY},
     {GW_GET, "/v1/deliveries", LOOKING, gw_deliveries_get, NO_BODY},
     {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one, NO_BODY},
     {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry, NO_BODY},
     {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get, NO_BODY},
+    {GW_POST, "/v1/keys", ADMIN, gw_keys_post, CONFIG},
+    {GW_GET, "/v1/keys", ADMIN, gw_keys_get, NO_BODY},
+    {GW_DELETE, "/v1/keys/{id}", ADMIN, gw_keys_delete, NO_BODY},
+    {GW_GET, "/v1/audit", ADMIN, gw_audit_api_get, NO_BODY},
     {GW_GET, "/v1/ledger", LOOKING, gw_ledger_get, NO_BODY},
     {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get, NO_BODY},
     {GW_GET, "/openapi.json", GW_API_ADDRESS, gw_openapi_get, NO_BODY},
@@ -166,21 +172,23 @@ struct pending {
 
 bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *what)
 {
+    struct gw_buf names = {0};
     if (request->caller.roles & roles)
         return true;
-    gw_reply_fail(request, 403, "%s needs the role %s", what,
-                  gw_auth_role_names(gw_api_arena(request), roles));
+    gw_role_names(roles & GW_ROLE_ALL, " or ", &names);
+    gw_reply_fail(request, 403, "%s needs the role %s", what, gw_buf_text(&names));
+    gw_buf_deinit(&names);
     return false;
 }
 
 static void on_caller(struct gw_api_request *request, const struct gw_auth_answer *answer)
 {
     struct pending *pending = gw_container_of(request, struct pending, request);
-    if (answer->status) {
+    if (answer->status == 503)
+        gw_reply_later(request, answer->again_ms, answer->why);
+    else if (answer->status)
         gw_reply_fail(request, answer->status, "%s", answer->why);
-        return;
-    }
-    if (gw_api_require(request, pending->route->roles, "this call"))
+    else if (gw_api_require(request, pending->route->roles, "this call"))
         pending->route->handle(request);
 }
 
@@ -239,38 +247,13 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
         dispatch(pending, id);
 }
 
-struct gw_audit gw_api_audit_line(const struct gw_api_request *request, const char *action,
-                                  struct gw_slice app_id, struct gw_slice subject)
-{
-    struct gw_addr addr = gw_auth_address(&request->api->options, request->exchange);
-    struct gw_slice address = {0};
-    char text[GW_ADDR_TEXT_MAX];
-    if (addr.family)
-        address = gw_arena_dup(gw_api_arena(request), gw_addr_text(&addr, text));
-    return (struct gw_audit){
-        .at_ms = gw_env_wall_ms(gw_api_env(request)),
-        .actor = request->caller.name,
-        .address = address,
-        .action = action,
-        .app_id = app_id,
-        .subject = subject,
-    };
-}
-
-void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
-                  struct gw_slice subject)
-{
-    struct gw_audit line = gw_api_audit_line(request, action, app_id, subject);
-    gw_log(GW_LOG_INFO, "audit", GW_SL("actor", line.actor), GW_SL("address", line.address),
-           GW_S("action", action), GW_SL("app", app_id), GW_SL("subject", subject));
-}
-
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
 
 struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options *options)
 {
     struct gw_api *api = gw_zalloc(sizeof(*api));
     struct gw_slice rest = gw_slice_from(options->admin_key);
+    const struct gw_flow_options *flow = &shard->flow->options;
     api->shard = shard;
     api->options = *options;
     gw_list_init(&api->tests);
@@ -278,12 +261,20 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
     gw_list_init(&api->batches);
     gw_check(gw_slice_split(&rest, ':', &api->admin_name) && rest.len > 0);
     api->admin_key = rest;
+    api->key_cache = gw_key_cache_create(shard->env, shard->flow->admin, options->keys_keep_ms,
+                                         flow->snapshots_max);
+    if (options->auth_url && shard->index == 0)
+        api->auth_service = gw_auth_service_create(shard->env, options->auth_url, flow->user_agent,
+                                                   flow->snapshots_max);
+    options->apis[shard->index] = api;
     return api;
 }
 
 void gw_api_destroy(struct gw_api *api)
 {
     gw_posted_pool_destroy(api);
+    gw_auth_service_destroy(api->auth_service);
+    gw_key_cache_destroy(api->key_cache);
     gw_buf_deinit(&api->scratch);
     gw_free(api);
 }

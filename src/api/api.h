@@ -14,6 +14,8 @@ struct gw_api_options {
     const char *admin_key;              /* "appid:appkey"; beside those in the store */
     const struct gw_rsa_key *jwt_key;   /* PUBLIC_CERT; NULL = no token is taken */
     const char *auth_url;               /* --auth-url, checked; NULL = no service is asked */
+    struct gw_api **apis;               /* of all shards, by index: room for them, filled as they
+                                           are made, before any is used */
     int64_t keys_keep_ms;               /* how long a key that was read may be old; 0 = for ever,
                                            where every change is made by this process */
     size_t event_bytes_max;             /* --max-body-bytes, 1 MiB */

@@ -10,11 +10,12 @@
 
 struct gw_api_request;
 
-/* Who asks. JWTs, stored keys and the external service will fill in the same struct. */
+/* Who asks. */
 struct gw_caller {
     unsigned roles;        /* GW_ROLE_… */
-    struct gw_slice scope; /* the one app it may speak for and see; ptr NULL = any */
+    struct gw_slice scope; /* the one app it may speak for and see; ptr NULL = any; never empty */
     struct gw_slice name;  /* for histories and the audit log */
+    struct gw_slice via;   /* a key's id, "token", "service"; ptr NULL = the settings' admin key */
 };
 
 struct gw_api_request {
@@ -28,8 +29,10 @@ struct gw_api {
     struct gw_shard *shard;
     struct gw_api_options options;
     struct gw_slice admin_name, admin_key; /* of options.admin_key */
-    struct gw_buf scratch;                 /* the answer being written */
-    struct gw_list posted_pool;            /* posted.c */
+    struct gw_key_cache *key_cache;
+    struct gw_auth_service *auth_service; /* of the first shard, for all; NULL = there is none */
+    struct gw_buf scratch;                /* the answer being written */
+    struct gw_list posted_pool;           /* posted.c */
     size_t posted_pool_count;
     struct gw_list batches; /* batch.c: with lines not yet begun */
     size_t batch_lines;     /* of all batches, under way */
@@ -89,14 +92,6 @@ static inline bool gw_api_may_see(const struct gw_api_request *request, struct g
 /* Has it one of these roles? Else it is told so, and the request is over. */
 bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *what);
 
-/* Who did it, from where and when: a line of the audit log, in the request's arena. */
-struct gw_audit gw_api_audit_line(const struct gw_api_request *request, const char *action,
-                                  struct gw_slice app_id, struct gw_slice subject);
-
-/* A line of the log for what was changed or shown: who, what, about which app. */
-void gw_api_audit(const struct gw_api_request *request, const char *action, struct gw_slice app_id,
-                  struct gw_slice subject);
-
 /* ── Handlers ──────────────────────────────────────────────────────────────────────────────── */
 
 void gw_events_post(struct gw_api_request *request);
@@ -111,6 +106,7 @@ void gw_config_api_post(struct gw_api_request *request);
 void gw_config_api_get(struct gw_api_request *request);
 void gw_config_api_patch(struct gw_api_request *request);
 void gw_config_api_delete(struct gw_api_request *request);
+void gw_config_api_set_etag(struct gw_api_request *request, const struct gw_config *config);
 void gw_config_api_test(struct gw_api_request *request);
 
 void gw_deliveries_get(struct gw_api_request *request);
@@ -118,6 +114,13 @@ void gw_deliveries_get_one(struct gw_api_request *request);
 void gw_deliveries_retry(struct gw_api_request *request);
 
 void gw_why_get(struct gw_api_request *request);
+
+void gw_keys_post(struct gw_api_request *request);
+void gw_keys_get(struct gw_api_request *request);
+void gw_keys_delete(struct gw_api_request *request);
+
+void gw_audit_api_get(struct gw_api_request *request);
+void gw_audit_api_history(struct gw_api_request *request);
 
 void gw_ledger_get(struct gw_api_request *request);
 

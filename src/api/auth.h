@@ -15,13 +15,11 @@ bool gw_auth_address_allowed(const struct gw_api_options *options,
 struct gw_auth_answer {
     int status; /* 0 = request->caller is known; else what to answer */
     const char *why;
+    int64_t again_ms; /* with 503 */
 };
 
-/* Finds out who asks; `then` is called once, at once or later (an external service takes a while).
- */
-void gw_auth_caller(struct gw_api_request *request,
-                    void (*then)(struct gw_api_request *request,
-                                 const struct gw_auth_answer *answer));
+typedef void gw_auth_then(struct gw_api_request *request, const struct gw_auth_answer *answer);
 
-/* "admin, client" for a text; in a buffer of the arena. */
-const char *gw_auth_role_names(struct gw_arena *arena, unsigned roles);
+/* Finds out who asks; `then` is called once, at once or later (the store or an external service may
+ * have to be asked). */
+void gw_auth_caller(struct gw_api_request *request, gw_auth_then *then);

@@ -4,16 +4,16 @@
  *   PATCH:   key ─▶ current ─▶ change ─▶ names ─▶ put (current's version) ─▶ publish ────▶ 200
  *                    ▲                              │ somebody was faster, and no If-Match
  *                    └──────────────────────────────┘ bounded
- *   DELETE:  remove ─▶ publish ─▶ 200
+ *   DELETE:  current ─▶ remove (current's version) ─▶ publish ─▶ 200; somebody was faster: as PATCH
  *
  * Two writers never lose a change, for a put names the version it was made from; and a change is
- * answered when every shard works by it. What was stored but could not be answered (a crash in
+ * answered when every shard works by it. Its line of the audit log is stored with it. What was stored but could not be answered (a crash in
  * between) is in force after the restart. */
+#include "api/audit.h"
 #include "api/hosts.h"
 #include "api/query.h"
 #include "api/reply.h"
 #include "base/check.h"
-#include "base/codec.h"
 #include "base/crypto.h"
 #include "flow/snapshots.h"
 
@@ -24,11 +24,11 @@ struct change {
     struct gw_slice app_id, event_type;
     uint64_t if_match; /* 0 = none */
     size_t tries;
-    bool is_create;
+    enum { CREATE, PATCH, REMOVE } kind;
     bool secret_made;
-    uint64_t expected; /* the version it is made from; 0 = create */
-    struct gw_config *config;
-    struct gw_snapshot *current; /* while names are looked up */
+    uint64_t expected;           /* the version it is made from; 0 = create */
+    struct gw_config *config;    /* after it; NULL = it is removed */
+    struct gw_snapshot *current; /* before it */
     struct gw_config_load load;
     struct gw_hosts hosts;
     struct gw_config_put put;
@@ -42,10 +42,11 @@ static struct gw_configs *configs_of(const struct gw_api_request *request)
     return request->api->shard->flow->configs;
 }
 
-static struct change *change_create(struct gw_api_request *request)
+static struct change *change_create(struct gw_api_request *request, int kind)
 {
     struct change *change = gw_arena_zalloc(gw_api_arena(request), sizeof(*change));
     change->request = request;
+    change->kind = kind;
     return change;
 }
 
@@ -57,6 +58,11 @@ static void change_release(struct change *change)
     gw_snapshot_unref(change->snapshot);
     change->config = NULL;
     change->current = change->snapshot = NULL;
+}
+
+static const struct gw_config *current_of(const struct change *change)
+{
+    return change->current ? gw_snapshot_config(change->current, change->event_type) : NULL;
 }
 
 static void fail(struct change *change, int status, const char *why)
@@ -78,7 +84,7 @@ static void fail_store(struct change *change, const struct gw_op *op)
 
 /* ── Showing ───────────────────────────────────────────────────────────────────────────────── */
 
-static void set_etag(struct gw_api_request *request, const struct gw_config *config)
+void gw_config_api_set_etag(struct gw_api_request *request, const struct gw_config *config)
 {
     const char *tag =
         gw_arena_printf(gw_api_arena(request), "\"%llu\"", (unsigned long long)config->version);
@@ -101,24 +107,40 @@ static void add_warnings(struct gw_buf *out, const struct gw_hosts *hosts)
     gw_buf_add(out, "]}", 2);
 }
 
-static const char *change_name(const struct change *change)
-{
-    if (change->is_create)
-        return "config_created";
-    return change->secret_made ? "config_rotated" : "config_updated";
-}
-
 static void answer_change(struct change *change)
 {
     struct gw_api_request *request = change->request;
     const struct gw_config *config = change->config;
-    gw_api_audit(request, change_name(change), config->app_id, config->event_type);
-    set_etag(request, config);
-    struct gw_buf *out = gw_reply_begin(request, change->is_create ? 201 : 200);
-    gw_config_render(config, change->is_create || change->secret_made, out);
+    gw_config_api_set_etag(request, config);
+    struct gw_buf *out = gw_reply_begin(request, change->kind == CREATE ? 201 : 200);
+    gw_config_render(config, change->kind == CREATE || change->secret_made, out);
     add_warnings(out, &change->hosts);
     change_release(change);
     gw_reply_end(request);
+}
+
+/* ── The line of the audit log ─────────────────────────────────────────────────────────────── */
+
+static const char *action_of(const struct change *change)
+{
+    switch (change->kind) {
+    case CREATE: return "config_created";
+    case PATCH: return change->secret_made ? "config_rotated" : "config_updated";
+    case REMOVE: break;
+    }
+    return "config_deleted";
+}
+
+static struct gw_audit line_of(const struct change *change, const struct gw_config *before)
+{
+    struct gw_api_request *request = change->request;
+    const struct gw_config *shown = change->config ? change->config : before;
+    struct gw_audit line =
+        gw_audit_line(request, action_of(change), shown->app_id, shown->event_type);
+    line.detail =
+        gw_slice_from(gw_arena_printf(gw_api_arena(request), "{\"version\":%llu,\"changes\":[]}",
+                                      (unsigned long long)shown->version));
+    return line;
 }
 
 /* ── Storing and publishing ────────────────────────────────────────────────────────────────── */
@@ -128,7 +150,7 @@ static void on_published(struct gw_publish *publish)
     answer_change(gw_container_of(publish, struct change, publish));
 }
 
-static void patch_start(struct change *change);
+static void change_start(struct change *change);
 
 static void on_conflict(struct change *change)
 {
@@ -139,7 +161,7 @@ static void on_conflict(struct change *change)
     else if (++change->tries == TRIES_MAX)
         gw_reply_later(request, 1000, "others change this config all the time");
     else
-        patch_start(change);
+        change_start(change);
 }
 
 static void on_put(struct gw_op *op)
@@ -171,8 +193,7 @@ static void on_hosts(struct gw_hosts *hosts)
         .op = {.env = gw_api_env(change->request), .done = on_put},
         .config = change->config,
         .expected_version = change->expected,
-        .audit = gw_api_audit_line(change->request, change_name(change), change->config->app_id,
-                                   change->config->event_type),
+        .audit = line_of(change, current_of(change)),
     };
     struct gw_configs *configs = configs_of(change->request);
     configs->ops->put(configs, &change->put);
@@ -211,10 +232,9 @@ static bool read_key(struct change *change)
 
 void gw_config_api_post(struct gw_api_request *request)
 {
-    struct change *change = change_create(request);
+    struct change *change = change_create(request, CREATE);
     struct gw_config_change input;
     struct gw_error error;
-    change->is_create = true;
     if (!read_key(change))
         return;
     change_input(change, &input);
@@ -226,7 +246,7 @@ void gw_config_api_post(struct gw_api_request *request)
         fail_error(change, &error);
 }
 
-/* ── PATCH ─────────────────────────────────────────────────────────────────────────────────── */
+/* ── PATCH and DELETE: what is there ─────────────────────────────────────────────────────────────────────────────────── */
 
 /* If-Match: "7"; false: the request is over. */
 static bool read_if_match(struct change *change)
@@ -242,14 +262,46 @@ static bool read_if_match(struct change *change)
     return false;
 }
 
+static void patch_current(struct change *change, const struct gw_config *current);
+static void remove_current(struct change *change, const struct gw_config *current);
+
+static void on_current(struct gw_op *op)
+{
+    struct gw_config_load *load = gw_container_of(op, struct gw_config_load, op);
+    struct change *change = gw_container_of(load, struct change, load);
+    if (op->err != GW_OK) {
+        fail_store(change, op);
+        return;
+    }
+    change->current = load->snapshot;
+    const struct gw_config *current = current_of(change);
+    if (!current)
+        fail(change, 404, "there is no config for this appId and eventType; POST creates it");
+    else if (change->if_match && change->if_match != current->version)
+        on_conflict(change);
+    else if (change->kind == REMOVE)
+        remove_current(change, current);
+    else
+        patch_current(change, current);
+}
+
+/* From the store and not from memory: what is changed must be the newest. */
+static void change_start(struct change *change)
+{
+    struct gw_configs *configs = configs_of(change->request);
+    change->load = (struct gw_config_load){
+        .op = {.env = gw_api_env(change->request), .done = on_current},
+        .app_id = change->app_id,
+    };
+    configs->ops->load(configs, &change->load);
+}
+
+/* ── PATCH ─────────────────────────────────────────────────────────────────────────────────── */
+
 static void patch_current(struct change *change, const struct gw_config *current)
 {
     struct gw_config_change input;
     struct gw_error error;
-    if (change->if_match && change->if_match != current->version) {
-        on_conflict(change);
-        return;
-    }
     change->expected = current->version;
     change_input(change, &input);
     enum gw_err err =
@@ -261,38 +313,11 @@ static void patch_current(struct change *change, const struct gw_config *current
         fail_error(change, &error);
 }
 
-static void on_current(struct gw_op *op)
-{
-    struct gw_config_load *load = gw_container_of(op, struct gw_config_load, op);
-    struct change *change = gw_container_of(load, struct change, load);
-    if (op->err != GW_OK) {
-        fail_store(change, op);
-        return;
-    }
-    change->current = load->snapshot;
-    const struct gw_config *current = gw_snapshot_config(change->current, change->event_type);
-    if (current)
-        patch_current(change, current);
-    else
-        fail(change, 404, "there is no config for this appId and eventType; POST creates it");
-}
-
-/* From the store and not from memory: what is changed must be the newest. */
-static void patch_start(struct change *change)
-{
-    struct gw_configs *configs = configs_of(change->request);
-    change->load = (struct gw_config_load){
-        .op = {.env = gw_api_env(change->request), .done = on_current},
-        .app_id = change->app_id,
-    };
-    configs->ops->load(configs, &change->load);
-}
-
 void gw_config_api_patch(struct gw_api_request *request)
 {
-    struct change *change = change_create(request);
+    struct change *change = change_create(request, PATCH);
     if (read_if_match(change) && read_key(change))
-        patch_start(change);
+        change_start(change);
 }
 
 /* ── DELETE ────────────────────────────────────────────────────────────────────────────────── */
@@ -300,7 +325,6 @@ void gw_config_api_patch(struct gw_api_request *request)
 static void on_removal_published(struct gw_publish *publish)
 {
     struct change *change = gw_container_of(publish, struct change, publish);
-    gw_api_audit(change->request, "config_deleted", change->app_id, change->event_type);
     struct gw_buf *out = gw_reply_begin(change->request, 200);
     gw_buf_addc(out, '{');
     gw_json_member(out, "appId", change->app_id);
@@ -317,9 +341,7 @@ static void on_removed(struct gw_op *op)
     struct change *change = gw_container_of(remove, struct change, remove);
     switch (op->err) {
     case GW_OK: break;
-    case GW_ERR_NOT_FOUND:
-        fail(change, 404, "there is no config for this appId and eventType");
-        return;
+    case GW_ERR_NOT_FOUND: fail(change, 404, "there is no such config any more"); return;
     case GW_ERR_CONFLICT: on_conflict(change); return;
     default: fail_store(change, op); return;
     }
@@ -328,13 +350,26 @@ static void on_removed(struct gw_op *op)
     gw_snapshots_publish(change->request->api->shard, change->snapshot, &change->publish);
 }
 
+static void remove_current(struct change *change, const struct gw_config *current)
+{
+    struct gw_configs *configs = configs_of(change->request);
+    change->remove = (struct gw_config_remove){
+        .op = {.env = gw_api_env(change->request), .done = on_removed},
+        .app_id = change->app_id,
+        .event_type = change->event_type,
+        .expected_version = current->version,
+        .audit = line_of(change, current),
+    };
+    configs->ops->remove(configs, &change->remove);
+}
+
 void gw_config_api_delete(struct gw_api_request *request)
 {
     enum { APP_ID, EVENT_TYPE, COUNT };
     static const char *const names[COUNT] = {"appId", "eventType"};
     struct gw_slice values[COUNT];
     struct gw_error error;
-    struct change *change = change_create(request);
+    struct change *change = change_create(request, REMOVE);
     if (!read_if_match(change))
         return;
     if (gw_query_parse(request, names, COUNT, values, &error) != GW_OK) {
@@ -353,159 +388,5 @@ void gw_config_api_delete(struct gw_api_request *request)
     }
     change->app_id = values[APP_ID];
     change->event_type = values[EVENT_TYPE];
-    change->remove = (struct gw_config_remove){
-        .op = {.env = gw_api_env(request), .done = on_removed},
-        .app_id = change->app_id,
-        .event_type = change->event_type,
-        .expected_version = change->if_match,
-        .audit = gw_api_audit_line(request, "config_deleted", change->app_id, change->event_type),
-    };
-    struct gw_configs *configs = configs_of(request);
-    configs->ops->remove(configs, &change->remove);
-}
-
-/* ── GET ───────────────────────────────────────────────────────────────────────────────────── */
-
-struct reading {
-    struct gw_api_request *request;
-    struct gw_slice app_id, event_type;
-    bool share_secret;
-    struct gw_config_load load;
-    struct gw_config_list list;
-};
-
-static void render(const struct reading *reading, const struct gw_config *config,
-                   struct gw_buf *out)
-{
-    if (reading->share_secret)
-        gw_api_audit(reading->request, "secret_shown", config->app_id, config->event_type);
-    gw_config_render(config, reading->share_secret, out);
-}
-
-static void on_one(struct gw_op *op)
-{
-    struct gw_config_load *load = gw_container_of(op, struct gw_config_load, op);
-    struct reading *reading = gw_container_of(load, struct reading, load);
-    struct gw_api_request *request = reading->request;
-    if (op->err != GW_OK) {
-        gw_reply_store_failed(request, op);
-        return;
-    }
-    const struct gw_config *config = gw_snapshot_config(load->snapshot, reading->event_type);
-    if (config) {
-        set_etag(request, config);
-        render(reading, config, gw_reply_begin(request, 200));
-    }
-    gw_snapshot_unref(load->snapshot);
-    if (config)
-        gw_reply_end(request);
-    else
-        gw_reply_fail(request, 404, "there is no config for this appId and eventType");
-}
-
-/* The last of a page, so that the next begins behind it: its appId, NUL, its eventType. */
-static void add_cursor(struct gw_buf *out, const struct gw_config *last)
-{
-    struct gw_buf key = {0};
-    gw_buf_adds(&key, last->app_id);
-    gw_buf_addc(&key, '\0');
-    gw_buf_adds(&key, last->event_type);
-    gw_buf_addc(out, '"');
-    gw_base64url_encode(out, key.ptr, key.len);
-    gw_buf_addc(out, '"');
-    gw_buf_deinit(&key);
-}
-
-static bool parse_cursor(struct reading *reading, struct gw_slice text)
-{
-    struct gw_buf key = {0};
-    bool ok = gw_base64url_decode(&key, text);
-    struct gw_slice rest = gw_arena_dup(gw_api_arena(reading->request), gw_buf_slice(&key));
-    gw_buf_deinit(&key);
-    gw_slice_split(&rest, '\0', &reading->list.after_app_id);
-    reading->list.after_event_type = rest;
-    return ok && rest.len > 0 && reading->list.after_app_id.len > 0;
-}
-
-static void on_page(struct gw_op *op)
-{
-    struct gw_config_list *list = gw_container_of(op, struct gw_config_list, op);
-    struct reading *reading = gw_container_of(list, struct reading, list);
-    struct gw_api_request *request = reading->request;
-    if (op->err != GW_OK) {
-        gw_reply_store_failed(request, op);
-        return;
-    }
-    struct gw_buf *out = gw_reply_begin(request, 200);
-    gw_buf_adds(out, GW_SLICE("{\"items\":["));
-    for (size_t i = 0; i < list->count; i++) {
-        gw_json_next(out);
-        render(reading, list->configs[i], out);
-    }
-    gw_buf_addc(out, ']');
-    gw_json_key(out, "next");
-    if (list->more && list->count)
-        add_cursor(out, list->configs[list->count - 1]);
-    else
-        gw_buf_adds(out, GW_SLICE("null"));
-    gw_buf_addc(out, '}');
-    for (size_t i = 0; i < list->count; i++)
-        gw_config_unref(list->configs[i]);
-    gw_reply_end(request);
-}
-
-static void read_one(struct reading *reading)
-{
-    struct gw_configs *configs = configs_of(reading->request);
-    reading->load = (struct gw_config_load){
-        .op = {.env = gw_api_env(reading->request), .done = on_one},
-        .app_id = reading->app_id,
-    };
-    configs->ops->load(configs, &reading->load);
-}
-
-static void read_page(struct reading *reading)
-{
-    struct gw_configs *configs = configs_of(reading->request);
-    reading->list.op = (struct gw_op){.env = gw_api_env(reading->request), .done = on_page};
-    reading->list.arena = gw_api_arena(reading->request);
-    reading->list.app_id = reading->app_id.ptr ? reading->app_id : reading->request->caller.scope;
-    configs->ops->list(configs, &reading->list);
-}
-
-void gw_config_api_get(struct gw_api_request *request)
-{
-    enum { APP_ID, EVENT_TYPE, SHARE_SECRET, LIMIT, CURSOR, COUNT };
-    static const char *const names[COUNT] = {"appId", "eventType", "shareSecret", "limit",
-                                             "cursor"};
-    struct gw_slice values[COUNT];
-    struct gw_error error;
-    struct reading *reading = gw_arena_zalloc(gw_api_arena(request), sizeof(*reading));
-    reading->request = request;
-    enum gw_err err = gw_query_parse(request, names, COUNT, values, &error);
-    if (err == GW_OK)
-        err = gw_query_bool("shareSecret", values[SHARE_SECRET], &reading->share_secret, &error);
-    if (err == GW_OK)
-        err = gw_query_limit(values[LIMIT], &reading->list.max, &error);
-    if (err == GW_OK && values[EVENT_TYPE].ptr && !values[APP_ID].ptr)
-        err = gw_error_set(&error, GW_ERR_INVALID, "appId: is required with eventType");
-    if (err == GW_OK && values[CURSOR].ptr && !parse_cursor(reading, values[CURSOR]))
-        err = gw_error_set(&error, GW_ERR_INVALID, "cursor: must be the next of an earlier page");
-    if (err != GW_OK) {
-        gw_reply_fail(request, 400, "%s", error.text);
-        return;
-    }
-    if (reading->share_secret &&
-        !gw_api_require(request, GW_ROLE_ADMIN | GW_ROLE_CLIENT, "shareSecret=true"))
-        return;
-    if (values[APP_ID].ptr && !gw_api_may_see(request, values[APP_ID])) {
-        gw_reply_fail(request, 404, "there is no such app");
-        return;
-    }
-    reading->app_id = values[APP_ID];
-    reading->event_type = values[EVENT_TYPE];
-    if (reading->event_type.ptr)
-        read_one(reading);
-    else
-        read_page(reading);
+    change_start(change);
 }

@@ -4,6 +4,7 @@
  * the configs of now, so these two are filtered here; when that leaves nothing of a page the next
  * one is read at once, a few times, before the caller gets an empty page with a cursor. A page is
  * megabytes when its deliveries failed often, so one that shows nothing is freed before the next. */
+#include "api/audit.h"
 #include "api/look.h"
 #include "api/query.h"
 #include "api/reply.h"
@@ -214,6 +215,7 @@ struct one {
     struct gw_find find;
     struct gw_look look;
     const struct gw_row *row;
+    struct gw_audit_write write;
     struct gw_retry_op retry;
 };
 
@@ -332,11 +334,8 @@ static const char *refusal(struct one *one, const struct gw_delivery *delivery)
 static void answer_retry(struct one *one)
 {
     struct gw_row row = *one->row;
-    char id[GW_ID_TEXT_MAX];
     row.delivery = one->retry.delivery;
     struct gw_view view = gw_look_view(&one->look, &row);
-    gw_api_audit(one->request, "delivery_retried", row.message->app_id,
-                 gw_id_text(GW_ID_DELIVERY, &row.delivery.id, id));
     struct gw_buf *out = gw_reply_begin(one->request, 202);
     gw_buf_addc(out, '{');
     gw_look_render(&view, out);
@@ -369,15 +368,16 @@ static void on_retried(struct gw_op *op)
     gw_reply_store_failed(one->request, op);
 }
 
-static void start_retry(struct one *one)
+static void on_written(struct gw_audit_write *write)
 {
+    struct one *one = gw_container_of(write, struct one, write);
     struct gw_shard *shard = one->request->api->shard;
-    const char *why = refusal(one, &one->row->delivery);
-    if (why) {
-        fail(one, 409, why);
+    struct gw_slice app_id = one->row->message->app_id;
+    if (write->failed.err != GW_OK) {
+        gw_look_deinit(&one->look);
+        gw_audit_write_reply(write);
         return;
     }
-    struct gw_slice app_id = one->row->message->app_id;
     one->retry = (struct gw_retry_op){
         .op = {.env = shard->env, .done = on_retried},
         .delivery_id = one->row->delivery.id,
@@ -385,6 +385,23 @@ static void start_retry(struct one *one)
         .offer = gw_schedule_retry_create(gw_flow_owner(shard->flow, app_id), app_id),
     };
     shard->flow->ledger->ops->retry(shard->flow->ledger, &one->retry);
+}
+
+/* The log is another file than the ledger, so the line comes first. */
+static void start_retry(struct one *one)
+{
+    const struct gw_row *row = one->row;
+    const char *why = refusal(one, &row->delivery);
+    char id[GW_ID_TEXT_MAX];
+    if (why) {
+        fail(one, 409, why);
+        return;
+    }
+    struct gw_slice subject =
+        gw_arena_dup(gw_api_arena(one->request), gw_id_text(GW_ID_DELIVERY, &row->delivery.id, id));
+    struct gw_audit line =
+        gw_audit_line(one->request, "delivery_retried", row->message->app_id, subject);
+    gw_audit_write_start(&one->write, one->request, &line, 1, on_written);
 }
 
 void gw_deliveries_retry(struct gw_api_request *request)

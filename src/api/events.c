@@ -1,4 +1,5 @@
 /* events.c: an event in, and looking at one. */
+#include "api/audit.h"
 #include "api/look.h"
 #include "api/posted.h"
 #include "api/query.h"
@@ -31,6 +32,7 @@ struct looked {
     bool with_payload;
     struct gw_find find;
     struct gw_look look;
+    struct gw_audit_write write;
 };
 
 static void add_payload(const struct gw_message *message, struct gw_buf *out)
@@ -72,24 +74,44 @@ static void render_event(const struct looked *looked, const struct gw_event_row 
     gw_buf_addc(out, '}');
 }
 
+static void answer(struct looked *looked)
+{
+    struct gw_api_request *request = looked->request;
+    render_event(looked, &looked->find.events[0], gw_reply_begin(request, 200));
+    gw_look_deinit(&looked->look);
+    gw_reply_end(request);
+}
+
+static void on_written(struct gw_audit_write *write)
+{
+    struct looked *looked = gw_container_of(write, struct looked, write);
+    if (write->failed.err == GW_OK) {
+        answer(looked);
+        return;
+    }
+    gw_look_deinit(&looked->look);
+    gw_audit_write_reply(write);
+}
+
 static void on_look(struct gw_look *look)
 {
     struct looked *looked = gw_container_of(look, struct looked, look);
     struct gw_api_request *request = looked->request;
-    const struct gw_event_row *event = &looked->find.events[0];
+    const struct gw_message *message = looked->find.events[0].message;
+    char id[GW_ID_TEXT_MAX];
     if (look->failed.err != GW_OK) {
         gw_look_deinit(look);
         gw_reply_store_failed(request, &look->failed);
         return;
     }
-    if (looked->with_payload) {
-        char text[GW_ID_TEXT_MAX];
-        gw_api_audit(request, "payload_shown", event->message->app_id,
-                     gw_id_text(GW_ID_MESSAGE, &event->message->id, text));
+    if (!looked->with_payload) {
+        answer(looked);
+        return;
     }
-    render_event(looked, event, gw_reply_begin(request, 200));
-    gw_look_deinit(look);
-    gw_reply_end(request);
+    struct gw_slice subject =
+        gw_arena_dup(gw_api_arena(request), gw_id_text(GW_ID_MESSAGE, &message->id, id));
+    struct gw_audit line = gw_audit_line(request, "payload_shown", message->app_id, subject);
+    gw_audit_write_start(&looked->write, request, &line, 1, on_written);
 }
 
 static void on_found(struct gw_op *op)

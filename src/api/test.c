@@ -6,6 +6,7 @@
  * Nothing is stored but its line of the audit log, and nothing is tried again. The event that the
  * caller gives is cut out of the request's text, so that its bytes are sent as they are. At most
  * TESTS_MAX are under way in a shard: each may take as long as its target likes. */
+#include "api/audit.h"
 #include "api/look.h"
 #include "api/reply.h"
 #include "base/check.h"
@@ -22,6 +23,7 @@ struct test {
     struct gw_slice event; /* ptr NULL = one of ours */
     struct gw_config_load load;
     struct gw_snapshot *snapshot;
+    struct gw_audit_write write;
     struct gw_message *message;
     struct gw_post post;
 };
@@ -236,10 +238,10 @@ static struct gw_message *make_message(struct test *test)
     return message;
 }
 
-static void post(struct test *test, const struct gw_config *config)
+static void post(struct test *test)
 {
     struct gw_api *api = test->request->api;
-    gw_api_audit(test->request, "config_tested", test->app_id, test->event_type);
+    const struct gw_config *config = gw_snapshot_config(test->snapshot, test->event_type);
     test->message = make_message(test);
     test->post = (struct gw_post){
         .shard = api->shard,
@@ -254,6 +256,26 @@ static void post(struct test *test, const struct gw_config *config)
     gw_post_start(&test->post);
 }
 
+static void on_written(struct gw_audit_write *write)
+{
+    struct test *test = gw_container_of(write, struct test, write);
+    if (write->failed.err != GW_OK) {
+        release(test);
+        gw_audit_write_reply(write);
+    } else if (test->request->api->shard->is_cut) {
+        gw_reply_later(release(test), 1000, "the server is stopping");
+    } else {
+        post(test);
+    }
+}
+
+static void write_down(struct test *test)
+{
+    struct gw_audit line =
+        gw_audit_line(test->request, "test_sent", test->app_id, test->event_type);
+    gw_audit_write_start(&test->write, test->request, &line, 1, on_written);
+}
+
 static void on_loaded(struct gw_op *op)
 {
     struct gw_config_load *load = gw_container_of(op, struct gw_config_load, op);
@@ -266,10 +288,8 @@ static void on_loaded(struct gw_op *op)
     const struct gw_config *config = gw_snapshot_config(test->snapshot, test->event_type);
     if (!config)
         gw_reply_fail(release(test), 404, "there is no config for this appId and eventType");
-    else if (test->request->api->shard->is_cut)
-        gw_reply_later(release(test), 1000, "the server is stopping");
     else
-        post(test, config);
+        write_down(test);
 }
 
 void gw_config_api_test(struct gw_api_request *request)

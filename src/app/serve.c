@@ -24,6 +24,7 @@
 #include "api/api.h"
 #include "app/admin_key.h"
 #include "app/master_key.h"
+#include "app/public_cert.h"
 #include "app/settings.h"
 #include "base/crypto.h"
 #include "core/config.h"
@@ -73,6 +74,8 @@ struct serve {
     char key[GW_ADMIN_KEY_MAX + 1];
     struct gw_env *home;
     struct gw_sqlite *store;
+    struct gw_rsa_key *jwt_key; /* NULL = no tokens */
+    struct gw_api **apis;
     struct gw_flow flow;
     struct place *places;
     size_t place_count;
@@ -379,6 +382,9 @@ static enum gw_err make_place(struct serve *serve, size_t index, struct gw_error
         .allowed_ips = settings->allowed_ips,
         .trusted_proxies = settings->trusted_proxies,
         .admin_key = serve->key,
+        .jwt_key = serve->jwt_key,
+        .auth_url = settings->auth_url,
+        .apis = serve->apis,
         .event_bytes_max = settings->max_body_bytes,
         .secret_overlap_ms = settings->secret_overlap_s * 1000,
         .version = GW_VERSION,
@@ -407,6 +413,8 @@ static size_t core_count(void)
 static enum gw_err open_all(struct serve *serve, struct gw_error *error)
 {
     enum gw_err err = gw_loop_create(NULL, &serve->home, error);
+    if (err == GW_OK && serve->settings.public_cert)
+        err = gw_public_cert_load(serve->settings.public_cert, &serve->jwt_key, error);
     if (err == GW_OK)
         err = open_store(serve, error);
     if (err == GW_OK)
@@ -414,6 +422,7 @@ static enum gw_err open_all(struct serve *serve, struct gw_error *error)
     if (err != GW_OK)
         return err;
     serve->place_count = serve->settings.shards ? serve->settings.shards : core_count();
+    serve->apis = gw_zalloc(serve->place_count * sizeof(struct gw_api *));
     serve->places = gw_zalloc(serve->place_count * sizeof(*serve->places));
     flow_init(serve);
     for (size_t i = 0; err == GW_OK && i < serve->place_count; i++)
@@ -464,6 +473,8 @@ static void close_all(struct serve *serve)
     if (serve->home)
         gw_loop_destroy(serve->home);
     gw_wipe(serve->key, sizeof(serve->key));
+    gw_rsa_key_free(serve->jwt_key);
+    gw_free(serve->apis);
     gw_free(serve->flow.shards);
     gw_free(serve->places);
     gw_settings_deinit(&serve->settings);

@@ -6,6 +6,7 @@
 #include "app/settings.h"
 
 #include "app/master_key.h"
+#include "app/public_cert.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -27,6 +28,8 @@ enum type {
     TYPE_LEVEL,
     TYPE_ADMIN_KEY,
     TYPE_MASTER_KEY,
+    TYPE_PUBLIC_CERT,
+    TYPE_URL,
 };
 
 #define KIB ((int64_t)1024)
@@ -64,6 +67,10 @@ static const struct row rows[] = {
      "who may call the API; * = anybody"},
     {"trusted-proxies", NULL, TYPE_PROXIES, AT(trusted_proxies), "", 0, 0,
      "whose X-Forwarded-For counts"},
+    {"public-cert", "PUBLIC_CERT", TYPE_PUBLIC_CERT, AT(public_cert), "", 0, 0,
+     "the RSA key that callers' tokens are signed with: PEM text, or @FILE"},
+    {"auth-url", NULL, TYPE_URL, AT(auth_url), "", 0, 0,
+     "a service that is asked about keys that are not stored here"},
     {"ca-file", NULL, TYPE_TEXT, AT(ca_file), "", 0, 0,
      "more certificate authorities (PEM) for webhooks"},
     {"name-servers", NULL, TYPE_TEXT, AT(name_servers), "", 0, 0,
@@ -97,7 +104,7 @@ static const struct row rows[] = {
     {"memory-request-bytes", NULL, TYPE_SIZE, AT(memory_request_bytes), "134217728", 16 * MIB,
      16 * GIB, "bytes of requests that are coming in or being worked on, each shard"},
     {"memory-apps", NULL, TYPE_SIZE, AT(memory_apps), "4096", 16, 1000000,
-     "apps whose configs are held in memory, each shard"},
+     "apps whose configs and keys are held in memory, each shard"},
     {"queue-max", NULL, TYPE_SIZE, AT(queue_max), "8192", 64, 1000000,
      "events waiting for a commit; more are told to come again"},
     {"commit-max", NULL, TYPE_SIZE, AT(commit_max), "2048", 1, 65536, "operations in one commit"},
@@ -229,6 +236,36 @@ static enum gw_err parse_ports(const struct source *source, struct gw_guard *gua
     return refuse(source, "ports from 1 to 65535, comma-separated, at most 64 of them, or *");
 }
 
+/* A file is read at the start. What is no key may be a private one, and is not repeated. */
+static enum gw_err parse_public_cert(const struct source *source, const char **out)
+{
+    const char *text = source->text, *why;
+    *out = *text ? text : NULL;
+    if (!*text || (*text == '@' && text[1]))
+        return GW_OK;
+    struct gw_rsa_key *key = gw_public_cert_parse(gw_slice_from(text), &why);
+    gw_rsa_key_free(key);
+    if (key)
+        return GW_OK;
+    return gw_error_set(source->error, GW_ERR_INVALID,
+                        "%s: must be an RSA public key or certificate in PEM, or @FILE, was %s",
+                        source->name, why);
+}
+
+static enum gw_err parse_url(const struct source *source, const char **out)
+{
+    struct gw_arena arena = {0};
+    struct gw_url url;
+    struct gw_error error;
+    *out = *source->text ? source->text : NULL;
+    enum gw_err err =
+        *out ? gw_url_parse(&url, gw_slice_from(source->text), &arena, &error) : GW_OK;
+    gw_arena_deinit(&arena);
+    if (err == GW_OK)
+        return GW_OK;
+    return gw_error_set(source->error, err, "%s: %s", source->name, error.text);
+}
+
 bool gw_admin_key_check(const char *text)
 {
     const char *colon = strchr(text, ':');
@@ -271,6 +308,8 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
         gw_wipe(key, sizeof(key));
         *(const char **)field = *source->text ? source->text : NULL;
         return GW_OK;
+    case TYPE_PUBLIC_CERT: return parse_public_cert(source, field);
+    case TYPE_URL: return parse_url(source, field);
     }
     gw_never("an unknown type");
 }
@@ -410,6 +449,8 @@ static const char *type_text(const struct row *row)
     case TYPE_LEVEL: return "LEVEL";
     case TYPE_ADMIN_KEY: return "APPID:APPKEY";
     case TYPE_MASTER_KEY: return "BASE64";
+    case TYPE_PUBLIC_CERT: return "PEM|@FILE";
+    case TYPE_URL: return "URL";
     }
     gw_never("an unknown type");
 }

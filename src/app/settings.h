@@ -19,6 +19,8 @@ struct gw_settings {
     size_t max_body_bytes;
     struct gw_guard guard; /* --allow-http, --allow-nets, --allow-ports */
     struct gw_net_list allowed_ips, trusted_proxies;
+    const char *public_cert;            /* PEM text, or @FILE; NULL = none */
+    const char *auth_url;               /* NULL = none */
     const char *ca_file, *name_servers; /* NULL = none */
     int64_t dedupe_window_s, secret_overlap_s, grace_s, retention_days, audit_retention_days;
     size_t max_connections, max_header_bytes;

@@ -38,6 +38,10 @@ static void make_shards(struct rig *rig, const struct rig_options *options)
         .admin_key = RIG_KEY,
         .event_bytes_max = options->event_bytes_max ? options->event_bytes_max : 1024,
         .secret_overlap_ms = 86400000,
+        .jwt_key = options->jwt_key,
+        .auth_url = options->auth_url,
+        .keys_keep_ms = options->keys_keep_ms,
+        .apis = rig->apis,
         .version = "1.2.3",
     };
     struct gw_slice bad;
@@ -52,6 +56,14 @@ static void make_shards(struct rig *rig, const struct rig_options *options)
         rig->flow.shards[i] = gw_shard_create(&rig->flow, rig->envs[i], i);
         rig->apis[i] = gw_api_create(rig->flow.shards[i], &api);
     }
+}
+
+static struct gw_fault_act choose_fault(void *ctx, enum gw_fault_call call, const struct gw_op *op)
+{
+    const struct rig *rig = ctx;
+    (void)call;
+    (void)op;
+    return (struct gw_fault_act){.kind = rig->admin_fault, .err = GW_ERR_UNAVAILABLE};
 }
 
 struct rig *rig_create(const struct rig_options *options)
@@ -69,6 +81,7 @@ struct rig *rig_create(const struct rig_options *options)
     rig->memory = gw_memory_create(
         rig->envs[0], &(struct gw_memory_options){.commit_delay_ms = options->commit_delay_ms,
                                                   .queue_max = options->queue_max});
+    rig->fault = gw_fault_create(NULL, NULL, gw_memory_admin(rig->memory), choose_fault, rig);
     rig->flow = (struct gw_flow){
         .options = {.user_agent = "test",
                     .dedupe_ms = 86400000,
@@ -81,6 +94,7 @@ struct rig *rig_create(const struct rig_options *options)
                     .intake_rate = options->intake_rate},
         .ledger = gw_memory_ledger(rig->memory),
         .configs = gw_memory_configs(rig->memory),
+        .admin = gw_fault_admin(rig->fault),
         .shards = gw_zalloc(RIG_SHARDS * sizeof(struct gw_shard *)),
         .shard_count = RIG_SHARDS,
     };
@@ -103,9 +117,11 @@ void rig_destroy(struct rig *rig)
     }
     for (size_t i = 0; i < RIG_SHARDS; i++)
         gw_shard_destroy(rig->flow.shards[i]);
+    gw_fault_destroy(rig->fault);
     gw_memory_destroy(rig->memory);
     sim_destroy(rig->sim);
     gw_free(rig->flow.shards);
+    gw_arena_deinit(&rig->arena);
     gw_free(rig);
 }
 
@@ -294,4 +310,35 @@ struct sent send_event(struct rig *rig, const char *body)
     snprintf(sent.delivery, sizeof(sent.delivery), "%s", at(call, "/result/deliveries/0/id"));
     call_free(call);
     return sent;
+}
+
+void make_key(struct rig *rig, const char *body, struct made *made)
+{
+    struct call *call = call_make(rig, GW_POST, "/v1/keys", body);
+    expect_status(call, 201);
+    if (made) {
+        snprintf(made->id, sizeof(made->id), "%s", at(call, "/result/id"));
+        snprintf(made->appid, sizeof(made->appid), "%s", at(call, "/result/appid"));
+        snprintf(made->appkey, sizeof(made->appkey), "%s", at(call, "/result/appkey"));
+    }
+    call_free(call);
+}
+
+void revoke_key(struct rig *rig, const char *id)
+{
+    struct call *call =
+        call_make(rig, GW_DELETE, gw_arena_printf(&rig->arena, "/v1/keys/%s", id), NULL);
+    expect_status(call, 200);
+    call_free(call);
+}
+
+struct call *call_by(struct rig *rig, const struct made *made, enum gw_method method,
+                     const char *target, const char *body)
+{
+    struct call *call = call_prepare(rig, method, target, body);
+    call_header(call, "appid", made->appid);
+    call_header(call, "appkey", made->appkey);
+    call_go(rig, 0, call);
+    call_wait(rig, call);
+    return call;
 }

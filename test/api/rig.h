@@ -11,6 +11,7 @@
 
 #include "api/api.h"
 #include "sim_env.h"
+#include "store/fault.h"
 #include "store/memory.h"
 
 #include <yyjson.h>
@@ -23,10 +24,13 @@ struct rig {
     struct sim *sim;
     struct gw_env *envs[RIG_SHARDS];
     struct gw_memory *memory;
+    struct gw_fault *fault; /* around its admin port */
+    enum gw_fault_kind admin_fault;
     struct gw_flow flow;
     struct gw_api *apis[RIG_SHARDS];
     int reply_status;       /* of the receiver "hook.example" */
     int64_t reply_delay_ms; /* < 0 = it hangs */
+    struct gw_arena arena;  /* for the test's own texts */
 };
 
 /* What the world differs in; all zeroes = the usual one. */
@@ -35,6 +39,9 @@ struct rig_options {
     int64_t commit_delay_ms;
     size_t queue_max, accepts_max;
     uint32_t intake_rate;
+    const struct gw_rsa_key *jwt_key;
+    const char *auth_url;
+    int64_t keys_keep_ms;
 };
 
 struct rig *rig_create(const struct rig_options *options);
@@ -93,3 +100,14 @@ struct sent {
     char message[40], delivery[40];
 };
 struct sent send_event(struct rig *rig, const char *body);
+
+/* A key of the store; `made` may be NULL. */
+struct made {
+    char id[32], appid[80], appkey[64];
+};
+void make_key(struct rig *rig, const char *body, struct made *made);
+void revoke_key(struct rig *rig, const char *id);
+
+/* A call by that key, and what came of it. */
+struct call *call_by(struct rig *rig, const struct made *made, enum gw_method method,
+                     const char *target, const char *body);

@@ -207,17 +207,11 @@ static void overload(void **state)
 static void scope(void **state)
 {
     struct rig *rig = rig_create(NULL);
-    struct call *call =
-        call_prepare(rig, GW_POST, PATH, GOOD "\n{'appId':'b','eventType':'T'}\n" GOOD);
-    struct gw_api_request *request = gw_arena_zalloc(&call->arena, sizeof(*request));
+    struct made made;
     (void)state;
-    call->exchange.env = rig->envs[0];
-    request->api = rig->apis[0];
-    request->exchange = &call->exchange;
-    request->caller = (struct gw_caller){GW_ROLE_PRODUCER, GW_SLICE("a"), GW_SLICE("a")};
-    gw_shard_begin(rig->flow.shards[0]);
-    gw_batch_post(request);
-    call_wait(rig, call);
+    make_key(rig, "{'roles':['producer'],'scope':'a'}", &made);
+    struct call *call =
+        call_by(rig, &made, GW_POST, PATH, GOOD "\n{'appId':'b','eventType':'T'}\n" GOOD);
     assert_int_equal(line_count(call), 3);
     expect_line(call, 0, "202", "");
     expect_line(call, 1, "403", "another app");

@@ -113,16 +113,6 @@ static void addresses(void **state)
     gw_net_list_deinit(&options.trusted_proxies);
 }
 
-static void role_names(void **state)
-{
-    struct gw_arena arena = {0};
-    (void)state;
-    assert_string_equal(gw_auth_role_names(&arena, GW_ROLE_ADMIN), "admin");
-    assert_string_equal(gw_auth_role_names(&arena, GW_ROLE_CLIENT | GW_ROLE_ADMIN | GW_ROLE_VIEWER),
-                        "admin or client or viewer");
-    gw_arena_deinit(&arena);
-}
-
 /* ── Queries ───────────────────────────────────────────────────────────────────────────────── */
 
 static void queries(void **state)
@@ -268,10 +258,13 @@ static void routes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts),        cmocka_unit_test(members),
-        cmocka_unit_test(addresses),    cmocka_unit_test(role_names),
-        cmocka_unit_test(queries),      cmocka_unit_test(a_query_that_is_too_long),
-        cmocka_unit_test(typed_values), cmocka_unit_test(routes),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(members),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(queries),
+        cmocka_unit_test(a_query_that_is_too_long),
+        cmocka_unit_test(typed_values),
+        cmocka_unit_test(routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
