@@ -9,6 +9,9 @@
  * free, so that its log can be brought home; but when somebody writes to it meanwhile SQLite begins
  * anew, and after TRIALS of these the file is read in one transaction, while which its log grows.
  *
+ * What is erased meanwhile may be in the copy still, in a segment that was copied before; but then the
+ * copy's own list of erasures, which is in main.db, has it, for who puts the copy back.
+ *
  * Takes no lock of the directory and writes nothing into it but what any reader of SQLite does.
  * Pages are compared with their sums when they are read, and summed again when they are written.
  *
