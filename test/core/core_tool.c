@@ -1,10 +1,12 @@
 /* core_tool.c: core's pure functions for a test in another language: reads a JSON object from each
  * line of standard input and answers with one.
  *
- *   {"op":"match","pattern":TEXT,"event":TEXT}   {"matches":true} or {"error":TEXT}
+ *   {"op":"match","pattern":TEXT,"event":TEXT}    {"matches":true} or {"error":TEXT}
+ *   {"op":"remove","paths":[TEXT…],"json":TEXT}   {"json":TEXT} or {"error":TEXT}
  *
- * Patterns and events are JSON text in a string, so that each byte of them counts. */
+ * Patterns, events and documents are JSON text in a string, so that each byte of them counts. */
 #include "base/alloc.h"
+#include "core/edit.h"
 #include "core/pattern.h"
 
 #include <stdio.h>
@@ -43,12 +45,37 @@ static void match(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *a
     gw_free((void *)(uintptr_t)event.ptr);
 }
 
+static void remove_paths(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                         yyjson_mut_val *root)
+{
+    yyjson_val *given = yyjson_obj_get(request, "paths"), *path;
+    struct gw_edit_path paths[GW_EDIT_PATHS_MAX];
+    struct gw_slice json = exact(text_of(request, "json"));
+    struct gw_error error = {0};
+    size_t at, max;
+
+    yyjson_arr_foreach(given, at, max, path)
+    {
+        struct gw_slice text = {yyjson_get_str(path), yyjson_get_len(path)};
+        if (error.code == GW_OK)
+            gw_edit_path_parse(&paths[at], "path", text, arena, &error);
+    }
+    if (error.code == GW_OK) {
+        struct gw_slice left = gw_edit_remove(json, paths, max, arena);
+        yyjson_mut_obj_add_strncpy(answer, root, "json", left.ptr, left.len);
+    } else {
+        yyjson_mut_obj_add_strcpy(answer, root, "error", error.text);
+    }
+    gw_free((void *)(uintptr_t)json.ptr);
+}
+
 static const struct {
     const char *name;
     void (*run)(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
                 yyjson_mut_val *root);
 } ops[] = {
     {"match", match},
+    {"remove", remove_paths},
 };
 
 /* False: the line was none of ours. */
