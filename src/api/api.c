@@ -11,6 +11,7 @@
 #include "api/auth_service.h"
 #include "api/key_cache.h"
 #include "api/posted.h"
+#include "api/query.h"
 #include "api/reply.h"
 #include "base/check.h"
 #include "base/codec.h"
@@ -181,15 +182,26 @@ bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *
     return false;
 }
 
+/* What takes a body takes nothing else; the other handlers read their query themselves. */
+static bool query_is_right(struct gw_api_request *request, const struct gw_api_route *route)
+{
+    struct gw_error error;
+    if (route->body == GW_API_BODY_NONE || gw_query_parse(request, NULL, 0, NULL, &error) == GW_OK)
+        return true;
+    gw_reply_fail(request, 400, "%s", error.text);
+    return false;
+}
+
 static void on_caller(struct gw_api_request *request, const struct gw_auth_answer *answer)
 {
     struct pending *pending = gw_container_of(request, struct pending, request);
+    const struct gw_api_route *route = pending->route;
     if (answer->status == 503)
         gw_reply_later(request, answer->again_ms, answer->why);
     else if (answer->status)
         gw_reply_fail(request, answer->status, "%s", answer->why);
-    else if (gw_api_require(request, pending->route->roles, "this call"))
-        pending->route->handle(request);
+    else if (gw_api_require(request, route->roles, "this call") && query_is_right(request, route))
+        route->handle(request);
 }
 
 static bool decode_id(struct gw_api_request *request, struct gw_slice raw)

@@ -101,6 +101,9 @@ static void paths_and_methods(void **state)
     assert_string_equal(reply_header(call, "allow"), "POST, GET, HEAD, PATCH, DELETE");
     expect_failed(call, 405, "POST, GET");
     expect_failed(call_make(rig, GW_GET, "/v1/why/%zz", NULL), 400, "percent-encoded");
+    expect_failed(call_make(rig, GW_POST, "/v1/events?appId=a", "{}"), 400, "there are none");
+    expect_failed(call_make(rig, GW_PATCH, "/v1/config?x=", "{}"), 400, "there are none");
+    expect_failed(call_make(rig, GW_GET, "/v1/events/batch", NULL), 405, "only POST");
     expect_failed(call_make(rig, GW_GET, "/v1/why/%ff", NULL), 400, "UTF-8");
     rig_destroy(rig);
 }

@@ -271,6 +271,46 @@ def test_a_client_that_does_not_read(servers, app):
             server.api.send(event(app))
 
 
+def has_read_all(sock):
+    """The kernel has nothing more of it, on either side."""
+    mine, other = sock.getsockname()[1], sock.getpeername()[1]
+    queues = []
+    for line in open("/proc/net/tcp").readlines()[1:]:
+        fields = line.split()
+        ports = {int(address.rpartition(":")[2], 16) for address in fields[1:3]}
+        if ports == {mine, other}:
+            queues.append(fields[4])
+    return queues == ["00000000:00000000"] * 2
+
+
+def test_many_large_bodies_at_once(servers, app):
+    """They hold so much memory together and no more; small events go on."""
+    server = servers("--memory-request-bytes", 16 * 1024**2, shards=1).start()
+    large = 8 * 1024**2
+    head = request_head(server.api, f"content-length: {large}", path="/v1/events/batch")
+    held = [socket.create_connection(server.address, timeout=seconds(20)) for _ in range(3)]
+    try:
+        for sock in held:
+            sock.sendall(head)
+        for sock in held[:2]:
+            sock.sendall(b" " * (large - 1))
+            eventually(lambda: has_read_all(sock))
+        held[2].sendall(b" " * 1024**2)
+        got = until_closed(held[2])
+        ((status, told),) = answers(got)
+        assert status == 503 and json.loads(told)["status"] == "failed"
+        assert b"\r\nretry-after: 1\r\n" in got
+        server.api.send(event(app, pad="x" * 50_000))
+        for sock in held[:2]:
+            sock.sendall(b"\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
+    finally:
+        for sock in held:
+            sock.close()
+    failed(server.api.call("POST", "/v1/events/batch", b" " * large + b"\n"), 413)
+    server.api.call("POST", "/v1/events/batch", b" " * large).expect(200)
+
+
 def test_clients_that_leave_in_the_middle(servers, receiver, app):
     server = servers().start()
     subscribe(server.api, app, receiver.url())
