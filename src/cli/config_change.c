@@ -184,9 +184,9 @@ const struct gw_command gw_config_update_command = {
                "gwh config update acme T --filter @filter.json --rate-limit none\n"
                "gwh config get acme T --json >c.json && edit c.json && "
                "gwh config update --file c.json",
-    .notes = "--header, --workflow and --filter replace what has the same name and keep the rest;\n"
-             "--block, --metadata-key and --schemes replace all there were. In a --file, null\n"
-             "removes.",
+    .notes = "--header, --workflow and --filter replace what has the same name and keep the rest\n"
+             "(--filter none first, to begin anew); --block, --metadata-key and --schemes replace\n"
+             "all there were. In a --file, null removes.",
     .is_client = true,
     .main = run_update,
 };
