@@ -1,7 +1,8 @@
 /* config_history.c: `gwh config history`: who changed what of a config, and when, newest first.
  *
- * A change is told as a difference: what was there with a minus, what is there now with a plus.
- * Objects are compared member by member, so that one new header does not repeat all the others. */
+ * A change is told as a difference: what was there with a minus, what is there now with a plus, and
+ * with a tilde what changed and is not shown. Objects are compared member by member, so that one new
+ * header does not repeat all the others. */
 #include "base/timefmt.h"
 #include "cli/config_body.h"
 #include "cli/config_pair.h"
@@ -18,7 +19,6 @@ struct telling {
     struct gw_term term;
     struct gw_buf out;
     size_t count;
-    bool is_over; /* nobody reads any more */
 };
 
 /* ── One value ─────────────────────────────────────────────────────────────────────────────── */
@@ -42,60 +42,55 @@ static bool is_there(yyjson_val *value)
     return value && !yyjson_is_null(value);
 }
 
-static void add_line(struct telling *t, enum gw_tone tone, const char *sign, const char *name,
-                     yyjson_val *value)
+/* "+ name: value", or its size where it was too large to be kept, or the name alone. */
+static void add_line(struct telling *t, char sign, const char *name, yyjson_val *value,
+                     yyjson_val *bytes)
 {
+    enum gw_tone tone = sign == '+' ? GW_TONE_GOOD : sign == '-' ? GW_TONE_BAD : GW_TONE_WARN;
     struct gw_buf line = {0};
 
-    gw_buf_addf(&line, "    %s %s", sign, name);
-    if (value) {
+    gw_buf_addf(&line, "    %c %s", sign, name);
+    if (is_there(value)) {
         gw_buf_adds(&line, GW_SLICE(": "));
         add_value(&line, value);
+    } else if (bytes) {
+        gw_buf_addf(&line, ": (%lld bytes)", (long long)yyjson_get_sint(bytes));
     }
     gw_term_paint(&t->term, &t->out, tone, gw_buf_slice(&line));
     gw_buf_addc(&t->out, '\n');
     gw_buf_deinit(&line);
 }
 
-static void add_difference(struct telling *t, const char *name, yyjson_val *from, yyjson_val *to)
+static void add_member(struct telling *t, const char *name, yyjson_val *key, yyjson_val *from,
+                       yyjson_val *to)
 {
-    if (yyjson_equals(from, to) && is_there(from))
-        return;
-    if (is_there(from))
-        add_line(t, GW_TONE_BAD, "-", name, from);
-    if (is_there(to))
-        add_line(t, GW_TONE_GOOD, "+", name, to);
-    if (!is_there(from) && !is_there(to)) /* that it changed is all there is to know */
-        add_line(t, GW_TONE_WARN, "~", name, NULL);
+    struct gw_buf path = {0};
+
+    gw_buf_addf(&path, "%s.", name);
+    gw_text_add_clean(&path, (struct gw_slice){yyjson_get_str(key), yyjson_get_len(key)}, false);
+    if (from && !yyjson_equals(from, to))
+        add_line(t, '-', gw_buf_text(&path), from, NULL);
+    if (to && !yyjson_equals(from, to))
+        add_line(t, '+', gw_buf_text(&path), to, NULL);
+    gw_buf_deinit(&path);
 }
 
-/* "headers.x-a": of the members of `of` that `other` lacks or has otherwise. */
+/* "headers.x-a": what either has and the other lacks, or has otherwise. */
 static void add_members(struct telling *t, const char *name, yyjson_val *from, yyjson_val *to)
 {
     size_t i, max;
     yyjson_val *key, *value;
-    struct gw_buf path = {0};
 
     yyjson_obj_foreach(from, i, max, key, value)
     {
-        gw_buf_clear(&path);
-        gw_buf_addf(&path, "%s.", name);
-        gw_text_add_clean(&path, (struct gw_slice){yyjson_get_str(key), yyjson_get_len(key)},
-                          false);
-        add_difference(t, gw_buf_text(&path), value,
-                       yyjson_obj_getn(to, yyjson_get_str(key), yyjson_get_len(key)));
+        add_member(t, name, key, value,
+                   yyjson_obj_getn(to, yyjson_get_str(key), yyjson_get_len(key)));
     }
     yyjson_obj_foreach(to, i, max, key, value)
     {
-        if (yyjson_obj_getn(from, yyjson_get_str(key), yyjson_get_len(key)))
-            continue;
-        gw_buf_clear(&path);
-        gw_buf_addf(&path, "%s.", name);
-        gw_text_add_clean(&path, (struct gw_slice){yyjson_get_str(key), yyjson_get_len(key)},
-                          false);
-        add_difference(t, gw_buf_text(&path), NULL, value);
+        if (!yyjson_obj_getn(from, yyjson_get_str(key), yyjson_get_len(key)))
+            add_member(t, name, key, NULL, value);
     }
-    gw_buf_deinit(&path);
 }
 
 /* ── One change ────────────────────────────────────────────────────────────────────────────── */
@@ -130,18 +125,41 @@ static void add_head(struct telling *t, yyjson_val *entry)
     gw_buf_deinit(&what);
 }
 
+static bool is_object_or_none(yyjson_val *value)
+{
+    return yyjson_is_obj(value) || !is_there(value);
+}
+
 static void add_change(struct telling *t, yyjson_val *change)
 {
-    struct gw_buf name = {0};
     yyjson_val *from = yyjson_obj_get(change, "from"), *to = yyjson_obj_get(change, "to");
+    yyjson_val *from_bytes = yyjson_obj_get(change, "fromBytes"),
+               *to_bytes = yyjson_obj_get(change, "toBytes");
+    bool was = is_there(from) || from_bytes, is = is_there(to) || to_bytes;
+    bool is_whole = !from_bytes && !to_bytes;
+    struct gw_buf buf = {0};
 
-    gw_text_add_clean(&name, gw_client_text(change, "field"), false);
-    if ((yyjson_is_obj(from) || !is_there(from)) && (yyjson_is_obj(to) || !is_there(to)) &&
-        (is_there(from) || is_there(to)))
-        add_members(t, gw_buf_text(&name), from, to);
-    else
-        add_difference(t, gw_buf_text(&name), from, to);
-    gw_buf_deinit(&name);
+    gw_text_add_clean(&buf, gw_client_text(change, "field"), false);
+    const char *name = gw_buf_text(&buf);
+    if ((!was && !is) || (is_whole && yyjson_equals(from, to))) {
+        add_line(t, '~', name, NULL, NULL); /* that it changed is all that may be shown */
+    } else if (is_whole && is_object_or_none(from) && is_object_or_none(to)) {
+        add_members(t, name, from, to);
+    } else {
+        if (was)
+            add_line(t, '-', name, from, from_bytes);
+        if (is)
+            add_line(t, '+', name, to, to_bytes);
+    }
+    gw_buf_deinit(&buf);
+}
+
+/* Those of which the whole history is. */
+static bool is_key(yyjson_val *change)
+{
+    struct gw_slice field = gw_client_text(change, "field");
+
+    return gw_slice_is(field, "appId") || gw_slice_is(field, "eventType");
 }
 
 static void tell(void *ctx, yyjson_val *entry)
@@ -155,7 +173,8 @@ static void tell(void *ctx, yyjson_val *entry)
     add_head(t, entry);
     yyjson_arr_foreach(yyjson_obj_get(entry, "changes"), i, max, change)
     {
-        add_change(t, change);
+        if (!is_key(change))
+            add_change(t, change);
     }
 }
 
