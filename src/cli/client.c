@@ -138,22 +138,24 @@ static int read_key_file(const struct gw_client_options *options, char text[KEY_
     return code;
 }
 
-static bool is_printable(struct gw_slice text)
+/* What a header may carry: an appid is as free as an appId. */
+static bool is_one_line(struct gw_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] < 0x21 || text.ptr[i] > 0x7E)
+        if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
             return false;
     return true;
 }
 
+/* An appkey holds no colon, an appid may. */
 static int take_key(struct gw_client *client, const char *text, const char *where)
 {
     struct gw_slice key = gw_slice_from(text);
 
     while (key.len > 0 && strchr(" \t\r\n", key.ptr[key.len - 1]))
         key.len--;
-    const char *colon = memchr(key.ptr, ':', key.len);
-    if (colon == NULL || colon == key.ptr || colon == key.ptr + key.len - 1 || !is_printable(key))
+    const char *colon = memrchr(key.ptr, ':', key.len);
+    if (colon == NULL || colon == key.ptr || colon == key.ptr + key.len - 1 || !is_one_line(key))
         return gw_term_fail(GW_EXIT_USAGE, "%s: must be appid:appkey", where);
     int id_len = (int)(colon - key.ptr), key_len = (int)key.len - id_len - 1;
     client->key_lines[0] = gw_arena_printf(&client->arena, "appid: %.*s", id_len, key.ptr);
