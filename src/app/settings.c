@@ -268,7 +268,7 @@ static enum gw_err parse_url(const struct source *source, const char **out)
 
 bool gw_admin_key_check(const char *text)
 {
-    const char *colon = strchr(text, ':');
+    const char *colon = strrchr(text, ':');
     for (const char *c = text; *c; c++)
         if (!isgraph((unsigned char)*c))
             return false;

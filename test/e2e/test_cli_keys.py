@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from harness.api import Api
 from harness.cli import failed, said
 from harness.events import TYPE, event
 from harness.waiting import seconds
@@ -99,6 +100,16 @@ def test_keys_of_apps_with_any_name(shared_server, name):
     key, id = make_key(shared_server, "--role", "viewer", "--scope", name)
     assert "no deliveries" in said(shared_server.cli("deliveries", env={"GWH_KEY": key}))
     said(shared_server.cli("keys", "revoke", id))
+
+
+def test_an_admin_key_with_colons(servers):
+    """The last one parts the two, for the server as for its clients."""
+    key = "ops:eu:0123456789abcdef"
+    server = servers(env={"GWH_ADMIN_KEY": key}).start()
+    said(server.cli("keys", "list"))
+    assert Api(server.address, key).headers["appid"] == "ops:eu"
+    server.api.get("/v1/keys").expect(200)
+    failed(server.cli("keys", "list", env={"GWH_KEY": "ops:eu:x"}), 1, "credentials")
 
 
 def test_bad_keys(shared_server, app):

@@ -83,7 +83,7 @@ class Api:
 
     def __init__(self, address, key):
         self.address = address
-        appid, _, appkey = key.partition(":")
+        appid, _, appkey = key.rpartition(":")
         self.headers = {"appid": appid, "appkey": appkey}
 
     def connect(self):

@@ -142,7 +142,7 @@ class Server:
         log = self.log
         assert not REPORTS.search(log), log
         assert CANARY not in log, "a payload or a secret is in the log"
-        key = self.key.partition(":")[2]
+        key = self.key.rpartition(":")[2]
         assert not key or key not in log, "the admin key is in the log"
 
     # ── talking to it ───────────────────────────────────────────────────────────────────────────
