@@ -1,5 +1,5 @@
-/* config_event.c: what a config says of events: which of their metadata counts, and which go out at
- * all. Owns nothing; pure.
+/* config_event.c: what a config says of events: which of their metadata counts, which go out at all,
+ * and what is removed from those. Owns nothing; pure.
  *
  * A filter is kept as its JSON text, in which numbers keep all their digits. */
 #include "base/alloc.h"
@@ -67,6 +67,45 @@ yyjson_mut_val *gw_config_metadata_keys_render(const struct gw_config *config,
     (void)view;
     for (size_t i = 0; i < config->metadata_key_count; i++)
         yyjson_mut_arr_append(array, gw_config_mut_str(doc, config->metadata_keys[i]));
+    return array;
+}
+
+/* ── payloadBlocklist ──────────────────────────────────────────────────────────────────────── */
+
+enum gw_err gw_config_blocklist_parse(struct gw_config_parse *parse, yyjson_val *value)
+{
+    static const char name[] = "payloadBlocklist";
+    struct gw_config *config = parse->config;
+    enum gw_err err = check_array(parse, name, "an array of paths", GW_EDIT_PATHS_MAX, value);
+    char field[FIELD_TEXT_MAX];
+    yyjson_val *path;
+    size_t at, max;
+
+    if (err != GW_OK)
+        return err;
+    config->blocklist =
+        gw_arena_alloc(&config->arena, yyjson_arr_size(value) * sizeof(*config->blocklist));
+    yyjson_arr_foreach(value, at, max, path)
+    {
+        if (!yyjson_is_str(path))
+            return gw_config_refuse(parse, item(field, name, at), "a path in a string", path);
+        err = gw_edit_path_parse(&config->blocklist[at], item(field, name, at), gw_strict_str(path),
+                                 &config->arena, parse->error);
+        if (err != GW_OK)
+            return err;
+        config->blocklist_count++;
+    }
+    return GW_OK;
+}
+
+yyjson_mut_val *gw_config_blocklist_render(const struct gw_config *config, enum gw_config_view view,
+                                           yyjson_mut_doc *doc)
+{
+    yyjson_mut_val *array = yyjson_mut_arr(doc);
+
+    (void)view;
+    for (size_t i = 0; i < config->blocklist_count; i++)
+        yyjson_mut_arr_append(array, gw_config_mut_str(doc, config->blocklist[i].text));
     return array;
 }
 

@@ -330,6 +330,8 @@ const struct gw_config_field gw_config_fields[] = {
     {"additionalMetadataKeys", GW_USE_OPTIONAL, NULL, gw_config_metadata_keys_parse,
      gw_config_metadata_keys_render},
     {"deleteAppId", GW_USE_OPTIONAL, NULL, parse_delete_app_id, render_delete_app_id},
+    {"payloadBlocklist", GW_USE_OPTIONAL, NULL, gw_config_blocklist_parse,
+     gw_config_blocklist_render},
     {"filter", GW_USE_OPTIONAL, NULL, gw_config_filter_parse, gw_config_filter_render},
     {"retry", GW_USE_OPTIONAL, NULL, parse_retry, render_retry},
     {"rateLimit", GW_USE_OPTIONAL, NULL, parse_rate_limit, render_rate_limit},

@@ -86,6 +86,9 @@ enum gw_err gw_config_metadata_keys_parse(struct gw_config_parse *parse, yyjson_
 yyjson_mut_val *gw_config_metadata_keys_render(const struct gw_config *config,
                                                enum gw_config_view view, yyjson_mut_doc *doc);
 
+enum gw_err gw_config_blocklist_parse(struct gw_config_parse *parse, yyjson_val *value);
+yyjson_mut_val *gw_config_blocklist_render(const struct gw_config *config, enum gw_config_view view,
+                                           yyjson_mut_doc *doc);
 enum gw_err gw_config_filter_parse(struct gw_config_parse *parse, yyjson_val *value);
 yyjson_mut_val *gw_config_filter_render(const struct gw_config *config, enum gw_config_view view,
                                         yyjson_mut_doc *doc);

@@ -132,6 +132,21 @@ static const char **header_lines(struct gw_post *post, int64_t now_ms)
     return lines;
 }
 
+/* What the client gets of the event: all its bytes, but for what the config removes. */
+static struct gw_slice body_of(const struct gw_post *post)
+{
+    const struct gw_config *config = post->config;
+    struct gw_edit_path paths[GW_EDIT_PATHS_MAX + 1];
+    size_t count = config->blocklist_count;
+    if (count > 0)
+        memcpy(paths, config->blocklist, count * sizeof(*paths));
+    if (config->delete_app_id)
+        paths[count++] = gw_edit_app_id;
+    if (count == 0)
+        return post->message->body;
+    return gw_edit_remove(post->message->body, paths, count, post->arena);
+}
+
 static int64_t at_least_1(int64_t ms)
 {
     return ms < 1 ? 1 : ms;
@@ -141,9 +156,7 @@ static void call(struct gw_post *post, const struct gw_addr *addrs, size_t addr_
 {
     const struct gw_url *url = &post->route->url;
     int64_t gone_ms = post->record.dns_us / 1000;
-    post->body = post->message->body;
-    if (post->config->delete_app_id)
-        post->body = gw_edit_remove(post->body, &gw_edit_app_id, 1, post->arena);
+    post->body = body_of(post);
     post->call = (struct gw_http_call){
         .method = "POST",
         .url = gw_arena_text(post->arena, url->text),

@@ -172,6 +172,9 @@ static void largest(void **state)
         gw_buf_addf(&json, ",'additionalMetadataKeys':[");
         for (size_t k = 0; k < 4; k++)
             gw_buf_addf(&json, "%s'%0*zu'", k ? "," : "", k ? 253 : 252, i);
+        gw_buf_addf(&json, "],'payloadBlocklist':[");
+        for (size_t k = 0; k < 4; k++)
+            gw_buf_addf(&json, "%s'%0*zu'", k ? "," : "", k ? 253 : 252, i);
         gw_buf_addf(&json, "],'filter':{'f':['%01014zu']}", i);
         gw_buf_addf(&json, ",'retry':{'timeoutMs':2999%zu,'schedule':[", i);
         for (size_t k = 0; k < 24; k++)
@@ -185,7 +188,7 @@ static void largest(void **state)
     configs[0]->pairs[0].public_key[0] ^= 1;
     gw_config_diff(configs[0], configs[1], &out);
     assert_null(memmem(out.ptr, out.len, "Bytes\"", 6));
-    assert_in_range(out.len, 12 * GW_CONFIG_SHOWN_MAX, GW_AUDIT_DETAIL_MAX);
+    assert_in_range(out.len, 14 * GW_CONFIG_SHOWN_MAX, GW_AUDIT_DETAIL_MAX);
     for (size_t i = 0; i < 2; i++)
         gw_config_unref(configs[i]);
     gw_buf_deinit(&json);

@@ -1,4 +1,5 @@
-/* test_config_event.c: the fields that speak of events: additionalMetadataKeys and filter. */
+/* test_config_event.c: the fields that speak of events: additionalMetadataKeys, payloadBlocklist and
+ * filter. */
 #include "config_support.h"
 
 #define WITH(field)   "{" BASE "," field "}"
@@ -19,6 +20,10 @@ static void refuses(void **state)
          "additionalMetadataKeys[0]: must be a string, was null"},
         {WITH("'additionalMetadataKeys':['']"),
          "additionalMetadataKeys[0]: must be a string of 1 to 256 printable characters, was empty"},
+        {WITH("'payloadBlocklist':'a'"),
+         "payloadBlocklist: must be an array of paths, was a string"},
+        {WITH("'payloadBlocklist':['a',{}]"),
+         "payloadBlocklist[1]: must be a path in a string, was an object"},
         {WITH("'filter':[]"), "filter: must be an object, was an array"},
         {WITH("'filter':'status'"), "filter: must be an object, was a string"},
         {WITH("'filter':{'status':'approved'}"), NULL}, /* what a filter may say: test_pattern.c */
@@ -66,6 +71,12 @@ static void limits(void **state)
     gw_config_unref(config);
     assert_null(with_many("'additionalMetadataKeys':['k'", ",'k'", 32, "]", &error));
     assert_string_equal(error.text, "additionalMetadataKeys: must have at most 32 items, has 33");
+
+    config = with_many("'payloadBlocklist':['a.b'", ",'a.b'", 63, "]", &error);
+    assert_int_equal(config->blocklist_count, 64);
+    gw_config_unref(config);
+    assert_null(with_many("'payloadBlocklist':['a.b'", ",'a.b'", 64, "]", &error));
+    assert_string_equal(error.text, "payloadBlocklist: must have at most 64 items, has 65");
 
     size_t frame = strlen("{'k':['']}");
     config = with_many("'filter':{ 'k' : ['", "v", GW_PATTERN_BYTES_MAX - frame, "'] }", &error);
@@ -156,6 +167,27 @@ static void first_filter_of_a_patch(void **state)
     gw_config_unref(config);
 }
 
+/* What a path may say, and what it takes: test_edit.c. */
+static void blocklist(void **state)
+{
+    struct gw_config *config = create(WITH("'payloadBlocklist':['a.b','/c.d/e']"));
+    struct gw_error error = {0};
+    bool made;
+
+    (void)state;
+    assert_shows(config, "'payloadBlocklist':['a.b','/c.d/e'],");
+    assert_int_equal(config->blocklist[0].step_count, 2);
+    assert_text(config->blocklist[1].steps[0], "c.d");
+    assert_null(try_patch(config, CHANGE("'payloadBlocklist':['a','b..c']"), NOW, &made, &error));
+    assert_true(strncmp(error.text, "payloadBlocklist[1]: ", 21) == 0);
+    patch(&config, CHANGE("'payloadBlocklist':['x']"));
+    assert_shows(config, "'payloadBlocklist':['x'],");
+    patch(&config, CHANGE("'payloadBlocklist':null"));
+    assert_shows(config, "'payloadBlocklist':[],");
+    assert_int_equal(config->blocklist_count, 0);
+    gw_config_unref(config);
+}
+
 static void metadata_keys_merge(void **state)
 {
     struct gw_config *config = create(WITH("'additionalMetadataKeys':['workflowId','x']"));
@@ -176,6 +208,7 @@ int main(void)
         cmocka_unit_test(filter_is_shown),
         cmocka_unit_test(merges),
         cmocka_unit_test(first_filter_of_a_patch),
+        cmocka_unit_test(blocklist),
         cmocka_unit_test(metadata_keys_merge),
     };
 

@@ -425,7 +425,7 @@ static void size(void **state)
     assert_null(next);
     assert_int_equal(error.code, GW_ERR_TOO_LARGE);
     assert_string_equal(error.text,
-                        "the config must have at most 262144 bytes of JSON, would have 267324");
+                        "the config must have at most 262144 bytes of JSON, would have 267346");
     gw_buf_clear(&json);
     gw_config_render(config, true, &json);
     assert_in_range(json.len, GW_CONFIG_BODY_BYTES_MAX - 30000, GW_CONFIG_BODY_BYTES_MAX);

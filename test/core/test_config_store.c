@@ -5,7 +5,8 @@
     "{" BASE ",'isActive':false,'product':'p','headers':{'x-a':'1','Authorization':'Bearer "       \
     "0123456789abcdef'},'workflows':{'w':['https://b.example/1?t=1','https://b.example/2'],'v':["  \
     "'https://b.example/2','https://a.example/hook']},'deleteAppId':true,'retry':{'schedule':[1,"  \
-    "2],'timeoutMs':5000},'maxInFlight':4,'rateLimit':7,'filter':{'a':[1.10,'x']},'"               \
+    "2],'timeoutMs':5000},'maxInFlight':4,'rateLimit':7,'payloadBlocklist':['a.b','/c.d/"          \
+    "e'],'filter':{'a':[1.10,'x']},'"                                                              \
     "additionalMetadataKeys':['workflowId',"                                                       \
     "'Tenant'],'signing':{'schemes':['ed25519','body'],'bodyHeader':'X-Old','bodyEncoding':"       \
     "'base64'},'secret':'0123456789abcdef'}"
@@ -68,6 +69,11 @@ static void assert_same(const struct gw_config *a, const struct gw_config *b)
     for (size_t i = 0; i < a->metadata_key_count; i++)
         assert_slice(a->metadata_keys[i], b->metadata_keys[i]);
     assert_slice(a->filter_json, b->filter_json);
+    assert_int_equal(a->blocklist_count, b->blocklist_count);
+    for (size_t i = 0; i < a->blocklist_count; i++) {
+        assert_slice(a->blocklist[i].text, b->blocklist[i].text);
+        assert_int_equal(a->blocklist[i].step_count, b->blocklist[i].step_count);
+    }
     assert_int_equal(a->filter == NULL, b->filter == NULL);
     assert_int_equal(a->signing.schemes, b->signing.schemes);
     assert_slice(a->signing.body_header, b->signing.body_header);
@@ -127,7 +133,8 @@ static void format(void **state)
 {
     struct gw_config *config = create(
         "{" BASE ",'headers':{'x-key':'0123456789abcdef'},'workflows':{'w':['https://b.example/']},"
-        "'additionalMetadataKeys':['workflowId'],'rateLimit':9,'filter':{'n':[{'numeric':['>',"
+        "'additionalMetadataKeys':['workflowId'],'rateLimit':9,'payloadBlocklist':['a.b','/"
+        "c.d'],'filter':{'n':[{'numeric':['>',"
         "100000000000000000000.10]}]},'signing':{'schemes':['body',"
         "'ed25519'],'bodyHeader':'X-Old','bodyEncoding':'base64'},'secret':'0123456789abcdef'}");
     struct gw_buf text = {0}, wanted = {0};
@@ -140,7 +147,8 @@ static void format(void **state)
     quote(&wanted,
           "{'v':1,'config':{" BASE ",'isActive':true,'product':null,'headers':{'x-key':"
           "'0123456789abcdef'},'workflows':{'w':['https://b.example/']},'additionalMetadataKeys':["
-          "'workflowId'],'deleteAppId':false,'filter':{'n':[{'numeric':['>',100000000000000000000."
+          "'workflowId'],'deleteAppId':false,'payloadBlocklist':['a.b','/"
+          "c.d'],'filter':{'n':[{'numeric':['>',100000000000000000000."
           "10]}]},'retry':{},'rateLimit':9,'maxInFlight':16,'signing':{"
           "'schemes':['ed25519','body'],'bodyHeader':'X-Old','bodyEncoding':'base64'}},'version':2,"
           "'createdMs':1800000000000,'updatedMs':1800000000001,'lanes':[3,4],'secrets':[{'text':"

@@ -141,6 +141,7 @@ FULL = {
     "workflows": {"w": [URL + "/1", URL + "/2"]},
     "additionalMetadataKeys": ["workflowId", "Other"],
     "deleteAppId": True,
+    "payloadBlocklist": ["a.b", "/c.d"],
     "filter": {"status": ["done", {"prefix": "re"}], "n": [{"numeric": [">", 1.50]}]},
     "retry": {"schedule": [1, 2], "timeoutMs": 2000},
     "rateLimit": 50,
