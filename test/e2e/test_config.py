@@ -18,6 +18,24 @@ URL = "https://93.184.216.34/hook"  # a public address; nothing is sent to it he
 SECRET = "whsec_" + base64.b64encode(f"{CANARY}-and-a-few-more".encode()).decode()
 
 
+# Every field with another value than its default.
+OTHERS = {
+    "webhookUrl": URL + "/other",
+    "isActive": False,
+    "product": "shop",
+    "headers": {"x-a": "1"},
+    "workflows": {"w": [URL + "/w"]},
+    "additionalMetadataKeys": ["workflowId"],
+    "deleteAppId": True,
+    "payloadBlocklist": ["a.b", "/c.d"],
+    "filter": {"status": ["done"]},
+    "retry": {"schedule": [1], "timeoutMs": 2000},
+    "rateLimit": 50,
+    "maxInFlight": 3,
+    "signing": {"schemes": ["body"], "bodyHeader": "x-sig", "bodyEncoding": "base64"},
+}
+
+
 # ── Create ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -46,9 +64,16 @@ def test_defaults(shared, app):
         "product": None,
         "headers": {},
         "workflows": {},
+        "additionalMetadataKeys": [],
         "deleteAppId": False,
+        "payloadBlocklist": [],
+        "filter": None,
         "retry": {"schedule": [5, 300, 1800, 7200, 18000, 36000, 36000], "timeoutMs": 15000},
+        "rateLimit": None,
         "maxInFlight": 16,
+        "signing": {
+            "schemes": ["standard"], "bodyHeader": "x-webhook-signature", "bodyEncoding": "hex",
+        },
         "version": 1,
     }
     assert {k: result[k] for k in wanted} == wanted
@@ -56,10 +81,10 @@ def test_defaults(shared, app):
 
 
 def test_null_on_create_is_the_default(shared, app):
-    nulls = dict.fromkeys(["isActive", "product", "headers", "workflows", "retry", "maxInFlight"])
-    result = subscribe(shared, app, URL, deleteAppId=None, **nulls)
-    assert result["isActive"] is True and result["maxInFlight"] == 16
-    assert result["retry"]["timeoutMs"] == 15000
+    plain = subscribe(shared, app, URL)
+    nulls = dict.fromkeys(set(OTHERS) - {"webhookUrl"})
+    result = subscribe(shared, app, URL, type="other", **nulls, secret=None, updateSecret=None)
+    assert {f: result[f] for f in OTHERS} == {f: plain[f] for f in OTHERS}
 
 
 def test_a_pair_is_there_once(shared, app):
@@ -285,6 +310,25 @@ def test_patch_merges(shared, app):
     assert result["maxInFlight"] == 16 and result["isActive"] is True
     assert result["retry"]["schedule"][0] == 5 and result["version"] == 4
     failed(shared.patch(app, TYPE, webhookUrl=None), 400, "webhookUrl")
+
+
+@pytest.mark.parametrize("field", OTHERS)
+def test_a_field_is_set_kept_and_removed(shared, app, field):
+    """Alone, beside all the others, and null is its default again."""
+    value = OTHERS[field]
+    plain = subscribe(shared, app, URL)
+    alone = shared.patch(app, TYPE, **{field: value}).expect(200).result
+    assert alone[field] == value
+    others = {f: v for f, v in alone.items() if f not in (field, "version", "updatedAt", "secret")}
+    assert others == {f: plain[f] for f in others}
+    every = shared.patch(app, TYPE, **{f: v for f, v in OTHERS.items() if f != field}).expect(200)
+    assert {f: every.result[f] for f in OTHERS} == OTHERS
+    if field == "webhookUrl":
+        failed(shared.patch(app, TYPE, **{field: None}), 400, field)
+        return
+    removed = shared.patch(app, TYPE, **{field: None}).expect(200).result
+    assert {f: removed[f] for f in OTHERS} == OTHERS | {field: plain[field]}
+    assert removed == shared.config(app, TYPE).expect(200).result
 
 
 def test_a_patch_that_is_refused_changes_nothing(shared, app):

@@ -16,7 +16,6 @@ pytestmark = pytest.mark.timeout(seconds(120))
 
 LATER = {"schedule": [3600]}
 NEVER = {"schedule": []}
-FILTERED = 0  # nothing filters yet
 
 
 def ledger(api, **query):
@@ -25,8 +24,7 @@ def ledger(api, **query):
 
 def expected(counted):
     """The two objects, of a Counter of what happened."""
-    skipped = {"no_config": counted["no_config"], "inactive": counted["inactive"]}
-    skipped["filtered"] = FILTERED
+    skipped = {reason: counted[reason] for reason in ("no_config", "inactive", "filtered")}
     ends = ("delivered", "pending", "held", "dead", "cancelled")
     created = sum(counted[end] for end in ends)
     events = {
@@ -66,13 +64,14 @@ def mixed_load(api, app, receiver):
     for type in ("WAITS", "HELD", "GOES"):
         subscribe(api, app, receiver.url("/bad"), type, retry=LATER)
     subscribe(api, app, receiver.url("/good"), "OFF", isActive=False)
+    subscribe(api, app, receiver.url("/good"), "NO", filter={"eventId": [{"exists": False}]})
     counted, waiting, dead = Counter(), [], []
     kinds = ["GOOD"] * 40 + ["AGAIN"] * 3 + ["DEAD"] * 7 + ["WAITS"] * 5 + ["HELD"] * 4
-    kinds += ["GOES"] * 3 + ["OFF"] * 6 + ["NOBODY"] * 2
+    kinds += ["GOES"] * 3 + ["OFF"] * 6 + ["NO"] * 5 + ["NOBODY"] * 2
     random.Random(1).shuffle(kinds)
     state = {"GOOD": "delivered", "AGAIN": "delivered", "DEAD": "dead", "WAITS": "pending",
              "HELD": "held", "GOES": "cancelled", "OFF": "inactive",
-             "NOBODY": "no_config"}  # fmt: skip
+             "NO": "filtered", "NOBODY": "no_config"}  # fmt: skip
     for number, type in enumerate(kinds):
         sent = event(app, type, eventId=f"{app}-{number}")
         result = api.send(sent)
@@ -181,7 +180,7 @@ def test_command(server, app, receiver):
         text = shown.stdout.decode()
         assert "closes" in text and "received" in text
         rows = [line.split() for line in text.splitlines()]
-        assert any(row[:2] == ["received", "70"] for row in rows), text
+        assert any(row[:2] == ["received", "75"] for row in rows), text
     as_json = server.cli("ledger", "--app", app, "--full", "--json")
     result = json.loads(as_json.stdout)["result"]
     assert (result["events"], result["deliveries"]) == expected(counted)

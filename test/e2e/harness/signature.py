@@ -9,6 +9,8 @@ from pathlib import Path
 
 import standardwebhooks
 import svix.webhooks
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 NODE = Path(__file__).resolve().parent.parent / "node"
 
@@ -20,17 +22,42 @@ def key_of(secret):
     return secret.encode()
 
 
+def versions(request):
+    """(version, bytes) of each signature of a request, in the order they came."""
+    parts = [p.partition(",") for p in request.header("webhook-signature").split(" ")]
+    return [(version, base64.b64decode(text, validate=True)) for version, _, text in parts]
+
+
 def signatures(request):
-    """Each signature of a request, as bytes, in the order they came."""
-    parts = request.header("webhook-signature").split(" ")
-    assert all(p.startswith("v1,") for p in parts), parts
-    return [base64.b64decode(p[3:], validate=True) for p in parts]
+    """Each signature of a request that is signed with secrets alone."""
+    parts = versions(request)
+    assert all(version == "v1" for version, _ in parts), parts
+    return [signature for _, signature in parts]
+
+
+def _message(request):
+    return f"{request.id}.{request.header('webhook-timestamp')}.".encode() + request.body
 
 
 def expected(request, secret):
     """Standard Webhooks 1.0.0 from its text, with nobody's library."""
-    message = f"{request.id}.{request.header('webhook-timestamp')}.".encode() + request.body
-    return hmac.new(key_of(secret), message, hashlib.sha256).digest()
+    return hmac.new(key_of(secret), _message(request), hashlib.sha256).digest()
+
+
+def is_by_key(request, signature, public_key):
+    """Is it the Ed25519 signature of the pair whose public half a config shows?"""
+    assert public_key.startswith("whpk_")
+    raw = base64.b64decode(public_key[len("whpk_") :], validate=True)
+    try:
+        Ed25519PublicKey.from_public_bytes(raw).verify(signature, _message(request))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def of_body(request, secret):
+    """HMAC of the body alone, keyed with the secret's text."""
+    return hmac.new(secret.encode(), request.body, hashlib.sha256).digest()
 
 
 def is_signed(request, secret):
