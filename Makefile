@@ -48,7 +48,7 @@ fuzz: ## fuzz the parsers
 	@echo "make fuzz: comes with the fuzz targets in test/fuzz, which are not written yet"; exit 1
 
 docs: ## regenerate and check the reference pages
-	@echo "make docs: comes with docs/settings.md and openapi.json, which are not written yet"; exit 1
+	@echo "make docs: comes with docs/settings.md, which is not written yet"; exit 1
 
 lambda: ## the AWS Lambda zip
 	@echo "make lambda: comes with the AWS part, which is not written yet"; exit 1

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.api import failed
+from harness.api import Api, failed
 from harness.events import TYPE, event, subscribe
 from harness.raw import answers, request_head
 from harness.server import CANARY
@@ -192,6 +192,21 @@ def test_without_a_key(shared, app):
     with shared.connect() as connection:
         connection.headers = {}
         failed(connection.call("POST", PATH, ndjson(event(app)) * 3), 401)
+
+
+def test_keys_of_one_app(shared, app):
+    """A producer's key speaks for its app, line by line; another role's for none."""
+
+    def key(role):
+        body = {"roles": [role], "scope": app}
+        made = shared.call("POST", "/v1/keys", body).expect(201).result
+        return Api(shared.address, f"{made['appid']}:{made['appkey']}")
+
+    lines = ndjson(event(app), event(f"{app}-other"), event(app))
+    answer = post(key("producer"), lines)
+    assert statuses(answer) == [202, 403, 202]
+    assert "appId" in lines_of(answer)[1]["error"]
+    failed(post(key("client"), lines), 403, "producer")
 
 
 # ── Time ─────────────────────────────────────────────────────────────────────────────────────────
