@@ -60,13 +60,14 @@ static void clear_progress(const struct batch *b)
         fputs("\r\x1b[K", stderr);
 }
 
-static void show_progress(const struct batch *b)
+/* With those of the slice that have their answer. */
+static void show_progress(const struct batch *b, size_t answered)
 {
-    double s = seconds(b);
+    double s = seconds(b), sent = (double)b->sent + (double)answered;
 
     if (b->shows_progress)
-        fprintf(stderr, "\r\x1b[K%lld lines sent, %lld refused, %.0f/s", (long long)b->sent,
-                (long long)b->refused, s > 0 ? (double)b->sent / s : 0);
+        fprintf(stderr, "\r\x1b[K%.0f lines sent, %lld refused, %.0f/s", sent,
+                (long long)b->refused, s > 0 ? sent / s : 0);
 }
 
 static void tell_refused(struct batch *b, const struct line *line, yyjson_val *envelope)
@@ -114,7 +115,7 @@ static bool tell_slice(struct batch *b)
     }
     bool is_read = gw_term_flush(&out);
     gw_buf_deinit(&out);
-    show_progress(b);
+    show_progress(b, 0);
     return is_read;
 }
 
@@ -246,25 +247,44 @@ static int post(struct batch *b, bool is_last)
     return code;
 }
 
-/* -1: every line of the slice has its answer. */
+/* What was answered before the first line that was not, is all that is known. */
+static void cut_to_answered(struct batch *b)
+{
+    size_t count = 0;
+
+    while (count < b->count && b->slice[count].answer.ptr)
+        count++;
+    gw_term_fail(GW_EXIT_FAILED,
+                 "it ends here: send again from line %lld on (what has an eventId and was taken "
+                 "already is not taken twice)",
+                 (long long)b->slice[count].number);
+    b->count = count;
+}
+
+/* As long as a few more lines are taken each time, it goes on. -1: every line of the slice has its
+ * answer. */
 static int send_slice(struct batch *b)
 {
+    size_t left, before = SIZE_MAX;
     int64_t pause_ms = PAUSE_MS;
-    int code = -1;
+    int code = -1, tries = 0;
 
-    for (int tries = 1; code < 0 && make_body(b) > 0; tries++) {
-        if (tries > 1) {
+    while (code < 0 && (left = make_body(b)) > 0) {
+        if (before != SIZE_MAX) {
+            show_progress(b, b->count - left);
             gw_client_pause(&b->client, pause_ms > b->again_ms ? pause_ms : b->again_ms);
             pause_ms = pause_ms < PAUSE_MS_MAX / 2 ? 2 * pause_ms : PAUSE_MS_MAX;
         }
+        if (left < before) {
+            tries = 0;
+            pause_ms = PAUSE_MS;
+        }
+        before = left;
         b->again_ms = 0;
-        code = post(b, tries == TRIES_MAX);
+        code = post(b, ++tries == TRIES_MAX);
     }
     if (code >= 0)
-        gw_term_fail(code,
-                     "it ends here: send again from line %lld on (what has an eventId and was "
-                     "taken already is not taken twice)",
-                     (long long)b->slice[0].number);
+        cut_to_answered(b);
     return code;
 }
 
@@ -276,7 +296,7 @@ static int send_all(struct batch *b)
     b->started_us = gw_env_mono_us(b->client.env);
     while (code < 0 && read_slice(b)) {
         code = send_slice(b);
-        if (code < 0 && !tell_slice(b))
+        if (!tell_slice(b))
             break;
     }
     if (code < 0 && ferror(b->lines.file))

@@ -117,6 +117,26 @@ def test_what_was_too_much_is_sent_again(pretender):
     assert second - first >= 0.9  # as long as the answer asked for
 
 
+def test_an_app_that_may_send_less_at_a_time(servers, receiver, app):
+    """All of it arrives, at the rate that the server allows."""
+    server = servers("--intake-rate", 100).start()
+    subscribe(server.api, app, receiver.url())
+    text = lines_of(*(event(app, n=n) for n in range(250)))
+    assert "250 lines: 250 accepted" in said(server.cli("send", "--batch", "-", input=text))
+    got = [json.loads(r.body)["n"] for r in receiver.wait(250)]
+    assert sorted(got) == list(range(250))
+
+
+def test_it_ends_where_the_answers_end(pretender):
+    busy = {"statusCode": 503, "status": "failed", "error": "busy"}
+    bad = {"statusCode": 400, "status": "failed", "error": "bad"}
+    pretender.script("/v1/events/batch", ndjson(accepted("a"), bad, busy, accepted("d")))
+    pretender.always("/v1/events/batch", Reply(reset=True))
+    result = pretender.send(input="1\n2\n3\n4\n")
+    failed(result, 1, "line 2: bad", "from line 3 on")
+    assert b"2 lines: 1 accepted" in result.stdout
+
+
 def test_it_says_where_it_ended(pretender):
     pretender.script("/v1/events/batch", ndjson(*[accepted("a")] * 1000))
     pretender.always("/v1/events/batch", Reply(reset=True))
