@@ -130,8 +130,8 @@ const struct gw_command gw_config_create_command = {
                "gwh config create acme '*' --url https://hooks.acme.example/all "
                "--retry 5,60,600\n"
                "gwh config create acme T --url https://hooks.acme.example/t \\\n"
-               "    --filter '{\"status\":[\"done\"]}' --schemes "
-               "standard,ed25519",
+               "    --filter '{\"status\":[\"done\"]}' --block customer.name \\\n"
+               "    --schemes standard,ed25519",
     .notes = "The answer shows the secret that the client verifies signatures with.",
     .is_client = true,
     .main = run_create,

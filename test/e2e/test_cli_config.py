@@ -15,6 +15,51 @@ from harness.waiting import seconds
 pytestmark = pytest.mark.timeout(seconds(60))
 
 
+# ── Every field ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_field_has_an_option(shared_server, shared, receiver, app, tmp_path):
+    cli, pair = shared_server.cli, (app, TYPE)
+    (tmp_path / "filter.json").write_text('{"b": [{"exists": true}]}')
+    said(cli("config", "create", *pair, "--url", receiver.url(), "--filter", '{"a":["x"]}',
+             "--block", "customer.name", "--block", "/a.b/c", "--metadata-key", "workflowId",
+             "--rate-limit", 50, "--schemes", "standard,ed25519,body", "--body-header", "x-sig",
+             "--body-encoding", "base64", "--delete-app-id", "--max-in-flight", 3))  # fmt: skip
+    stored = shared.config(*pair).result
+    told = {
+        "filter": {"a": ["x"]},
+        "payloadBlocklist": ["customer.name", "/a.b/c"],
+        "additionalMetadataKeys": ["workflowId"],
+        "rateLimit": 50,
+        "signing": {"schemes": ["standard", "ed25519", "body"], "bodyHeader": "x-sig",
+                    "bodyEncoding": "base64"},
+        "deleteAppId": True,
+        "maxInFlight": 3,
+    }  # fmt: skip
+    assert {f: stored[f] for f in told} == told
+    text = said(cli("config", "get", *pair))
+    for shown in ("customer.name", "/a.b/c", "workflowId", "whpk_", "x-sig", "base64"):
+        assert shown in text
+
+    # What is given is replaced, objects member by member.
+    said(cli("config", "update", *pair, "--filter", "@" + str(tmp_path / "filter.json"),
+             "--block", "x", "--schemes", "body", "--rate-limit", "none"))  # fmt: skip
+    changed = shared.config(*pair).result
+    assert changed["filter"] == {"a": ["x"], "b": [{"exists": True}]}
+    assert changed["payloadBlocklist"] == ["x"] and changed["rateLimit"] is None
+    assert changed["signing"] == told["signing"] | {"schemes": ["body"]}
+    assert changed["additionalMetadataKeys"] == ["workflowId"]
+
+    said(cli("config", "update", *pair, "--filter", "none", "--block", "none",
+             "--metadata-key", "none", "--delete-app-id=false"))  # fmt: skip
+    empty = shared.config(*pair).result
+    assert (empty["filter"], empty["payloadBlocklist"]) == (None, [])
+    assert (empty["additionalMetadataKeys"], empty["deleteAppId"]) == ([], False)
+    failed(cli("config", "update", *pair, "--filter", "{"), 2, "--filter: must be a JSON object")
+    failed(cli("config", "update", *pair, "--filter", "@/nothing/there"), 1, "/nothing/there")
+    failed(cli("config", "update", *pair, "--schemes", "hmac"), 1, "signing.schemes[0]", "hmac")
+
+
 # ── config test ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -277,6 +277,24 @@ WRONG = [
     ({"additionalMetadataKeys": [f"k{n}" for n in range(33)]},
      "additionalMetadataKeys: must have at most 32 items, has 33"),
     #
+    ({"payloadBlocklist": "a"}, "payloadBlocklist: must be an array of paths, was a string"),
+    ({"payloadBlocklist": [1]}, "payloadBlocklist[0]: must be a path in a string, was 1"),
+    ({"payloadBlocklist": ["a", ""]},
+     "payloadBlocklist[1]: must be a path of 1 to 256 bytes, was 0"),
+    ({"payloadBlocklist": ["a..b"]},
+     "payloadBlocklist[0]: must be names with one dot between them, or a JSON Pointer, was "
+     '"a..b"'),
+    ({"payloadBlocklist": ["/a/~2"]},
+     "payloadBlocklist[0]: must be a JSON Pointer, in which a tilde is ~0 and a slash ~1, was "
+     '"/a/~2"'),
+    ({"payloadBlocklist": ["x" * 257]},
+     "payloadBlocklist[0]: must be a path of 1 to 256 bytes, was 257"),
+    ({"payloadBlocklist": [".".join("abcdefghijklmnopq")]},
+     "payloadBlocklist[0]: must be a path of at most 16 steps, was "
+     '"a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q"'),
+    ({"payloadBlocklist": [f"k{n}" for n in range(65)]},
+     "payloadBlocklist: must have at most 64 items, has 65"),
+    #
     ({"filter": []}, "filter: must be an object, was an array"),
     ({"filter": {"a": 1}},
      "filter.a: must be an array of what matches, or an object, was a number"),
