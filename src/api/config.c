@@ -19,12 +19,14 @@
 
 #define TRIES_MAX 16
 
+enum change_kind { CREATE, PATCH, REMOVE };
+
 struct change {
     struct gw_api_request *request;
     struct gw_slice app_id, event_type;
     uint64_t if_match; /* 0 = none */
     size_t tries;
-    enum { CREATE, PATCH, REMOVE } kind;
+    enum change_kind kind;
     bool secret_made;
     uint64_t expected;           /* the version it is made from; 0 = create */
     struct gw_config *config;    /* after it; NULL = it is removed */
@@ -42,7 +44,7 @@ static struct gw_configs *configs_of(const struct gw_api_request *request)
     return request->api->shard->flow->configs;
 }
 
-static struct change *change_create(struct gw_api_request *request, int kind)
+static struct change *change_create(struct gw_api_request *request, enum change_kind kind)
 {
     struct change *change = gw_arena_zalloc(gw_api_arena(request), sizeof(*change));
     change->request = request;
