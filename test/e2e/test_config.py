@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from harness import signature
-from harness.api import failed
+from harness.api import Api, failed
 from harness.dns import NameServer
 from harness.events import TYPE, attempted, event, settled, subscribe
 from harness.receiver import Reply
@@ -661,6 +661,24 @@ def test_urls_that_are_refused(strict_server, app, url):
     api.config(app, TYPE).expect(404)
     workflow = dict(appId=app, eventType=TYPE, webhookUrl=URL, workflows={"w": [url]})
     failed(api.call("POST", "/v1/config", workflow), 400, "workflows")
+
+
+def test_only_an_admin_is_told_where_a_name_leads(strict_server, app):
+    """Whoever may name any host could draw a map of what is behind the server."""
+    body = dict(appId=app, eventType=TYPE, webhookUrl="https://private.test/")
+    refused = failed(strict_server.api.call("POST", "/v1/config", body), 400)
+    allowed = "allowed are public addresses, and networks that the operator lists in --allow-nets"
+    start = "webhookUrl: private.test resolves to "
+    assert refused.error == f"{start}10.0.0.5, a private address; {allowed}"
+    made = strict_server.cli("keys", "create", "--role", "client", "--scope", app)
+    client = Api(strict_server.address, made.stdout.decode().strip())
+    subscribe(client, app, URL)
+    for url in ("https://private.test/", "https://mixed.test/", "https://loopback.test/"):
+        refused = failed(client.patch(app, TYPE, webhookUrl=url), 400)
+        name = url.split("/")[2]
+        assert refused.error == (
+            f"webhookUrl: {name} resolves to an address that is not public; {allowed}"
+        )
 
 
 @pytest.mark.parametrize(
