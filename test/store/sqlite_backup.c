@@ -322,7 +322,7 @@ static size_t erasures_in(const char *copy)
 static void expect_copy(struct story *story, const char *copy, const bool *still_there)
 {
     struct world *world = story->world;
-    size_t before = 0, erasures = erasures_in(copy);
+    size_t erasures = erasures_in(copy);
 
     assert_in_range(erasures, story->erasures_before, story->erasures);
     expect_well(copy);
@@ -333,7 +333,6 @@ static void expect_copy(struct story *story, const char *copy, const bool *still
     for (size_t i = 0; i < story->count; i++) {
         if ((story->events[i].is_before && still_there[i]) || is_there(world, &story->events[i]))
             expect_kept(story, i, erasures);
-        before += story->events[i].is_before && still_there[i];
     }
     expect_closed(world);
     accept_one(story, gw_env_wall_ms(world->env)); /* it goes on from there */

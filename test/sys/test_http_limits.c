@@ -289,8 +289,8 @@ static void each_request_has_its_own_ceiling(void **state)
     static const char *const refused[] = {
         "POST /ten?q HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n",
         "POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n",
-        "POST /ten HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "a\r\n0123456789\r\n1\r\n0",
+        ("POST /ten HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "a\r\n0123456789\r\n1\r\n0"),
     };
 
     (void)state;
