@@ -186,12 +186,11 @@ static void expect_public_key(const struct gw_config *config, bool is_shown)
 {
     struct gw_buf text = {0}, key = {0};
 
-    if (is_shown)
-        gw_buf_adds(&key, GW_SLICE("\"publicKey\":\""));
-    if (is_shown)
+    gw_buf_addf(&key, "\"publicKey\":");
+    if (is_shown) {
+        gw_buf_addc(&key, '"');
         gw_key_pair_public(&config->pairs[0], &key);
-    else
-        gw_buf_adds(&key, GW_SLICE("publicKey"));
+    }
     for (int show_secret = 0; show_secret <= 1; show_secret++) {
         gw_buf_clear(&text);
         gw_config_render(config, show_secret != 0, &text);
