@@ -94,7 +94,7 @@ static void add_wrapped(const struct gw_term *term, struct gw_buf *out, struct g
     struct gw_buf clean = {0};
 
     gw_buf_adds(out, GW_SLICE("  "));
-    gw_text_add_clean(&clean, text, false);
+    gw_text_add_flat(&clean, text);
     gw_text_add_wrapped(out, gw_buf_slice(&clean), term->width > 32 ? term->width - 2 : SIZE_MAX,
                         2);
     gw_buf_addc(out, '\n');

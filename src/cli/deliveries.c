@@ -285,6 +285,7 @@ static void add_attempt(struct gw_table *table, yyjson_val *attempt)
     int64_t status = gw_client_number(attempt, "statusCode", 0);
     double took_ms = yyjson_get_num(yyjson_obj_get(attempt, "durationMs"));
     bool is_success = gw_slice_is(outcome, "success");
+    struct gw_buf answer = {0};
 
     gw_table_addf(table, GW_TONE_PLAIN, "%lld", (long long)gw_client_number(attempt, "n", 0));
     gw_table_add(table, gw_client_text(attempt, "at"), GW_TONE_PLAIN);
@@ -296,7 +297,9 @@ static void add_attempt(struct gw_table *table, yyjson_val *attempt)
     gw_table_addf(table, GW_TONE_PLAIN, "%.*f ms", took_ms < 10 ? 1 : 0, took_ms);
     gw_table_add(table, gw_client_text(attempt, "address"), GW_TONE_PLAIN);
     gw_table_add(table, gw_client_text(attempt, "error"), GW_TONE_PLAIN);
-    gw_table_add(table, gw_client_text(attempt, "responseExcerpt"), GW_TONE_DIM);
+    gw_text_add_flat(&answer, gw_client_text(attempt, "responseExcerpt"));
+    gw_table_add(table, gw_buf_slice(&answer), GW_TONE_DIM);
+    gw_buf_deinit(&answer);
 }
 
 static void add_field(struct gw_buf *out, const char *label, yyjson_val *delivery, const char *name)

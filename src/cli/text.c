@@ -93,6 +93,30 @@ void gw_text_add_clean(struct gw_buf *out, struct gw_slice text, bool lines)
     }
 }
 
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+void gw_text_add_flat(struct gw_buf *out, struct gw_slice text)
+{
+    bool is_first = true;
+
+    for (size_t i = 0; i < text.len;) {
+        size_t start = i;
+        while (i < text.len && !is_white(text.ptr[i]))
+            i++;
+        if (i > start) {
+            if (!is_first)
+                gw_buf_addc(out, ' ');
+            gw_text_add_clean(out, (struct gw_slice){text.ptr + start, i - start}, false);
+            is_first = false;
+        }
+        while (i < text.len && is_white(text.ptr[i]))
+            i++;
+    }
+}
+
 void gw_text_add_cut(struct gw_buf *out, struct gw_slice text, size_t width)
 {
     struct gw_slice bytes;

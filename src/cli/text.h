@@ -11,6 +11,9 @@ size_t gw_text_width(struct gw_slice text);
  * and tabs stay. */
 void gw_text_add_clean(struct gw_buf *out, struct gw_slice text, bool lines);
 
+/* Appends it clean in one line: white space becomes one space each, none at the ends. */
+void gw_text_add_flat(struct gw_buf *out, struct gw_slice text);
+
 /* Appends at most `width` columns of it; when it is longer the last one is "…". */
 void gw_text_add_cut(struct gw_buf *out, struct gw_slice text, size_t width);
 

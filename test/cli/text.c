@@ -49,6 +49,26 @@ static void cuts(void **state)
     }
 }
 
+static void flattens(void **state)
+{
+    static const struct {
+        const char *text, *flat;
+    } rows[] = {
+        {"", ""},
+        {" \r\n\t", ""},
+        {"a", "a"},
+        {"\n a\r\n  b\tc \n", "a b c"},
+        {"{\n  \"a\": 1\n}\n", "{ \"a\": 1 }"},
+        {"x\x1b[31m y\xFF", "x\xEF\xBF\xBD[31m y\xEF\xBF\xBD"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        gw_text_add_flat(&out, gw_slice_from(rows[i].text));
+        expect_out(rows[i].flat);
+    }
+}
+
 static void cleans(void **state)
 {
     (void)state;
@@ -178,10 +198,15 @@ static void finds_what_was_meant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(measures),        cmocka_unit_test(cuts),
-        cmocka_unit_test(cleans),          cmocka_unit_test(wraps),
-        cmocka_unit_test(tells_spans),     cmocka_unit_test(tells_depths),
-        cmocka_unit_test(tells_distances), cmocka_unit_test(finds_what_was_meant),
+        cmocka_unit_test(measures),
+        cmocka_unit_test(cuts),
+        cmocka_unit_test(flattens),
+        cmocka_unit_test(cleans),
+        cmocka_unit_test(wraps),
+        cmocka_unit_test(tells_spans),
+        cmocka_unit_test(tells_depths),
+        cmocka_unit_test(tells_distances),
+        cmocka_unit_test(finds_what_was_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

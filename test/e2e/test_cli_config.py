@@ -68,7 +68,7 @@ def test_a_test_that_arrives(shared_server, shared, receiver, app):
     receiver.script("/hook", Reply(status=202, body=b"thank\x1b you\n"))
     text = said(shared_server.cli("config", "test", app, TYPE))
     assert text.startswith("delivered\n") and "answered 202 after" in text and "127.0.0.1" in text
-    assert "thank" in text and "\x1b" not in text
+    assert "It answered: thank\ufffd you\n" in text
     request = receiver.one("/hook")
     signature.check(request, made["secret"])
     assert json.loads(request.body)["appId"] == app
