@@ -88,8 +88,8 @@ void gw_config_given_deinit(struct gw_config_given *given);
          .number = &(given).max_in_flight,                                                         \
          .max = INT32_MAX},                                                                        \
         {.name = "secret",                                                                         \
-         .value = "SECRET",                                                                        \
-         .help = "an existing one, instead of a new one",                                          \
+         .value = "SECRET|@FILE",                                                                  \
+         .help = "an existing one, instead of a new one; @FILE keeps it out of sight",             \
          .text = &(given).secret},                                                                 \
         {.name = "delete-app-id",                                                                  \
          .help = "drop the top-level appId from the body",                                         \

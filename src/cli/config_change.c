@@ -1,4 +1,5 @@
 /* config_change.c: `gwh config create|update|rotate`: making and changing configs. */
+#include "base/crypto.h"
 #include "cli/client.h"
 #include "cli/config_body.h"
 #include "cli/config_pair.h"
@@ -36,25 +37,20 @@ static bool is_any_given(const struct gw_config_given *given)
     return !is_empty;
 }
 
-/* --filter @FILE: what the file holds, kept in `text`, takes its place. */
-static int load_filter(struct gw_config_given *given, struct gw_buf *text)
-{
-    if (given->filter == NULL || given->filter[0] != '@')
-        return -1;
-    int code = gw_input_read(given->filter + 1, FILE_BYTES_MAX, text);
-    given->filter = gw_buf_text(text);
-    return code;
-}
-
 static int make_of_options(const struct gw_command *command, struct gw_config_given *given,
                            struct gw_buf *body)
 {
     struct gw_error error;
-    struct gw_buf filter = {0};
+    struct gw_buf filter = {0}, secret = {0};
 
-    int code = load_filter(given, &filter);
+    int code = gw_input_value(&given->filter, &filter);
+    if (code < 0)
+        code = gw_input_value(&given->secret, &secret);
     if (code < 0 && gw_config_body_make(given, body, &error) != GW_OK)
         code = gw_term_fail(GW_EXIT_USAGE, "%s: %s", command->name, error.text);
+    if (secret.ptr)
+        gw_wipe(secret.ptr, secret.cap);
+    gw_buf_deinit(&secret);
     gw_buf_deinit(&filter);
     return code;
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define VALUE_BYTES_MAX ((size_t)1024 * 1024)
+
 static int read_all(FILE *file, const char *shown, size_t max, struct gw_buf *out)
 {
     char part[16384];
@@ -56,5 +58,16 @@ int gw_input_read(const char *path, size_t max, struct gw_buf *out)
     if (code < 0)
         code = read_all(file, gw_input_name(path), max, out);
     gw_input_close(file);
+    return code;
+}
+
+int gw_input_value(const char **value, struct gw_buf *text)
+{
+    if (*value == NULL || **value != '@')
+        return -1;
+    int code = gw_input_read(*value + 1, VALUE_BYTES_MAX, text);
+    while (text->len > 0 && strchr("\r\n", text->ptr[text->len - 1]))
+        text->len--;
+    *value = gw_buf_text(text);
     return code;
 }

@@ -4,13 +4,14 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "cli/input.h"
 #include "cli/term.h"
 
 #define PUBLIC_PREFIX "whpk_"
 
-static struct gw_slice item(const struct gw_option_list *list, size_t i)
+static struct gw_slice trim(const char *value)
 {
-    struct gw_slice text = gw_slice_from(list->items[i]);
+    struct gw_slice text = gw_slice_from(value);
 
     while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]))
         text.len--;
@@ -23,25 +24,38 @@ static int too_many(const char *command, const char *option)
                         GW_DIAGNOSE_KEYS_MAX);
 }
 
-static int read_secrets(struct gw_secrets *secrets, const char *command,
-                        const struct gw_option_list *list)
+static int read_secret(struct gw_secret *secret, const char *command, struct gw_slice text)
 {
     struct gw_error error;
 
+    if (gw_slice_starts(text, GW_SLICE(PUBLIC_PREFIX)))
+        return gw_term_fail(GW_EXIT_USAGE,
+                            "%s: --secret: must be a secret, was a public key: that is "
+                            "--public-key",
+                            command);
+    if (gw_secret_parse(secret, text, &error) != GW_OK)
+        return gw_term_fail(GW_EXIT_USAGE, "%s: --%s", command, error.text);
+    return -1;
+}
+
+static int read_secrets(struct gw_secrets *secrets, const char *command,
+                        const struct gw_option_list *list)
+{
+    int code = -1;
+
     if (list->count > GW_DIAGNOSE_KEYS_MAX)
         return too_many(command, "secret");
-    for (size_t i = 0; i < list->count; i++) {
-        struct gw_slice text = item(list, i);
-        if (gw_slice_starts(text, GW_SLICE(PUBLIC_PREFIX)))
-            return gw_term_fail(GW_EXIT_USAGE,
-                                "%s: --secret: must be a secret, was a public key: that is "
-                                "--public-key",
-                                command);
-        if (gw_secret_parse(&secrets->all[i], text, &error) != GW_OK)
-            return gw_term_fail(GW_EXIT_USAGE, "%s: --%s", command, error.text);
-        secrets->count++;
+    for (size_t i = 0; code < 0 && i < list->count; i++) {
+        struct gw_buf text = {0};
+        const char *value = list->items[i];
+        code = gw_input_value(&value, &text);
+        if (code < 0)
+            code = read_secret(&secrets->all[secrets->count++], command, trim(value));
+        if (text.ptr)
+            gw_wipe(text.ptr, text.cap);
+        gw_buf_deinit(&text);
     }
-    return -1;
+    return code;
 }
 
 static bool parse_public_key(struct gw_public_key *key, struct gw_slice text)
@@ -64,7 +78,7 @@ static int read_public_keys(struct gw_secrets *secrets, const char *command,
     if (list->count > GW_DIAGNOSE_KEYS_MAX)
         return too_many(command, "public-key");
     for (size_t i = 0; i < list->count; i++) {
-        if (!parse_public_key(&secrets->public_keys[i], item(list, i)))
+        if (!parse_public_key(&secrets->public_keys[i], trim(list->items[i])))
             return gw_term_fail(GW_EXIT_USAGE,
                                 "%s: --public-key: must be whpk_ and the base64 of 32 bytes, as "
                                 "gwh config get shows it",

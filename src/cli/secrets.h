@@ -12,7 +12,7 @@ struct gw_secrets_given {
 /* The options that fill it. */
 #define GW_SECRETS_OPTIONS(given)                                                                  \
     {.name = "secret",                                                                             \
-     .value = "SECRET",                                                                            \
+     .value = "SECRET|@FILE",                                                                      \
      .help = "whsec_… as the client has it; again for more",                                       \
      .list = &(given).secrets},                                                                    \
         {.name = "public-key",                                                                     \

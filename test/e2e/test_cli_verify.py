@@ -155,11 +155,17 @@ def test_a_rotation_at_once(shared_server, deliver, app):
 
 
 @pytest.mark.parametrize("own", ["whsec_" + "c2VjcmV0" * 4, "an older secret of 33 characters!"])
-def test_bringing_a_secret_along(shared_server, shared, receiver, app, own):
-    cli = shared_server.cli
+def test_bringing_a_secret_along(shared_server, shared, receiver, app, own, tmp_path):
+    """Also out of a file, where no list of processes shows it."""
+    cli, file = shared_server.cli, tmp_path / "secret"
+    file.write_text(own + "\n")
     said(cli("config", "create", app, TYPE, "--url", receiver.url(), "--secret", own))
     request = receiver.one(id=shared.send(event(app))["id"])
     said(verify(request, "--secret", own))
+    said(verify(request, "--secret", f"@{file}"))
+    failed(run("verify", "--secret", f"@{file}-not", input=b""), 1, f"{file}-not")
+    said(cli("config", "create", app, "OTHER", "--url", receiver.url(), "--secret", f"@{file}"))
+    assert shared.config(app, "OTHER", shareSecret="true").result["secret"] == own
     shown = said(cli("config", "get", app, TYPE))
     assert own not in shown and "…" + own[-4:] in shown
     assert own in said(cli("config", "get", app, TYPE, "--show-secret"))
