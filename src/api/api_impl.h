@@ -89,6 +89,12 @@ static inline bool gw_api_may_see(const struct gw_api_request *request, struct g
     return !request->caller.scope.ptr || gw_slice_eq(request->caller.scope, app_id);
 }
 
+/* May the caller see what only its app's own people may: secrets, payloads, what clients answered? */
+static inline bool gw_api_may_see_secrets(const struct gw_api_request *request)
+{
+    return request->caller.roles & (GW_ROLE_ADMIN | GW_ROLE_CLIENT);
+}
+
 /* Has it one of these roles? Else it is told so, and the request is over. */
 bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *what);
 

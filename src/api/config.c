@@ -133,15 +133,32 @@ static const char *action_of(const struct change *change)
     return "config_deleted";
 }
 
+/* What GET /v1/config/history tells. */
+static struct gw_slice detail_of(struct gw_api_request *request, const struct gw_config *before,
+                                 const struct gw_config *after)
+{
+    unsigned long long version = after ? after->version : before->version;
+    struct gw_buf text = {0}, changes = {0};
+    gw_config_diff(before, after, &changes);
+    gw_buf_addf(&text, "{\"version\":%llu,\"changes\":", version);
+    if (text.len + changes.len < GW_AUDIT_DETAIL_MAX)
+        gw_buf_adds(&text, gw_buf_slice(&changes));
+    else
+        gw_buf_adds(&text, GW_SLICE("null"));
+    gw_buf_addc(&text, '}');
+    struct gw_slice detail = gw_arena_dup(gw_api_arena(request), gw_buf_slice(&text));
+    gw_buf_deinit(&text);
+    gw_buf_deinit(&changes);
+    return detail;
+}
+
 static struct gw_audit line_of(const struct change *change, const struct gw_config *before)
 {
     struct gw_api_request *request = change->request;
     const struct gw_config *shown = change->config ? change->config : before;
     struct gw_audit line =
         gw_audit_line(request, action_of(change), shown->app_id, shown->event_type);
-    line.detail =
-        gw_slice_from(gw_arena_printf(gw_api_arena(request), "{\"version\":%llu,\"changes\":[]}",
-                                      (unsigned long long)shown->version));
+    line.detail = detail_of(request, before, change->config);
     return line;
 }
 

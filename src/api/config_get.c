@@ -35,12 +35,21 @@ static void release(struct reading *reading)
 
 /* ── Answers ───────────────────────────────────────────────────────────────────────────────── */
 
+static void render(const struct reading *reading, const struct gw_config *config,
+                   struct gw_buf *out)
+{
+    if (gw_api_may_see_secrets(reading->request))
+        gw_config_render(config, reading->share_secret, out);
+    else
+        gw_config_render_looked(config, out);
+}
+
 static void answer_one(struct reading *reading)
 {
     struct gw_api_request *request = reading->request;
     const struct gw_config *config = config_of(reading);
     gw_config_api_set_etag(request, config);
-    gw_config_render(config, reading->share_secret, gw_reply_begin(request, 200));
+    render(reading, config, gw_reply_begin(request, 200));
     release(reading);
     gw_reply_end(request);
 }
@@ -76,7 +85,7 @@ static void answer_page(struct reading *reading)
     gw_buf_adds(out, GW_SLICE("{\"items\":["));
     for (size_t i = 0; i < list->count; i++) {
         gw_json_next(out);
-        gw_config_render(list->configs[i], reading->share_secret, out);
+        render(reading, list->configs[i], out);
     }
     gw_buf_addc(out, ']');
     gw_json_key(out, "next");

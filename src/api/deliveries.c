@@ -295,7 +295,7 @@ static void answer_one(struct one *one)
     struct gw_buf *out = gw_reply_begin(one->request, 200);
     gw_buf_addc(out, '{');
     gw_look_render(&view, out);
-    gw_look_render_log(one->row, out);
+    gw_look_render_log(one->row, gw_api_may_see_secrets(one->request), out);
     gw_buf_addc(out, '}');
     gw_look_deinit(&one->look);
     gw_reply_end(one->request);

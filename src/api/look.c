@@ -167,7 +167,8 @@ void gw_look_render(const struct gw_view *view, struct gw_buf *out)
     gw_json_member_null(out, "replayOf");
 }
 
-void gw_look_render_attempt(const struct gw_attempt *attempt, struct gw_buf *out)
+void gw_look_render_attempt(const struct gw_attempt *attempt, bool with_excerpt,
+                            struct gw_buf *out)
 {
     char text[GW_ADDR_TEXT_MAX];
     bool failed = attempt->outcome != GW_OUTCOME_SUCCESS;
@@ -194,13 +195,13 @@ void gw_look_render_attempt(const struct gw_attempt *attempt, struct gw_buf *out
                    attempt->address.family ? gw_addr_text(&attempt->address, text)
                                            : (struct gw_slice){0});
     gw_json_member(out, "responseExcerpt",
-                   attempt->excerpt.len ? attempt->excerpt : (struct gw_slice){0});
+                   with_excerpt && attempt->excerpt.len ? attempt->excerpt : (struct gw_slice){0});
     gw_json_member_s(out, "advice",
                      failed ? gw_outcome_advice(attempt->outcome, attempt->status) : NULL);
     gw_buf_addc(out, '}');
 }
 
-void gw_look_render_log(const struct gw_row *row, struct gw_buf *out)
+void gw_look_render_log(const struct gw_row *row, bool with_excerpts, struct gw_buf *out)
 {
     struct gw_slice rest = row->log;
     struct gw_attempt attempt;
@@ -208,7 +209,7 @@ void gw_look_render_log(const struct gw_row *row, struct gw_buf *out)
     gw_buf_addc(out, '[');
     while (gw_attempt_unpack(&rest, &attempt)) {
         gw_json_next(out);
-        gw_look_render_attempt(&attempt, out);
+        gw_look_render_attempt(&attempt, with_excerpts, out);
     }
     gw_buf_addc(out, ']');
 }

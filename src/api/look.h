@@ -50,9 +50,11 @@ struct gw_view {
 /* `look` must have the app's snapshot. */
 struct gw_view gw_look_view(const struct gw_look *look, const struct gw_row *row);
 
-/* One attempt, as an object. */
-void gw_look_render_attempt(const struct gw_attempt *attempt, struct gw_buf *out);
+/* One attempt, as an object; what the client answered may hold what was sent, or more. */
+void gw_look_render_attempt(const struct gw_attempt *attempt, bool with_excerpt,
+                            struct gw_buf *out);
 
 /* Members of the delivery's object, without the braces. */
 void gw_look_render(const struct gw_view *view, struct gw_buf *out);
-void gw_look_render_log(const struct gw_row *row, struct gw_buf *out); /* "attemptLog":[…] */
+/* "attemptLog":[…] */
+void gw_look_render_log(const struct gw_row *row, bool with_excerpts, struct gw_buf *out);

@@ -186,7 +186,7 @@ static void on_posted(struct gw_post *post)
 {
     struct test *test = gw_container_of(post, struct test, post);
     struct gw_buf *out = gw_reply_begin(test->request, 200);
-    gw_look_render_attempt(&post->record, out);
+    gw_look_render_attempt(&post->record, true, out);
     gw_reply_end(release(test));
 }
 

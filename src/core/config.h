@@ -123,8 +123,11 @@ enum gw_err gw_config_patch(struct gw_config **config, const struct gw_config *c
  * masked always. */
 void gw_config_render(const struct gw_config *config, bool show_secret, struct gw_buf *out);
 
-/* What a change changed, for its history: a JSON array of {"field","from","to"} as clients see
- * them, header values masked; NULL stands for no config. A value of more than GW_CONFIG_SHOWN_MAX
+/* The same for whoever may see no secrets: URLs without their query too, for tokens live there. */
+void gw_config_render_looked(const struct gw_config *config, struct gw_buf *out);
+
+/* What a change changed, for its history: a JSON array of {"field","from","to"} as those see them
+ * who may see no secrets; NULL stands for no config. A value of more than GW_CONFIG_SHOWN_MAX
  * bytes of JSON is left out, and "fromBytes" or "toBytes" is there instead. Secrets that were
  * rotated are told by field alone. Never more than GW_AUDIT_DETAIL_MAX in all. */
 #define GW_CONFIG_SHOWN_MAX 1024

@@ -1,7 +1,7 @@
 /* config_diff.c: what a change changed, for its history. Owns nothing; pure.
  *
- * Two configs are compared as the store keeps them and told as clients see them: a masked header
- * whose value changed is told, though both sides may look alike. */
+ * Two configs are compared as the store keeps them, and told as those see them who may see no secrets:
+ * a masked header whose value changed, or a URL's query, is told, though both sides look alike. */
 #include "base/crypto.h"
 #include "core/config_impl.h"
 
@@ -30,7 +30,7 @@ static yyjson_mut_val *value_of(struct diff *diff, const struct gw_config_field 
 static void add_side(struct diff *diff, const char *name, const struct gw_config_field *field,
                      const struct gw_config *config)
 {
-    yyjson_mut_val *value = value_of(diff, field, config, GW_VIEW_SHOWN);
+    yyjson_mut_val *value = value_of(diff, field, config, GW_VIEW_LOOKED);
     struct gw_buf text = {0};
 
     gw_config_json_write(value, diff->arena, &text);

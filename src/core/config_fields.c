@@ -202,8 +202,7 @@ static enum gw_err parse_webhook_url(struct gw_config_parse *parse, yyjson_val *
 static yyjson_mut_val *render_webhook_url(const struct gw_config *config, enum gw_config_view view,
                                           yyjson_mut_doc *doc)
 {
-    (void)view;
-    return gw_config_mut_str(doc, config->routes[0].url.text);
+    return gw_config_mut_str(doc, gw_config_url_shown(config->routes[0].url.text, view));
 }
 
 /* ── retry ─────────────────────────────────────────────────────────────────────────────────── */

@@ -11,6 +11,7 @@
 /* Who looks at a document. */
 enum gw_config_view {
     GW_VIEW_STORED, /* the store, and PATCH: everything as it is */
+    GW_VIEW_LOOKED, /* whoever may see no secrets: as SHOWN, and URLs without their query */
     GW_VIEW_SHOWN,  /* a client: header values masked */
     GW_VIEW_SECRET, /* a client who may see the secret */
 };
@@ -130,6 +131,11 @@ enum gw_err gw_config_document_parse(struct gw_config_parse *parse, yyjson_val *
 yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_config_view view,
                                    yyjson_mut_doc *doc);
 void gw_config_json_write(yyjson_mut_val *value, struct gw_arena *arena, struct gw_buf *out);
+
+static inline struct gw_slice gw_config_url_shown(struct gw_slice url, enum gw_config_view view)
+{
+    return view == GW_VIEW_LOOKED ? gw_url_shown(url) : url;
+}
 
 static inline yyjson_mut_val *gw_config_mut_str(yyjson_mut_doc *doc, struct gw_slice text)
 {

@@ -45,15 +45,24 @@ yyjson_mut_val *gw_config_document(const struct gw_config *config, enum gw_confi
     return object;
 }
 
-void gw_config_render(const struct gw_config *config, bool show_secret, struct gw_buf *out)
+static void render(const struct gw_config *config, enum gw_config_view view, struct gw_buf *out)
 {
     struct gw_arena arena = {0};
     yyjson_alc alc = gw_strict_alc(&arena);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
-    enum gw_config_view view = show_secret ? GW_VIEW_SECRET : GW_VIEW_SHOWN;
 
     gw_config_json_write(gw_config_document(config, view, doc), &arena, out);
     gw_arena_deinit(&arena);
+}
+
+void gw_config_render(const struct gw_config *config, bool show_secret, struct gw_buf *out)
+{
+    render(config, show_secret ? GW_VIEW_SECRET : GW_VIEW_SHOWN, out);
+}
+
+void gw_config_render_looked(const struct gw_config *config, struct gw_buf *out)
+{
+    render(config, GW_VIEW_LOOKED, out);
 }
 
 static yyjson_mut_val *encode_secrets(const struct gw_config *config, yyjson_mut_doc *doc)

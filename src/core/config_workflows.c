@@ -119,13 +119,14 @@ yyjson_mut_val *gw_config_workflows_render(const struct gw_config *config, enum 
 {
     yyjson_mut_val *object = yyjson_mut_obj(doc);
 
-    (void)view;
     for (size_t i = 0; i < config->workflow_count; i++) {
         const struct gw_workflow *workflow = &config->workflows[i];
         yyjson_mut_val *urls = yyjson_mut_arr(doc);
-        for (size_t r = 0; r < workflow->route_count; r++)
-            yyjson_mut_arr_append(
-                urls, gw_config_mut_str(doc, config->routes[workflow->routes[r]].url.text));
+        for (size_t r = 0; r < workflow->route_count; r++) {
+            const struct gw_url *url = &config->routes[workflow->routes[r]].url;
+            yyjson_mut_arr_append(urls,
+                                  gw_config_mut_str(doc, gw_config_url_shown(url->text, view)));
+        }
         yyjson_mut_obj_add(object, gw_config_mut_str(doc, workflow->id), urls);
     }
     return object;

@@ -43,6 +43,10 @@ static void changes(void **state)
          "15000},'to':{'schedule':[5,300,1800,7200,18000,36000,36000],'timeoutMs':2000}}]"},
         {"{" KEY ",'rateLimit':9,'filter':null}", "[{'field':'filter','from':{'a':['x']},'to':null}"
                                                   ",{'field':'rateLimit','from':null,'to':9}]"},
+        {"{" KEY ",'webhookUrl':'https://a.example/hook?token=s3cret'}", /* nor is a query shown */
+         "[{'field':'webhookUrl','from':'https://a.example/hook','to':'https://a.example/hook'}]"},
+        {"{" KEY ",'workflows':{'w':['https://w.example/x?token=s3cret']}}",
+         "[{'field':'workflows','from':{},'to':{'w':['https://w.example/x']}}]"},
         /* secrets: by field alone */
         {"{" KEY ",'secret':'abcdef0123456789'}", "[{'field':'secret'}]"},
         {"{" KEY ",'updateSecret':'now'}", "[{'field':'secret'}]"},
