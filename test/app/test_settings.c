@@ -61,6 +61,8 @@ static void defaults(void **state)
     assert_null(s.ca_file);
     assert_null(s.name_servers);
     assert_null(s.admin_key);
+    assert_null(s.public_cert);
+    assert_null(s.auth_url);
     assert_false(s.help);
     assert_true(gw_addr_parse(GW_SLICE("127.9.9.9"), &addr));
     assert_true(gw_net_list_contains(&s.allowed_ips, &addr)); /* loopback, and nobody else */
@@ -128,6 +130,11 @@ static void types(void **state)
     assert_string_equal(s.ca_file, "/a=b");
     assert_string_equal(s.admin_key, "me:secret");
     gw_settings_deinit(&s);
+    assert_int_equal(parse(&s, "--auth-url http://10.0.0.1:81/a?b=c", "PUBLIC_CERT=@/c.pem"),
+                     GW_OK);
+    assert_string_equal(s.auth_url, "http://10.0.0.1:81/a?b=c");
+    assert_string_equal(s.public_cert, "@/c.pem");
+    gw_settings_deinit(&s);
     assert_int_equal(parse(&s, "--allow-http=1", NULL), GW_OK);
     assert_true(s.guard.allow_http);
     gw_settings_deinit(&s);
@@ -166,6 +173,15 @@ static void refused(void **state)
         {"--trusted-proxies *", NULL, {"--trusted-proxies", "\"*\"", "not *"}},
         {NULL, "ALLOWED_IPS=10.0.0.1,somewhere", {"ALLOWED_IPS", "somewhere is none"}},
         {"--allow-ports 443,x", NULL, {"--allow-ports", "443,x", "65535"}},
+        {"--auth-url example.com", NULL, {"--auth-url: must be an", "URL"}},
+        {"--auth-url ftp://example.com/", NULL, {"--auth-url"}},
+        {"--auth-url http://", NULL, {"--auth-url"}},
+        {"--auth-url https://me:s3cret@example.com/",
+         NULL,
+         {"--auth-url", "user name or password"}},
+        {"--auth-url https://example.com/#x", NULL, {"--auth-url"}},
+        {"--public-cert x", NULL, {"--public-cert", "in PEM, or @FILE", "was no PEM text"}},
+        {NULL, "PUBLIC_CERT=@", {"PUBLIC_CERT", "in PEM, or @FILE"}},
         {"--log-level loud", NULL, {"--log-level", "loud", "debug"}},
         {"--no-such 1", NULL, {"--no-such"}},
         {"--no-such=1", NULL, {"--no-such"}},
