@@ -167,8 +167,7 @@ void gw_look_render(const struct gw_view *view, struct gw_buf *out)
     gw_json_member_null(out, "replayOf");
 }
 
-void gw_look_render_attempt(const struct gw_attempt *attempt, bool with_excerpt,
-                            struct gw_buf *out)
+void gw_look_render_attempt(const struct gw_attempt *attempt, bool with_excerpt, struct gw_buf *out)
 {
     char text[GW_ADDR_TEXT_MAX];
     bool failed = attempt->outcome != GW_OUTCOME_SUCCESS;
