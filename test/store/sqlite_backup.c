@@ -1,17 +1,13 @@
 /* A copy that is made while the store moves: events come, days change, segments begin and go, keys
- * are merged, payloads are erased. In a simulated world between the steps of the copy, where each way
- * of it can be gone again; and beside a store at work on its own threads. */
+ * are merged, payloads are erased. In a simulated world, between the steps of the copy; beside a store
+ * that is at work on threads: sqlite_backup_live.c. */
 #include "given.h"
 
 #include "base/log.h"
 #include "sqlite_rig.h"
 #include "store/sqlite_backup.h"
-#include "sys/loop.h"
 
-#include <dirent.h>
-#include <pthread.h>
 #include <sqlite3.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,37 +266,6 @@ static void expect_closed(struct world *world)
     assert_true(op.counted.of[GW_TALLY_RECEIVED] > 0);
 }
 
-/* Every page, through its sum; and that nothing is torn. */
-static void expect_well(const char *dir)
-{
-    DIR *entries = opendir(dir);
-    const struct dirent *entry;
-    size_t files = 0;
-
-    assert_non_null(entries);
-    while ((entry = readdir(entries)) != NULL) {
-        char path[512], said[64] = "";
-        sqlite3_stmt *st = NULL;
-        sqlite3 *db = NULL;
-
-        if (strstr(entry->d_name, ".seg") != entry->d_name + 8 &&
-            strcmp(entry->d_name, "main.db") != 0)
-            continue;
-        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, "gwh-sum"), SQLITE_OK);
-        assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &st, NULL),
-                         SQLITE_OK);
-        assert_int_equal(sqlite3_step(st), SQLITE_ROW);
-        snprintf(said, sizeof(said), "%s", (const char *)sqlite3_column_text(st, 0));
-        assert_string_equal(said, "ok");
-        sqlite3_finalize(st);
-        sqlite3_close(db);
-        files++;
-    }
-    closedir(entries);
-    assert_true(files >= 2);
-}
-
 /* How many are listed in the copy. */
 static size_t erasures_in(const char *copy)
 {
@@ -325,7 +290,7 @@ static void expect_copy(struct story *story, const char *copy, const bool *still
     size_t erasures = erasures_in(copy);
 
     assert_in_range(erasures, story->erasures_before, story->erasures);
-    expect_well(copy);
+    rig_files_are_well(copy);
     close_sqlite(world);
     open_at(world, copy);
     assert_true(world->ledger->ops->state(world->ledger).accepting);
@@ -375,166 +340,11 @@ static void test_copy_while_something_is_erased(void **state)
         copy_while_moving(seed, true);
 }
 
-/* ── Beside a store at work ────────────────────────────────────────────────────────────────── */
-
-#define BEFORE    2000
-#define AT_MOST   14000 /* then the copy catches up */
-#define IN_FLIGHT 50
-#define SEGMENT   300 /* events */
-
-struct life {
-    struct work *work;
-    struct gw_accept accept;
-    struct gw_settle settle;
-    struct gw_offer *offer;
-    char event_id[24];
-};
-
-struct work {
-    struct rig *rig;
-    struct life lives[IN_FLIGHT];
-    size_t begun, ended, max;
-    struct gw_sqlite_backup backup;
-    enum gw_err err;
-    struct gw_error error;
-    atomic_bool is_copied;
-};
-
-static void begin_life(struct life *life);
-
-static void end_life(struct life *life)
-{
-    struct work *work = life->work;
-
-    gw_message_unref(life->accept.message);
-    work->ended++;
-    if (work->begun < work->max && !atomic_load(&work->is_copied))
-        begin_life(life);
-    else if (work->ended == work->begun)
-        gw_loop_stop(work->rig->env);
-}
-
-static void on_settled(struct gw_op *op)
-{
-    gw_check(op->err == GW_OK);
-    end_life(gw_container_of(op, struct life, settle.op));
-}
-
-/* Of three one stays open. */
-static void on_accepted(struct gw_op *op)
-{
-    struct life *life = gw_container_of(op, struct life, accept.op);
-    struct gw_ledger *ledger = life->work->rig->ledger;
-
-    gw_check(op->err == GW_OK);
-    if (life->accept.deliveries[0].order % 3 == 0) {
-        end_life(life);
-        return;
-    }
-    life->settle =
-        (struct gw_settle){.op = {.env = op->env, .done = on_settled},
-                           .write_id = 1,
-                           .next = ended(&life->accept.deliveries[0], GW_END_CONFIG_DELETED)};
-    ledger->ops->settle(ledger, &life->settle);
-}
-
-static void on_life_offer(struct gw_msg *msg)
-{
-    (void)msg; /* the completion comes behind it */
-}
-
-static void begin_life(struct life *life)
-{
-    static const uint64_t lane = 1;
-    struct work *work = life->work;
-
-    snprintf(life->event_id, sizeof(life->event_id), "e%zu", work->begun++);
-    life->offer->env = work->rig->env;
-    life->offer->msg.run = on_life_offer;
-    life->accept = (struct gw_accept){
-        .op = {.env = work->rig->env, .done = on_accepted},
-        .message = rig_message("app", life->event_id, "{\"some\":\"body\"}"),
-        .lanes = &lane,
-        .lane_count = 1,
-        .dedupe_ms = RIG_DAY_MS,
-        .offer = life->offer,
-    };
-    work->rig->ledger->ops->accept(work->rig->ledger, &life->accept);
-}
-
-static void run_until(struct work *work, size_t max)
-{
-    work->max = max;
-    for (size_t i = 0; i < IN_FLIGHT; i++)
-        begin_life(&work->lives[i]);
-    gw_loop_run(work->rig->env);
-}
-
-static void *copy_on_a_thread(void *ctx)
-{
-    struct work *work = ctx;
-
-    work->err = gw_sqlite_backup(&work->backup, &work->error);
-    atomic_store(&work->is_copied, true);
-    return NULL;
-}
-
-static void expect_all_before(struct rig *rig)
-{
-    struct gw_tally_op tally = {
-        .arena = &rig->arena, .to_ms = gw_hour_of(RIG_T0 + RIG_DAY_MS), .full = true};
-    char event_id[24];
-
-    for (size_t i = 0; i < BEFORE; i++) {
-        snprintf(event_id, sizeof(event_id), "e%zu", i);
-        assert_non_null(rig_find(rig, event_id));
-    }
-    assert_ok(RIG_CALL(rig, ledger, tally, &tally));
-    tally_closes(&tally);
-    assert_true(tally.counted.of[GW_TALLY_RECEIVED] >= BEFORE);
-}
-
-static void test_copy_beside_a_store_at_work(void **state)
-{
-    struct work *work = gw_zalloc(sizeof(*work));
-    pthread_t thread;
-    struct rig rig;
-
-    (void)state;
-    rig_init(&rig);
-    rig.options.segment_events_max = SEGMENT;
-    rig.options.segment_gap_ms = 1;
-    rig_open(&rig);
-    work->rig = &rig;
-    work->backup = (struct gw_sqlite_backup){.from = rig.dir, .to = rig_path(&rig, "copy")};
-    for (size_t i = 0; i < IN_FLIGHT; i++) {
-        work->lives[i].work = work;
-        work->lives[i].offer = gw_zalloc(sizeof(struct gw_offer) + sizeof(struct gw_delivery));
-    }
-    run_until(work, BEFORE);
-    assert_int_equal(pthread_create(&thread, NULL, copy_on_a_thread, work), 0);
-    run_until(work, AT_MOST);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(work->err, GW_OK);
-    assert_int_equal(work->backup.failed, 0);
-    assert_true(work->backup.files > BEFORE / SEGMENT);
-    rig_close(&rig);
-    expect_well(work->backup.to);
-    rig.options.dir = work->backup.to;
-    rig_open(&rig);
-    expect_all_before(&rig);
-    rig_deinit(&rig);
-    for (size_t i = 0; i < IN_FLIGHT; i++)
-        gw_free(work->lives[i].offer);
-    gw_free(work);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy_of_a_moving_store),
         cmocka_unit_test(test_copy_while_something_is_erased),
-        cmocka_unit_test(test_copy_beside_a_store_at_work),
     };
 
     sim_init();

@@ -4,7 +4,9 @@
 
 #include "sys/loop.h"
 
+#include <dirent.h>
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -234,4 +236,39 @@ size_t rig_open_in(struct rig *rig, uint64_t lane)
 
     assert_ok(RIG_CALL(rig, ledger, refill, &refill));
     return refill.count;
+}
+
+static void file_is_well(const char *path)
+{
+    char said[64];
+    sqlite3_stmt *st = NULL;
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, "gwh-sum"), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    snprintf(said, sizeof(said), "%s", (const char *)sqlite3_column_text(st, 0));
+    assert_string_equal(said, "ok");
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+}
+
+void rig_files_are_well(const char *dir)
+{
+    DIR *entries = opendir(dir);
+    const struct dirent *entry;
+    char path[512];
+    size_t files = 0;
+
+    assert_non_null(entries);
+    while ((entry = readdir(entries)) != NULL) {
+        struct gw_slice name = gw_slice_from(entry->d_name);
+        if (!gw_slice_ends(name, GW_SLICE(".seg")) && !gw_slice_is(name, "main.db"))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        file_is_well(path);
+        files++;
+    }
+    closedir(entries);
+    assert_true(files >= 2);
 }

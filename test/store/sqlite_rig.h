@@ -73,6 +73,9 @@ enum gw_err rig_deliver(struct rig *rig, const struct gw_delivery *delivery);
 const struct gw_event_row *rig_find(struct rig *rig, const char *event_id);
 size_t rig_open_in(struct rig *rig, uint64_t lane);
 
+/* Every page of the files of a store that is closed, through its sum; and that nothing is torn. */
+void rig_files_are_well(const char *dir);
+
 /* ── A file system that can fail ───────────────────────────────────────────────────────────── */
 
 /* Makes it SQLite's default, in front of the real one. Before the first store is opened. */
