@@ -3,8 +3,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help build run test lint fmt bench bench-ledger fuzz cover docs lambda clean
 
-# What `make test` runs on: plain, asan (address and undefined behaviour), tsan (threads).
-VARIANTS ?= plain asan tsan
+# What `make test` runs on: plain, asan (address and undefined behaviour), tsan (threads), fuzz (the
+# fuzzing drivers, a few seconds each).
+VARIANTS ?= plain asan tsan fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,8 +45,9 @@ cover: ## which lines of src/ the tests run
 	@.venv/bin/gcovr --root . --filter src/ --gcov-ignore-parse-errors=negative_hits.warn \
 		--print-summary build-cover
 
-fuzz: ## fuzz the parsers
-	@echo "make fuzz: comes with the fuzz targets in test/fuzz, which are not written yet"; exit 1
+fuzz: ## fuzz the parsers and the API, each for FUZZ_SECONDS (60)
+	@scripts/deps.sh test
+	@scripts/fuzz.sh
 
 docs: ## regenerate and check the reference pages
 	@echo "make docs: comes with docs/settings.md, which is not written yet"; exit 1

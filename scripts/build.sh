@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds one variant into its own folder, setting the folder up first where needed.
 #
-#   scripts/build.sh build|build-clang|build-asan|build-tsan|build-cover [TARGET...]
+#   scripts/build.sh build|build-clang|build-asan|build-tsan|build-cover|build-fuzz [TARGET...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,11 @@ build-clang)
 build-asan) options=(-Dtests=enabled '-Db_sanitize=address,undefined' -Doptimization=1 -Dwerror=false) ;;
 build-tsan) options=(-Dtests=enabled -Db_sanitize=thread -Doptimization=1 -Dwerror=false) ;;
 build-cover) options=(-Dtests=enabled -Db_coverage=true -Doptimization=0 -Dwerror=false) ;;
+build-fuzz)
+    options=(-Dtests=enabled -Dfuzz=true '-Db_sanitize=address,undefined' -Db_lundef=false
+        -Doptimization=1 -Dwerror=false)
+    export CC=clang
+    ;;
 *)
     echo "build: no variant is called $dir" >&2
     exit 2

@@ -18,7 +18,7 @@ build_packages=(
     ca-certificates
 )
 test_packages=(
-    clang shellcheck
+    clang libclang-rt-dev shellcheck
     libcmocka-dev
     sqlite3 curl python3 python3-venv
 )

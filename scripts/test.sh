@@ -2,7 +2,9 @@
 # Builds each named variant and runs all tests on it: the unit tests (cmocka, by meson), then the
 # end-to-end tests (pytest), which find the binary in GWH_BIN and the variant's name in GWH_VARIANT.
 #
-#   scripts/test.sh [plain|asan|tsan|cover ...]
+#   scripts/test.sh [plain|asan|tsan|cover|fuzz ...]
+#
+# `fuzz` is the fuzzing drivers alone, over their seeds and a little more (scripts/fuzz.sh).
 #
 # What a sanitizer finds fails the run even where no test looks: each process writes its report to a
 # file. Goes on after a failure, so that one run shows all; exits 1 if anything failed.
@@ -56,6 +58,11 @@ run_variant() {
         ;;
     esac
     echo "== $variant"
+    if [ "$variant" = fuzz ]; then
+        scripts/fuzz.sh --check || failed+=(fuzz)
+        echo "== fuzz took $((SECONDS - started)) s"
+        return
+    fi
     export GWH_VARIANT=$variant
     sanitizer_options "$dir"
     if ! scripts/build.sh "$dir"; then
@@ -69,7 +76,7 @@ run_variant() {
 }
 
 variants=("$@")
-[ $# -gt 0 ] || variants=(plain asan tsan)
+[ $# -gt 0 ] || variants=(plain asan tsan fuzz)
 for variant in "${variants[@]}"; do
     run_variant "$variant"
 done
