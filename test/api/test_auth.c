@@ -432,6 +432,44 @@ static void change_during_a_read(void **state)
     rig_destroy(rig);
 }
 
+static void on_put(struct gw_op *op)
+{
+    assert_int_equal(op->err, GW_OK);
+}
+
+/* Nobody makes such keys; were one there, an empty scope would not mean any, nor no role all. */
+static void damaged_keys(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    static const struct {
+        const char *appid;
+        struct gw_slice scope;
+        unsigned roles;
+        int status;
+    } rows[] = {
+        {"fine", {"fine", 4}, GW_ROLE_VIEWER, 200},
+        {"any", {NULL, 0}, GW_ROLE_VIEWER, 200},
+        {"empty", {"", 0}, GW_ROLE_ALL, 401},
+        {"powerless", {"powerless", 9}, 0, 401},
+    };
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_key_put put = {
+            .op = {.env = rig->envs[0], .done = on_put},
+            .key = {.appid = gw_slice_from(rows[i].appid),
+                    .scope = rows[i].scope,
+                    .roles = rows[i].roles},
+            .audit = {.actor = GW_SLICE("test"), .action = "key_created"},
+        };
+        snprintf(put.key.id, sizeof(put.key.id), "key_%zu", i);
+        gw_sha256(GW_SLICE("appkey"), put.key.hash);
+        rig->flow.admin->ops->key_put(rig->flow.admin, &put);
+        rig_run(rig, 100);
+        assert_int_equal(status_on(rig, 0, rows[i].appid, "appkey"), rows[i].status);
+    }
+    rig_destroy(rig);
+}
+
 static void many_wait_for_one_read(void **state)
 {
     struct rig *rig = rig_create(NULL);
@@ -555,6 +593,7 @@ int main(void)
         cmocka_unit_test(tokens),
         cmocka_unit_test(keys_of_one_appid),
         cmocka_unit_test(change_during_a_read),
+        cmocka_unit_test(damaged_keys),
         cmocka_unit_test(many_wait_for_one_read),
         cmocka_unit_test(the_cache_forgets),
         cmocka_unit_test(the_store_is_down),
