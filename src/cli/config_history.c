@@ -154,12 +154,19 @@ static void add_change(struct telling *t, yyjson_val *change)
     gw_buf_deinit(&buf);
 }
 
-/* Those of which the whole history is. */
-static bool is_key(yyjson_val *change)
+static bool is_nothing(yyjson_val *value)
+{
+    return !is_there(value) || (yyjson_is_ctn(value) && yyjson_get_len(value) == 0);
+}
+
+/* What the whole history is of, and what was empty from the beginning. */
+static bool is_noise(yyjson_val *change)
 {
     struct gw_slice field = gw_client_text(change, "field");
+    yyjson_val *from = yyjson_obj_get(change, "from"), *to = yyjson_obj_get(change, "to");
 
-    return gw_slice_is(field, "appId") || gw_slice_is(field, "eventType");
+    return gw_slice_is(field, "appId") || gw_slice_is(field, "eventType") ||
+           (from && to && is_nothing(from) && is_nothing(to));
 }
 
 static void tell(void *ctx, yyjson_val *entry)
@@ -173,7 +180,7 @@ static void tell(void *ctx, yyjson_val *entry)
     add_head(t, entry);
     yyjson_arr_foreach(yyjson_obj_get(entry, "changes"), i, max, change)
     {
-        if (!is_key(change))
+        if (!is_noise(change))
             add_change(t, change);
     }
 }

@@ -163,6 +163,8 @@ def test_an_answer_sent_back_changes_nothing(shared, app):
     changed = {"version": 2, "updatedAt": answer.result["updatedAt"]}
     assert answer.result == before | changed == shared.config(app, TYPE).result
     assert secret == made["secret"] and made["secret"][-4:] == before["secret"][-4:]
+    last = shared.get("/v1/config/history", appId=app, eventType=TYPE).expect(200).result["items"][0]
+    assert (last["version"], last["changes"]) == (2, [])
     listed = shared.get("/v1/config", appId=app).result["items"]
     assert listed == [answer.result]
 
