@@ -267,7 +267,7 @@ struct gw_health_save {
 struct gw_health_load {
     struct gw_op op;
     struct gw_arena *arena;
-    struct gw_slice app_id;  /* len 0 = all */
+    struct gw_slice app_id;      /* len 0 = all */
     struct gw_health_row *items; /* out, in the arena */
     size_t count;
 };
