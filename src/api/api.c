@@ -12,6 +12,7 @@
 #include "api/key_cache.h"
 #include "api/posted.h"
 #include "api/query.h"
+#include "api/refused.h"
 #include "api/reply.h"
 #include "base/check.h"
 #include "base/codec.h"
@@ -279,6 +280,7 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
     if (options->auth_url && shard->index == 0)
         api->auth_service = gw_auth_service_create(shard->env, options->auth_url, flow->user_agent,
                                                    flow->snapshots_max);
+    api->refused = gw_refused_create();
     options->apis[shard->index] = api;
     return api;
 }
@@ -288,6 +290,7 @@ void gw_api_destroy(struct gw_api *api)
     gw_posted_pool_destroy(api);
     gw_auth_service_destroy(api->auth_service);
     gw_key_cache_destroy(api->key_cache);
+    gw_refused_destroy(api->refused);
     gw_buf_deinit(&api->scratch);
     gw_free(api);
 }

@@ -5,6 +5,7 @@
  * Thread: the shard's. */
 #include "api/posted.h"
 
+#include "api/refused.h"
 #include "api/reply.h"
 
 #define POOL_MAX 256
@@ -40,9 +41,34 @@ void gw_posted_pool_destroy(struct gw_api *api)
         gw_free(gw_container_of(link, struct gw_posted, link));
 }
 
+/* Who asks why it never came is told. */
+static void remember_refused(const struct gw_posted *posted)
+{
+    const struct gw_intake *intake = &posted->intake;
+    const struct gw_event *event = &intake->event;
+    int64_t again_s;
+    int status = gw_posted_status(posted, &again_s);
+    if (status < 400 || status > 499)
+        return;
+    bool is_other = intake->err == GW_ERR_CONFLICT || !event->app_id.ptr;
+    struct gw_refusal refusal = {
+        .at_ms = gw_env_wall_ms(posted->api->shard->env),
+        .status = status,
+        .scope = is_other && intake->scope.len ? intake->scope : event->app_id,
+        .app_id = event->app_id,
+        .event_type = event->event_type,
+        .event_id = event->event_id,
+        .transaction_id = event->transaction_id,
+        .why = gw_slice_from(intake->error.text),
+    };
+    gw_refused_add(posted->api->refused, &refusal);
+}
+
 static void on_intake(struct gw_intake *intake)
 {
     struct gw_posted *posted = gw_container_of(intake, struct gw_posted, intake);
+    if (intake->err != GW_OK)
+        remember_refused(posted);
     posted->done(posted);
 }
 

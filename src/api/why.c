@@ -1,11 +1,11 @@
 /* why.c: finds what an id speaks of, and judges it.
  *
- *   id ─▶ message? ─▶ delivery? ─▶ event id? ─▶ transaction id? ─▶ nobody knows it: unknown
- *          └───────────┴────────────┴── found ──┴▶ configs of now ─▶ stories ─▶ the worst first
+ *   id ─▶ message? ─▶ delivery? ─▶ event id? ─▶ transaction id? ─▶ none
+ *          └───────────┴────────────┴── found ──┴▶ refused? ─▶ configs of now ─▶ stories
  *
- * Of one (appId, eventId) the newest event decides: what was skipped and came again later is no
- * trouble any more. Of one target of an event the newest delivery decides, for a replay is a new
- * delivery. What must not be seen is unknown, like what is not there. */
+ * Of one (appId, eventId) the newest event decides: what was skipped, or refused, and came again
+ * later is no trouble any more. Of one target of an event the newest delivery decides, for a replay is
+ * a new delivery. What must not be seen is unknown, like what is not there. */
 #include "api/why_impl.h"
 
 #include "api/query.h"
@@ -21,8 +21,10 @@ struct why {
     size_t key_count, key_at;
     struct gw_id message_id, delivery_id;
     struct gw_find find;
+    struct gw_refused_ask refused;
     struct gw_look look;
     struct gw_why_story *stories;
+    size_t story_count;
 };
 
 const char *gw_why_verdict_name(enum gw_why_verdict verdict)
@@ -35,6 +37,7 @@ const char *gw_why_verdict_name(enum gw_why_verdict verdict)
     case GW_WHY_HELD: return "held";
     case GW_WHY_CANCELLED: return "cancelled";
     case GW_WHY_DEAD: return "dead";
+    case GW_WHY_REFUSED: return "refused";
     }
     gw_never("an unknown verdict");
 }
@@ -100,6 +103,29 @@ static bool is_superseded(const struct gw_find *find, size_t at)
     return false;
 }
 
+static bool is_same(const struct gw_refusal *refusal, struct gw_slice app_id,
+                    struct gw_slice event_id)
+{
+    return refusal->event_id.ptr && event_id.ptr && gw_slice_eq(refusal->event_id, event_id) &&
+           gw_slice_eq(refusal->app_id, app_id);
+}
+
+/* Was it refused again later, or stored: later, or so that it went somewhere? */
+static bool is_made_good(const struct why *why, size_t at)
+{
+    const struct gw_refusal *refusal = &why->refused.items[at];
+    for (size_t i = 0; i < at; i++)
+        if (is_same(refusal, why->refused.items[i].app_id, why->refused.items[i].event_id))
+            return true;
+    for (size_t i = 0; i < why->find.count; i++) {
+        const struct gw_message *message = why->find.events[i].message;
+        if (is_same(refusal, message->app_id, message->event_id) &&
+            (message->skip == GW_SKIP_NONE || message->accepted_ms >= refusal->at_ms))
+            return true;
+    }
+    return false;
+}
+
 static bool comes_before(const struct gw_why_story *a, const struct gw_why_story *b)
 {
     if (a->superseded != b->superseded)
@@ -121,16 +147,17 @@ static void sort_stories(struct gw_why_story *stories, size_t count)
 
 /* ── The answer ────────────────────────────────────────────────────────────────────────────── */
 
-static void answer_unknown(struct gw_api_request *request)
+static void answer_unknown(struct why *why)
 {
+    struct gw_api_request *request = why->request;
     struct gw_buf *out = gw_reply_begin(request, 200);
     gw_buf_addc(out, '{');
     gw_json_member_s(out, "verdict", gw_why_verdict_name(GW_WHY_UNKNOWN));
     gw_json_member_s(out, "summary",
-                     "Nobody knows this id: it is no message, delivery, event or transaction id "
-                     "that was seen here, or its retention has ended. Ask the producer whether it "
-                     "was sent, and with which answer.");
+                     gw_why_unknown(request->id, gw_look_snapshot(&why->look, request->id),
+                                    gw_api_arena(request)));
     gw_buf_adds(out, GW_SLICE(",\"events\":[]}"));
+    gw_look_deinit(&why->look);
     gw_reply_end(request);
 }
 
@@ -138,8 +165,8 @@ static void answer_unknown(struct gw_api_request *request)
 static const char *tally(const struct why *why)
 {
     struct gw_arena *arena = gw_api_arena(why->request);
-    size_t counts[GW_WHY_DEAD + 1] = {0}, total = 0;
-    for (size_t i = 0; i < why->find.count; i++) {
+    size_t counts[GW_WHY_REFUSED + 1] = {0}, total = 0;
+    for (size_t i = 0; i < why->story_count; i++) {
         if (why->stories[i].superseded)
             continue;
         counts[why->stories[i].verdict]++;
@@ -148,7 +175,7 @@ static const char *tally(const struct why *why)
     if (total < 2)
         return "";
     const char *text = "";
-    for (size_t i = GW_WHY_DEAD; i > GW_WHY_UNKNOWN; i--)
+    for (size_t i = GW_WHY_REFUSED; i > GW_WHY_UNKNOWN; i--)
         if (counts[i])
             text = gw_arena_printf(arena, "%s%s%zu %s", text, *text ? ", " : "", counts[i],
                                    gw_why_verdict_name((enum gw_why_verdict)i));
@@ -169,11 +196,14 @@ static void answer(struct why *why)
                                      tally(why)));
     gw_json_key(out, "events");
     gw_buf_addc(out, '[');
-    for (size_t i = 0; i < why->find.count; i++) {
+    for (size_t i = 0; i < why->story_count; i++) {
         const struct gw_why_story *story = &why->stories[i];
         gw_json_next(out);
         gw_buf_addc(out, '{');
-        gw_json_member_id(out, "id", GW_ID_MESSAGE, &story->event->message->id);
+        if (story->event)
+            gw_json_member_id(out, "id", GW_ID_MESSAGE, &story->event->message->id);
+        else
+            gw_json_member_null(out, "id");
         gw_json_member_s(out, "verdict", gw_why_verdict_name(story->verdict));
         if (i < STEPS_MAX)
             gw_why_steps(story, arena, out);
@@ -195,9 +225,14 @@ static void on_why_look(struct gw_look *look)
         gw_reply_store_failed(why->request, &look->failed);
         return;
     }
+    why->story_count = why->find.count + why->refused.count;
+    if (why->story_count == 0) {
+        answer_unknown(why);
+        return;
+    }
     bool by_delivery = why->find.key == GW_FIND_DELIVERY;
     why->stories =
-        gw_arena_zalloc(gw_api_arena(why->request), why->find.count * sizeof(*why->stories));
+        gw_arena_zalloc(gw_api_arena(why->request), why->story_count * sizeof(*why->stories));
     for (size_t i = 0; i < why->find.count; i++) {
         struct gw_why_story *story = &why->stories[i];
         story->event = &why->find.events[i];
@@ -206,11 +241,46 @@ static void on_why_look(struct gw_look *look)
         story->superseded = is_superseded(&why->find, i);
         judge(story);
     }
-    sort_stories(why->stories, why->find.count);
+    for (size_t i = 0; i < why->refused.count; i++)
+        why->stories[why->find.count + i] = (struct gw_why_story){
+            .refusal = &why->refused.items[i],
+            .verdict = GW_WHY_REFUSED,
+            .superseded = is_made_good(why, i),
+        };
+    sort_stories(why->stories, why->story_count);
     answer(why);
 }
 
 /* ── Finding ───────────────────────────────────────────────────────────────────────────────── */
+
+static void look(struct why *why)
+{
+    struct gw_slice id = why->request->id;
+    gw_look_init(&why->look, why->request, on_why_look);
+    for (size_t i = 0; i < why->find.count; i++)
+        gw_look_add(&why->look, why->find.events[i].message->app_id);
+    /* Perhaps it is an appId that was pasted. */
+    if (why->find.count + why->refused.count == 0 && id.len <= GW_NAME_BYTES_MAX &&
+        gw_api_may_see(why->request, id))
+        gw_look_add(&why->look, id);
+    gw_look_start(&why->look);
+}
+
+static void on_refused(struct gw_refused_ask *ask)
+{
+    look(gw_container_of(ask, struct why, refused));
+}
+
+/* Nothing that was refused has an id of ours. */
+static void ask_refused(struct why *why)
+{
+    why->refused = (struct gw_refused_ask){
+        .request = why->request, .id = why->request->id, .done = on_refused};
+    if (why->find.key == GW_FIND_MESSAGE || why->find.key == GW_FIND_DELIVERY)
+        look(why);
+    else
+        gw_refused_start(&why->refused);
+}
 
 static void try_next(struct why *why);
 
@@ -226,10 +296,7 @@ static void on_why_found(struct gw_op *op)
         try_next(why);
         return;
     }
-    gw_look_init(&why->look, why->request, on_why_look);
-    for (size_t i = 0; i < find->count; i++)
-        gw_look_add(&why->look, find->events[i].message->app_id);
-    gw_look_start(&why->look);
+    ask_refused(why);
 }
 
 static void try_next(struct why *why)
@@ -237,7 +304,8 @@ static void try_next(struct why *why)
     struct gw_api_request *request = why->request;
     struct gw_ledger *ledger = request->api->shard->flow->ledger;
     if (why->key_at == why->key_count) {
-        answer_unknown(request);
+        why->find.count = 0;
+        ask_refused(why);
         return;
     }
     enum gw_find_key key = why->keys[why->key_at++];

@@ -1,7 +1,9 @@
-/* why_impl.h: between why.c, which finds and judges, and why_text.c, which puts it in words. */
+/* why_impl.h: between why.c, which finds and judges, and why_text.c and why_lost.c, which put it in
+ * words. */
 #pragma once
 
 #include "api/look.h"
+#include "api/refused.h"
 
 /* The better before the worse: the worst of several is the one with the highest number. */
 enum gw_why_verdict {
@@ -12,11 +14,13 @@ enum gw_why_verdict {
     GW_WHY_HELD,
     GW_WHY_CANCELLED,
     GW_WHY_DEAD,
+    GW_WHY_REFUSED,
 };
 
 /* One event and what became of it. */
 struct gw_why_story {
-    const struct gw_event_row *event;
+    const struct gw_event_row *event; /* NULL: it was refused */
+    const struct gw_refusal *refusal; /* NULL: it was stored */
     const struct gw_look *look;
     const struct gw_id *only; /* of its deliveries, this one is asked about; NULL = all */
     bool superseded;          /* a newer event of the same eventId decides */
@@ -38,5 +42,19 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
 /* "steps":[…] */
 void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out);
 
+/* ── What was not stored ───────────────────────────────────────────────────────────────────── */
+
+const char *gw_why_refused_summary(const struct gw_refusal *refusal, struct gw_arena *arena);
+const char *gw_why_refused_next(const struct gw_refusal *refusal);
+const char *gw_why_refused_detail(const struct gw_refusal *refusal, struct gw_arena *arena);
+
+/* What an id may be that nothing was found by. `snapshot`: of the app of that name; may be NULL. */
+const char *gw_why_unknown(struct gw_slice id, const struct gw_snapshot *snapshot,
+                           struct gw_arena *arena);
+
+/* ── Pieces ────────────────────────────────────────────────────────────────────────────────── */
+
+/* ", eventId \"e-1\""; empty when it is absent */
+const char *gw_why_named(struct gw_arena *arena, const char *name, struct gw_slice value);
 /* "5.3 s", "4 min 10 s" */
 const char *gw_why_duration(struct gw_arena *arena, int64_t us);

@@ -28,6 +28,13 @@ const char *gw_why_duration(struct gw_arena *arena, int64_t us)
                            (long long)(s / 3600 % 24));
 }
 
+const char *gw_why_named(struct gw_arena *arena, const char *name, struct gw_slice value)
+{
+    if (!value.ptr)
+        return "";
+    return gw_arena_printf(arena, ", %s \"%.*s\"", name, GW_SLICE_ARG(value));
+}
+
 static const char *time_text(struct gw_arena *arena, int64_t ms)
 {
     char text[GW_TIME_TEXT_MAX];
@@ -135,6 +142,7 @@ static const char *summary_of_worst(const struct gw_why_story *story, struct gw_
                                failure(&view->last, arena));
     case GW_WHY_SKIPPED:
         return gw_arena_printf(arena, "Skipped: %s.", skipped(story->event->message, arena));
+    case GW_WHY_REFUSED: return gw_why_refused_summary(story->refusal, arena);
     case GW_WHY_UNKNOWN: break;
     }
     gw_never("a story without a verdict");
@@ -213,6 +221,7 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
         return "Nothing is sent. If it should go out under the config of now, replay the event.";
     case GW_WHY_DEAD: return next_dead(&story->worst, arena);
     case GW_WHY_SKIPPED: return next_skipped(story->event->message);
+    case GW_WHY_REFUSED: return gw_why_refused_next(story->refusal);
     case GW_WHY_UNKNOWN: break;
     }
     gw_never("a story without a verdict");
@@ -242,22 +251,15 @@ static void add(struct steps *steps, int64_t at_ms, const char *what, const char
     *place = step;
 }
 
-static const char *named(struct gw_arena *arena, const char *name, struct gw_slice value)
-{
-    if (!value.ptr)
-        return "";
-    return gw_arena_printf(arena, ", %s \"%.*s\"", name, GW_SLICE_ARG(value));
-}
-
 static void step_accepted(const struct gw_message *message, struct steps *steps)
 {
     struct gw_arena *arena = steps->arena;
     const char *detail =
         gw_arena_printf(arena, "The event was stored: app \"%.*s\", type \"%.*s\"%s%s%s.",
                         GW_SLICE_ARG(message->app_id), GW_SLICE_ARG(message->event_type),
-                        named(arena, "eventId", message->event_id),
-                        named(arena, "transactionId", message->transaction_id),
-                        named(arena, "workflowId", message->workflow_id));
+                        gw_why_named(arena, "eventId", message->event_id),
+                        gw_why_named(arena, "transactionId", message->transaction_id),
+                        gw_why_named(arena, "workflowId", message->workflow_id));
     add(steps, message->accepted_ms, "accepted", detail);
 }
 
@@ -390,7 +392,10 @@ static void tell(const struct gw_why_story *story, struct steps *steps)
 void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out)
 {
     struct steps steps = {.arena = arena};
-    tell(story, &steps);
+    if (story->refusal)
+        add(&steps, story->refusal->at_ms, "refused", gw_why_refused_detail(story->refusal, arena));
+    else
+        tell(story, &steps);
     gw_json_key(out, "steps");
     gw_buf_addc(out, '[');
     for (const struct step *step = steps.first; step; step = step->next) {

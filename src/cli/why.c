@@ -131,7 +131,7 @@ static void add_step(struct page *page, yyjson_val *step)
 static void add_event(struct page *page, yyjson_val *event)
 {
     struct gw_slice verdict = gw_client_text(event, "verdict"),
-                    next = gw_client_text(event, "next");
+                    next = gw_client_text(event, "next"), id = gw_client_text(event, "id");
     size_t i, max;
     yyjson_val *step;
 
@@ -139,7 +139,7 @@ static void add_event(struct page *page, yyjson_val *event)
     page->day = -1;
     page->routes = 0;
     gw_buf_addc(&page->out, '\n');
-    gw_term_paint(&page->term, &page->out, GW_TONE_BOLD, gw_client_text(event, "id"));
+    gw_term_paint(&page->term, &page->out, GW_TONE_BOLD, id.ptr ? id : GW_SLICE("(not stored)"));
     gw_buf_adds(&page->out, GW_SLICE("  "));
     gw_term_paint(&page->term, &page->out, tone_of(verdict), verdict);
     gw_buf_addc(&page->out, '\n');

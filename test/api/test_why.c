@@ -1,6 +1,7 @@
 /* test_why.c: what is told about an id. */
 #include "rig.h"
 
+#include "api/refused.h"
 #include "api/why_impl.h"
 
 #include <stdio.h>
@@ -52,7 +53,6 @@ static void unknown(void **state)
         struct call *call = why(rig, ids[i]);
         expect_at(call, "/result/verdict", "unknown");
         expect_at(call, "/result/events", "[]");
-        expect_has(call, "/result/summary", "Nobody knows");
         call_free(call);
     }
     snprintf(large, sizeof(large), "%0300d", 0);
@@ -219,6 +219,145 @@ static void several_targets(void **state)
     rig_destroy(rig);
 }
 
+/* Refused on one shard, asked for on the other. */
+static void refused(void **state)
+{
+    static const char *const ids[] = {"e", "t"};
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    struct call *call = call_start(rig, 1, GW_POST, "/v1/events",
+                                   "{'appId':'a','eventId':'e','transactionId':'t'}");
+    call_wait(rig, call);
+    expect_failed(call, 400, "eventType");
+    for (size_t i = 0; i < gw_count(ids); i++) {
+        call = why(rig, ids[i]);
+        expect_at(call, "/result/verdict", "refused");
+        expect_has(call, "/result/summary", "answered 400");
+        expect_has(call, "/result/summary", "eventType: must be");
+        expect_at(call, "/result/events/0/id", "null");
+        assert_string_equal(steps(call, 0), "refused");
+        call_free(call);
+    }
+
+    /* Once it has come as it should, that decides. */
+    make_config(rig, CONFIG("T", ""));
+    struct sent sent =
+        send_event(rig, "{'appId':'a','eventType':'T','eventId':'e','transactionId':'t'}");
+    rig_run(rig, 1000);
+    call = why(rig, "e");
+    expect_at(call, "/result/verdict", "delivered");
+    expect_at(call, "/result/events/0/id", sent.message);
+    expect_at(call, "/result/events/1/verdict", "refused");
+    expect_has(call, "/result/events/1/next", "newer event");
+    call_free(call);
+    rig_destroy(rig);
+}
+
+static void refused_and_never_mended(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    make_config(rig, CONFIG("T", ""));
+    send_event(rig, "{'appId':'a','eventType':'T','eventId':'e1','transactionId':'t'}");
+    expect_failed(call_make(rig, GW_POST, "/v1/events",
+                            "{'appId':'a','eventType':7,'eventId':'e2','transactionId':'t'}"),
+                  400, "eventType");
+    rig_run(rig, 1000);
+    struct call *call = why(rig, "t");
+    expect_at(call, "/result/verdict", "refused");
+    expect_has(call, "/result/summary", "1 refused, 1 delivered");
+    call_free(call);
+    rig_destroy(rig);
+}
+
+/* The oldest is forgotten, the newest is not. */
+static void refused_too_often(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    for (int i = 0; i <= GW_REFUSED_MAX; i++)
+        call_free(call_make(
+            rig, GW_POST, "/v1/events",
+            gw_arena_printf(&rig->arena, "{'appId':'a','eventId':'e%d','transactionId':'t'}", i)));
+    struct call *call = why(rig, "e0");
+    expect_at(call, "/result/verdict", "unknown");
+    call_free(call);
+    call = why(rig, "e1");
+    expect_at(call, "/result/verdict", "refused");
+    call_free(call);
+    call = why(rig, "t");
+    assert_int_equal(count_at(call, "/result/events"), GW_REFUSED_FOUND_MAX);
+    expect_has(call, "/result/events/0/steps/0/detail",
+               gw_arena_printf(&rig->arena, "eventId \"e%d\"", GW_REFUSED_MAX));
+    call_free(call);
+    rig_destroy(rig);
+}
+
+/* An app sees what was refused of its own, and what its own key sent for another. */
+static void refused_of_another_app(void **state)
+{
+    static const char body[] = "{'appId':'%s','eventType':'T','eventId':'%s'}";
+    struct rig *rig = rig_create(NULL);
+    struct made producer, viewers[2];
+    (void)state;
+    make_key(rig, "{'roles':['producer'],'scope':'a'}", &producer);
+    make_key(rig, "{'roles':['viewer'],'scope':'a'}", &viewers[0]);
+    make_key(rig, "{'roles':['viewer'],'scope':'b'}", &viewers[1]);
+    expect_failed(call_by(rig, &producer, GW_POST, "/v1/events",
+                          gw_arena_printf(&rig->arena, body, "b", "e1")),
+                  403, "another app");
+    expect_failed(call_make(rig, GW_POST, "/v1/events", "{'appId':'a','eventId':'e2'}"), 400,
+                  "eventType");
+    expect_failed(call_make(rig, GW_POST, "/v1/events", "{'eventType':'T','eventId':'e3'}"), 400,
+                  "appId");
+    static const struct {
+        const char *id, *verdicts[3]; /* for a, b, an admin */
+    } rows[] = {
+        {"/v1/why/e1", {"refused", "unknown", "refused"}},
+        {"/v1/why/e2", {"refused", "unknown", "refused"}},
+        {"/v1/why/e3", {"unknown", "unknown", "refused"}},
+    };
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        for (size_t by = 0; by < 3; by++) {
+            struct call *call = by < 2 ? call_by(rig, &viewers[by], GW_GET, rows[i].id, NULL)
+                                       : call_make(rig, GW_GET, rows[i].id, NULL);
+            expect_at(call, "/result/verdict", rows[i].verdicts[by]);
+            call_free(call);
+        }
+    }
+    rig_destroy(rig);
+}
+
+static void what_is_no_id(void **state)
+{
+    static const struct {
+        const char *id, *word;
+    } rows[] = {
+        {"https%3A%2F%2Fhook.example%2FT", "a URL"},
+        {"whsec_x", "a signing secret"},
+        {"key_x", "API key"},
+        {"msg_x", "a message id"},
+        {"dlv_x", "a delivery id"},
+        {"a", "an appId"},
+        {"b", "Nobody knows"},
+    };
+    struct rig *rig = rig_create(NULL);
+    struct made viewer;
+    (void)state;
+    make_config(rig, CONFIG("T", ""));
+    make_key(rig, "{'roles':['viewer'],'scope':'b'}", &viewer);
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct call *call = why(rig, rows[i].id);
+        expect_at(call, "/result/verdict", "unknown");
+        expect_has(call, "/result/summary", rows[i].word);
+        call_free(call);
+    }
+    struct call *call = call_by(rig, &viewer, GW_GET, "/v1/why/a", NULL);
+    expect_has(call, "/result/summary", "Nobody knows");
+    call_free(call);
+    rig_destroy(rig);
+}
+
 static void durations(void **state)
 {
     static const struct {
@@ -253,6 +392,11 @@ int main(void)
         cmocka_unit_test(the_worst_first),
         cmocka_unit_test(the_newest_of_an_event_id_decides),
         cmocka_unit_test(several_targets),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(refused_and_never_mended),
+        cmocka_unit_test(refused_too_often),
+        cmocka_unit_test(refused_of_another_app),
+        cmocka_unit_test(what_is_no_id),
         cmocka_unit_test(durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -309,7 +309,6 @@ def test_why_of_one_event_id_the_newest_decides(shared, receiver, app):
     assert check_story(shared.why(app + "-e"))["verdict"] == "delivered"
 
 
-@pytest.mark.xfail(strict=True, reason="refused events are not remembered yet")
 def test_why_refused(shared, app):
     shared.post_event(event(app, eventId=app + "-e", transactionId=7)).expect(400)
     assert check_story(shared.why(app + "-e"))["verdict"] == "refused"
