@@ -66,7 +66,7 @@ void gw_audit_write_start(struct gw_audit_write *write, struct gw_api_request *r
     for (size_t i = 0; i < count; i++) {
         write->steps[i] = (struct gw_audit_step){
             write, {.op = {.env = gw_api_env(request), .done = on_added}, .audit = lines[i]}};
-        admin->ops->audit_add(admin, &write->steps[i].add);
+        gw_admin_audit_add(admin, &write->steps[i].add);
     }
     if (count == 0)
         done(write);
@@ -137,7 +137,7 @@ static struct listing *listing_create(struct gw_api_request *request,
 static void listing_start(struct listing *listing)
 {
     struct gw_admin *admin = listing->request->api->shard->flow->admin;
-    admin->ops->audit_list(admin, &listing->op);
+    gw_admin_audit_list(admin, &listing->op);
 }
 
 static enum gw_err parse_page(struct listing *listing, struct gw_slice limit,

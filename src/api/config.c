@@ -215,7 +215,7 @@ static void on_hosts(struct gw_hosts *hosts)
         .audit = line_of(change, current_of(change)),
     };
     struct gw_configs *configs = configs_of(change->request);
-    configs->ops->put(configs, &change->put);
+    gw_configs_put(configs, &change->put);
 }
 
 static void change_input(struct change *change, struct gw_config_change *input)
@@ -312,7 +312,7 @@ static void change_start(struct change *change)
         .op = {.env = gw_api_env(change->request), .done = on_current},
         .app_id = change->app_id,
     };
-    configs->ops->load(configs, &change->load);
+    gw_configs_load(configs, &change->load);
 }
 
 /* ── PATCH ─────────────────────────────────────────────────────────────────────────────────── */
@@ -379,7 +379,7 @@ static void remove_current(struct change *change, const struct gw_config *curren
         .expected_version = current->version,
         .audit = line_of(change, current),
     };
-    configs->ops->remove(configs, &change->remove);
+    gw_configs_remove(configs, &change->remove);
 }
 
 void gw_config_api_delete(struct gw_api_request *request)

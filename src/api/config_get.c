@@ -169,7 +169,7 @@ static void read_one(struct reading *reading)
         .op = {.env = gw_api_env(reading->request), .done = on_one},
         .app_id = reading->app_id,
     };
-    configs->ops->load(configs, &reading->load);
+    gw_configs_load(configs, &reading->load);
 }
 
 static void read_page(struct reading *reading)
@@ -178,7 +178,7 @@ static void read_page(struct reading *reading)
     reading->list.op = (struct gw_op){.env = gw_api_env(reading->request), .done = on_page};
     reading->list.arena = gw_api_arena(reading->request);
     reading->list.app_id = reading->app_id.ptr ? reading->app_id : reading->request->caller.scope;
-    configs->ops->list(configs, &reading->list);
+    gw_configs_list(configs, &reading->list);
 }
 
 void gw_config_api_get(struct gw_api_request *request)

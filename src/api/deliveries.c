@@ -185,7 +185,7 @@ static void start_list(struct listing *listing)
     gw_look_init(&listing->look, listing->request, on_list_look);
     listing->op.op = (struct gw_op){.env = gw_api_env(listing->request), .done = on_listed};
     listing->op.next = (struct gw_slice){0};
-    ledger->ops->list(ledger, &listing->op);
+    gw_ledger_list(ledger, &listing->op);
 }
 
 void gw_deliveries_get(struct gw_api_request *request)
@@ -284,7 +284,7 @@ static void find_one(struct gw_api_request *request, void (*found)(struct one *o
         .max = 1,
     };
     if (gw_id_parse(GW_ID_DELIVERY, request->id, &one->find.id))
-        ledger->ops->find(ledger, &one->find);
+        gw_ledger_find(ledger, &one->find);
     else
         gw_reply_fail(request, 404, "there is no such delivery");
 }
@@ -384,7 +384,7 @@ static void on_written(struct gw_audit_write *write)
         .now_ms = gw_env_wall_ms(shard->env),
         .offer = gw_schedule_retry_create(gw_flow_owner(shard->flow, app_id), app_id),
     };
-    shard->flow->ledger->ops->retry(shard->flow->ledger, &one->retry);
+    gw_ledger_retry(shard->flow->ledger, &one->retry);
 }
 
 /* The log is another file than the ledger, so the line comes first. */

@@ -159,7 +159,7 @@ static bool looked_init(struct looked *looked, struct gw_api_request *request,
 static void looked_start(struct looked *looked)
 {
     struct gw_ledger *ledger = looked->request->api->shard->flow->ledger;
-    ledger->ops->find(ledger, &looked->find);
+    gw_ledger_find(ledger, &looked->find);
 }
 
 void gw_events_get(struct gw_api_request *request)

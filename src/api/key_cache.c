@@ -191,7 +191,7 @@ static void start(struct entry *entry)
         .appid = entry->appid,
         .arena = &entry->arena,
     };
-    admin->ops->key_find(admin, &entry->find);
+    gw_admin_key_find(admin, &entry->find);
 }
 
 void gw_key_cache_load(struct gw_key_cache *cache, struct gw_slice appid, struct gw_key_wait *wait)

@@ -250,7 +250,7 @@ void gw_keys_post(struct gw_api_request *request)
     change->put.op = (struct gw_op){.env = gw_api_env(request), .done = on_put};
     change->put.audit = gw_audit_line(request, "key_created", key->scope, gw_slice_from(key->id));
     change->put.audit.detail = detail_of(request, key);
-    admin_of(request)->ops->key_put(admin_of(request), &change->put);
+    gw_admin_key_put(admin_of(request), &change->put);
 }
 
 /* ── GET /v1/keys ──────────────────────────────────────────────────────────────────────────── */
@@ -305,7 +305,7 @@ void gw_keys_get(struct gw_api_request *request)
         return;
     }
     listing->op.after = values[CURSOR];
-    admin_of(request)->ops->key_list(admin_of(request), &listing->op);
+    gw_admin_key_list(admin_of(request), &listing->op);
 }
 
 /* ── DELETE /v1/keys/{id} ──────────────────────────────────────────────────────────────────── */
@@ -359,5 +359,5 @@ void gw_keys_delete(struct gw_api_request *request)
         .audit = gw_audit_line(request, "key_revoked", (struct gw_slice){0}, request->id),
         .arena = gw_api_arena(request),
     };
-    admin_of(request)->ops->key_remove(admin_of(request), &change->remove);
+    gw_admin_key_remove(admin_of(request), &change->remove);
 }

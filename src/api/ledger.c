@@ -212,5 +212,5 @@ void gw_ledger_get(struct gw_api_request *request)
         gw_reply_fail(request, 404, "there is no such app");
         return;
     }
-    port->ops->tally(port, op);
+    gw_ledger_tally(port, op);
 }

@@ -78,7 +78,7 @@ static void load_app(struct gw_look *look, struct gw_look_app *app)
         .app_id = app->app_id,
     };
     look->left++;
-    shard->flow->configs->ops->load(shard->flow->configs, &app->load);
+    gw_configs_load(shard->flow->configs, &app->load);
 }
 
 void gw_look_start(struct gw_look *look)

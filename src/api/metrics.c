@@ -138,7 +138,7 @@ static void on_scrape_done(struct gw_work *work)
     struct scrape *scrape = gw_container_of(work, struct scrape, work);
     struct gw_api_request *request = scrape->request;
     const struct gw_shard *shard = request->api->shard;
-    struct gw_ledger_state state = shard->flow->ledger->ops->state(shard->flow->ledger);
+    struct gw_ledger_state state = gw_ledger_state(shard->flow->ledger);
     struct gw_buf *out = gw_reply_plain_begin(request);
     add_flow(out, shard->flow);
     int64_t age_ms = oldest_due_age_ms(shard);
@@ -182,7 +182,7 @@ void gw_healthz_get(struct gw_api_request *request)
 void gw_readyz_get(struct gw_api_request *request)
 {
     const struct gw_shard *shard = request->api->shard;
-    struct gw_ledger_state state = shard->flow->ledger->ops->state(shard->flow->ledger);
+    struct gw_ledger_state state = gw_ledger_state(shard->flow->ledger);
     bool ready = state.accepting && !shard->draining;
     const char *why = shard->draining ? "the server is stopping" : state.why;
     struct gw_buf *out = gw_reply_plain_begin(request);

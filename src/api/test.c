@@ -318,5 +318,5 @@ void gw_config_api_test(struct gw_api_request *request)
         .op = {.env = gw_api_env(request), .done = on_loaded},
         .app_id = test->app_id,
     };
-    configs->ops->load(configs, &test->load);
+    gw_configs_load(configs, &test->load);
 }

@@ -318,7 +318,7 @@ static void try_next(struct why *why)
         .text = request->id,
         .max = EVENTS_MAX,
     };
-    ledger->ops->find(ledger, &why->find);
+    gw_ledger_find(ledger, &why->find);
 }
 
 void gw_why_get(struct gw_api_request *request)

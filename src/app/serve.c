@@ -268,8 +268,7 @@ static void on_started(struct gw_msg *msg)
     }
     if (--serve->left > 0)
         return;
-    gw_log(GW_LOG_INFO, "started",
-           GW_I("open", serve->flow.ledger->ops->state(serve->flow.ledger).open));
+    gw_log(GW_LOG_INFO, "started", GW_I("open", gw_ledger_state(serve->flow.ledger).open));
     serve->state = LISTENING;
     serve->left = serve->place_count;
     listen_at(&serve->places[0]);

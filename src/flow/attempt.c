@@ -143,7 +143,7 @@ static void start_load(struct gw_flight *flight)
         .message_id = flight->pending->delivery.message_id,
     };
     flight->stage = GW_FLIGHT_LOAD;
-    ledger->ops->load(ledger, &flight->load);
+    gw_ledger_load(ledger, &flight->load);
 }
 
 static void start_claim(struct gw_flight *flight);
@@ -190,7 +190,7 @@ static void start_claim(struct gw_flight *flight)
         .lease_ms = 30000 + LEASE_MARGIN_MS,
     };
     flight->stage = GW_FLIGHT_CLAIM;
-    ledger->ops->claim(ledger, &flight->claim);
+    gw_ledger_claim(ledger, &flight->claim);
 }
 
 void gw_attempt_start(struct gw_shard *shard, struct gw_pending *pending)

@@ -107,7 +107,7 @@ static void accept_event(struct gw_intake *intake, struct gw_snapshot *snapshot)
         .dedupe_ms = shard->flow->options.dedupe_ms,
         .offer = offer,
     };
-    shard->flow->ledger->ops->accept(shard->flow->ledger, &intake->accept);
+    gw_ledger_accept(shard->flow->ledger, &intake->accept);
 }
 
 static void on_snapshot(struct gw_snapshot_wait *wait, struct gw_snapshot *snapshot,

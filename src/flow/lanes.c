@@ -308,7 +308,7 @@ static void start_refill(struct gw_lane *lane, size_t max)
         .max = max,
     };
     gw_shard_begin(shard);
-    shard->flow->ledger->ops->refill(shard->flow->ledger, &lane->refill);
+    gw_ledger_refill(shard->flow->ledger, &lane->refill);
 }
 
 /* Refills stop at three quarters of the ceiling: were they to reach it, they would bring back what

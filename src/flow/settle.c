@@ -32,7 +32,7 @@ static void start(struct gw_flight *flight)
 {
     struct gw_ledger *ledger = flight->shard->flow->ledger;
     flight->stage = GW_FLIGHT_SETTLE;
-    ledger->ops->settle(ledger, &flight->settle);
+    gw_ledger_settle(ledger, &flight->settle);
 }
 
 static void on_again(struct gw_timer *timer)

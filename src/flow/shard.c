@@ -55,7 +55,7 @@ void gw_shard_start(struct gw_shard *shard, void (*started)(void *ctx, enum gw_e
         .arena = &shard->lanes_arena,
     };
     gw_shard_begin(shard);
-    shard->flow->ledger->ops->open_lanes(shard->flow->ledger, &shard->lanes_op);
+    gw_ledger_open_lanes(shard->flow->ledger, &shard->lanes_op);
 }
 
 static void check_idle(struct gw_shard *shard)

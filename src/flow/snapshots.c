@@ -143,7 +143,7 @@ void gw_snapshots_load(struct gw_shard *shard, struct gw_slice app_id,
         .op = {.env = shard->env, .done = on_loaded},
         .app_id = entry->app_id,
     };
-    shard->flow->configs->ops->load(shard->flow->configs, &entry->load);
+    gw_configs_load(shard->flow->configs, &entry->load);
 }
 
 void gw_snapshots_learn(struct gw_shard *shard, struct gw_snapshot *snapshot)

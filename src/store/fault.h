@@ -7,36 +7,6 @@
 
 #include "store/store.h"
 
-enum gw_fault_call {
-    GW_FAULT_ACCEPT,
-    GW_FAULT_ADD,
-    GW_FAULT_CLAIM,
-    GW_FAULT_SETTLE,
-    GW_FAULT_RETRY,
-    GW_FAULT_ERASE,
-    GW_FAULT_OPEN_LANES,
-    GW_FAULT_REFILL,
-    GW_FAULT_LOAD,
-    GW_FAULT_FIND,
-    GW_FAULT_LIST,
-    GW_FAULT_TALLY,
-    GW_FAULT_HEALTH_SAVE,
-    GW_FAULT_HEALTH_LOAD,
-    GW_FAULT_CONFIG_LOAD,
-    GW_FAULT_CONFIG_PUT,
-    GW_FAULT_CONFIG_REMOVE,
-    GW_FAULT_CONFIG_LIST,
-    GW_FAULT_KEY_PUT,
-    GW_FAULT_KEY_REMOVE,
-    GW_FAULT_KEY_FIND,
-    GW_FAULT_KEY_LIST,
-    GW_FAULT_AUDIT_ADD,
-    GW_FAULT_AUDIT_LIST,
-};
-#define GW_FAULT_CALL_COUNT 24
-
-const char *gw_fault_call_name(enum gw_fault_call call);
-
 enum gw_fault_kind {
     GW_FAULT_NONE,
     GW_FAULT_FAIL,   /* `err`, and nothing was done */
@@ -57,7 +27,7 @@ struct gw_fault_act {
 };
 
 /* Called inside the operation's start, on its thread. */
-typedef struct gw_fault_act gw_fault_fn(void *ctx, enum gw_fault_call call, const struct gw_op *op);
+typedef struct gw_fault_act gw_fault_fn(void *ctx, enum gw_call call, const struct gw_op *op);
 
 struct gw_fault;
 

@@ -17,30 +17,33 @@
 
 #include "base/check.h"
 
-static memory_fn *const does[] = {
-    [MEMORY_ACCEPT] = memory_accept,
-    [MEMORY_ADD] = memory_add,
-    [MEMORY_SETTLE] = memory_settle,
-    [MEMORY_RETRY] = memory_retry,
-    [MEMORY_ERASE] = memory_erase,
-    [MEMORY_OPEN_LANES] = memory_open_lanes,
-    [MEMORY_REFILL] = memory_refill,
-    [MEMORY_LOAD] = memory_load,
-    [MEMORY_FIND] = memory_find,
-    [MEMORY_LIST] = memory_list,
-    [MEMORY_TALLY] = memory_tally,
-    [MEMORY_HEALTH_SAVE] = memory_health_save,
-    [MEMORY_HEALTH_LOAD] = memory_health_load,
-    [MEMORY_CONFIG_LOAD] = memory_config_load,
-    [MEMORY_CONFIG_PUT] = memory_config_put,
-    [MEMORY_CONFIG_REMOVE] = memory_config_remove,
-    [MEMORY_CONFIG_LIST] = memory_config_list,
-    [MEMORY_KEY_PUT] = memory_key_put,
-    [MEMORY_KEY_REMOVE] = memory_key_remove,
-    [MEMORY_KEY_FIND] = memory_key_find,
-    [MEMORY_KEY_LIST] = memory_key_list,
-    [MEMORY_AUDIT_ADD] = memory_audit_add,
-    [MEMORY_AUDIT_LIST] = memory_audit_list,
+static const struct {
+    memory_fn *run;
+    bool looks; /* else it stands in the queue */
+} does[GW_CALL_COUNT] = {
+    [GW_CALL_ACCEPT] = {memory_accept, false},
+    [GW_CALL_ADD] = {memory_add, false},
+    [GW_CALL_SETTLE] = {memory_settle, false},
+    [GW_CALL_RETRY] = {memory_retry, false},
+    [GW_CALL_ERASE] = {memory_erase, false},
+    [GW_CALL_OPEN_LANES] = {memory_open_lanes, false},
+    [GW_CALL_REFILL] = {memory_refill, false},
+    [GW_CALL_LOAD] = {memory_load, true},
+    [GW_CALL_FIND] = {memory_find, true},
+    [GW_CALL_LIST] = {memory_list, true},
+    [GW_CALL_TALLY] = {memory_tally, true},
+    [GW_CALL_HEALTH_SAVE] = {memory_health_save, false},
+    [GW_CALL_HEALTH_LOAD] = {memory_health_load, true},
+    [GW_CALL_CONFIG_LOAD] = {memory_config_load, true},
+    [GW_CALL_CONFIG_PUT] = {memory_config_put, false},
+    [GW_CALL_CONFIG_REMOVE] = {memory_config_remove, false},
+    [GW_CALL_CONFIG_LIST] = {memory_config_list, true},
+    [GW_CALL_KEY_PUT] = {memory_key_put, false},
+    [GW_CALL_KEY_REMOVE] = {memory_key_remove, false},
+    [GW_CALL_KEY_FIND] = {memory_key_find, true},
+    [GW_CALL_KEY_LIST] = {memory_key_list, true},
+    [GW_CALL_AUDIT_ADD] = {memory_audit_add, false},
+    [GW_CALL_AUDIT_LIST] = {memory_audit_list, true},
 };
 
 /* ── Completing ────────────────────────────────────────────────────────────────────────────── */
@@ -67,7 +70,7 @@ static bool is_late(const struct gw_op *op)
 
 static void do_now(struct gw_memory *memory, struct gw_op *op)
 {
-    memory_complete(op, is_late(op) ? GW_ERR_TIMEOUT : does[op->kind](memory, op));
+    memory_complete(op, is_late(op) ? GW_ERR_TIMEOUT : does[op->kind].run(memory, op));
 }
 
 /* ── The queue ─────────────────────────────────────────────────────────────────────────────── */
@@ -129,20 +132,18 @@ static void wake(struct gw_memory *memory)
     gw_env_post(memory->env, &memory->wake);
 }
 
-void memory_queue(struct gw_memory *memory, struct gw_op *op, int kind)
+static void queue(struct gw_memory *memory, struct gw_op *op)
 {
-    op->kind = kind;
     gw_list_push(&memory->queue, &op->msg.link);
     atomic_fetch_add(&memory->queued, 1);
     if (!memory->commit_armed)
         wake(memory);
 }
 
-void memory_look(struct gw_memory *memory, struct gw_op *op, int kind)
+static void look(struct gw_memory *memory, struct gw_op *op)
 {
     struct memory_look *look = gw_zalloc(sizeof(*look));
 
-    op->kind = kind;
     look->work = (struct gw_work){.run = on_look_run, .done = on_look_done};
     look->memory = memory;
     look->op = op;
@@ -150,118 +151,48 @@ void memory_look(struct gw_memory *memory, struct gw_op *op, int kind)
     wake(memory);
 }
 
-/* ── The ledger port ───────────────────────────────────────────────────────────────────────── */
-
-static struct gw_memory *of_ledger(struct gw_ledger *ledger)
-{
-    return gw_container_of(ledger, struct gw_memory, ledger);
-}
-
-static void start_accept(struct gw_ledger *ledger, struct gw_accept *op)
-{
-    struct gw_memory *memory = of_ledger(ledger);
-
-    op->existing = op->payload_differs = op->offered = false;
-    op->message_id = (struct gw_id){0};
-    op->delivery_count = 0;
-    if (atomic_load(&memory->queued) >= memory->options.queue_max)
-        memory_complete(&op->op, GW_ERR_BUSY);
-    else
-        memory_queue(memory, &op->op, MEMORY_ACCEPT);
-}
-
-static void start_add(struct gw_ledger *ledger, struct gw_add *op)
-{
-    op->offered = false;
-    op->delivery_count = 0;
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_ADD);
-}
+/* ── The ports ─────────────────────────────────────────────────────────────────────────────── */
 
 /* One process, one owner for each delivery: the next attempt's number will do, and no lease. */
-static void start_claim(struct gw_ledger *ledger, struct gw_claim *op)
+static void claim(struct gw_op *base)
 {
-    (void)ledger;
+    struct gw_claim *op = gw_container_of(base, struct gw_claim, op);
+
     op->write_id = (uint64_t)op->delivery.attempts + 1;
-    memory_complete(&op->op, is_late(&op->op) ? GW_ERR_TIMEOUT : GW_OK);
+    memory_complete(base, is_late(base) ? GW_ERR_TIMEOUT : GW_OK);
 }
 
-static void start_settle(struct gw_ledger *ledger, struct gw_settle *op)
+static void start(struct gw_memory *memory, struct gw_op *op)
 {
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_SETTLE);
+    if (op->kind == GW_CALL_CLAIM)
+        claim(op);
+    else if (op->kind == GW_CALL_ACCEPT &&
+             atomic_load(&memory->queued) >= memory->options.queue_max)
+        memory_complete(op, GW_ERR_BUSY);
+    else if (does[op->kind].looks)
+        look(memory, op);
+    else
+        queue(memory, op);
 }
 
-static void start_retry(struct gw_ledger *ledger, struct gw_retry_op *op)
+static void start_ledger(struct gw_ledger *ledger, struct gw_op *op)
 {
-    op->offered = false;
-    op->delivery = (struct gw_delivery){0};
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_RETRY);
+    start(gw_container_of(ledger, struct gw_memory, ledger), op);
 }
 
-static void start_erase(struct gw_ledger *ledger, struct gw_erase *op)
+static void start_configs(struct gw_configs *configs, struct gw_op *op)
 {
-    op->events = 0;
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_ERASE);
+    start(gw_container_of(configs, struct gw_memory, configs), op);
 }
 
-static void start_open_lanes(struct gw_ledger *ledger, struct gw_open_lanes *op)
+static void start_admin(struct gw_admin *admin, struct gw_op *op)
 {
-    op->lanes = NULL;
-    op->count = 0;
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_OPEN_LANES);
-}
-
-static void start_refill(struct gw_ledger *ledger, struct gw_refill *op)
-{
-    op->count = 0;
-    op->complete = false;
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_REFILL);
-}
-
-static void start_load(struct gw_ledger *ledger, struct gw_load *op)
-{
-    op->message = NULL;
-    memory_look(of_ledger(ledger), &op->op, MEMORY_LOAD);
-}
-
-static void start_find(struct gw_ledger *ledger, struct gw_find *op)
-{
-    op->events = NULL;
-    op->count = 0;
-    memory_look(of_ledger(ledger), &op->op, MEMORY_FIND);
-}
-
-static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
-{
-    op->rows = NULL;
-    op->count = 0;
-    op->next = (struct gw_slice){0};
-    memory_look(of_ledger(ledger), &op->op, MEMORY_LIST);
-}
-
-static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
-{
-    op->counted = op->rows = (struct gw_tally){0};
-    op->open = NULL;
-    op->open_count = 0;
-    op->latency = (struct gw_latency){0};
-    memory_look(of_ledger(ledger), &op->op, MEMORY_TALLY);
-}
-
-static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
-{
-    memory_queue(of_ledger(ledger), &op->op, MEMORY_HEALTH_SAVE);
-}
-
-static void start_health_load(struct gw_ledger *ledger, struct gw_health_load *op)
-{
-    op->items = NULL;
-    op->count = 0;
-    memory_look(of_ledger(ledger), &op->op, MEMORY_HEALTH_LOAD);
+    start(gw_container_of(admin, struct gw_memory, admin), op);
 }
 
 static struct gw_ledger_state get_state(struct gw_ledger *ledger)
 {
-    struct gw_memory *memory = of_ledger(ledger);
+    struct gw_memory *memory = gw_container_of(ledger, struct gw_memory, ledger);
     bool full = atomic_load(&memory->full);
 
     return (struct gw_ledger_state){
@@ -274,119 +205,6 @@ static struct gw_ledger_state get_state(struct gw_ledger *ledger)
         .queued = atomic_load(&memory->queued),
     };
 }
-
-static const struct gw_ledger_ops ledger_ops = {
-    .accept = start_accept,
-    .add = start_add,
-    .claim = start_claim,
-    .settle = start_settle,
-    .retry = start_retry,
-    .erase = start_erase,
-    .open_lanes = start_open_lanes,
-    .refill = start_refill,
-    .load = start_load,
-    .find = start_find,
-    .list = start_list,
-    .tally = start_tally,
-    .health_save = start_health_save,
-    .health_load = start_health_load,
-    .state = get_state,
-};
-
-/* ── The configs port ──────────────────────────────────────────────────────────────────────── */
-
-static struct gw_memory *of_configs(struct gw_configs *configs)
-{
-    return gw_container_of(configs, struct gw_memory, configs);
-}
-
-static void start_config_load(struct gw_configs *configs, struct gw_config_load *op)
-{
-    op->snapshot = NULL;
-    memory_look(of_configs(configs), &op->op, MEMORY_CONFIG_LOAD);
-}
-
-static void start_config_put(struct gw_configs *configs, struct gw_config_put *op)
-{
-    op->snapshot = NULL;
-    memory_queue(of_configs(configs), &op->op, MEMORY_CONFIG_PUT);
-}
-
-static void start_config_remove(struct gw_configs *configs, struct gw_config_remove *op)
-{
-    op->snapshot = NULL;
-    memory_queue(of_configs(configs), &op->op, MEMORY_CONFIG_REMOVE);
-}
-
-static void start_config_list(struct gw_configs *configs, struct gw_config_list *op)
-{
-    op->configs = NULL;
-    op->count = 0;
-    op->more = false;
-    memory_look(of_configs(configs), &op->op, MEMORY_CONFIG_LIST);
-}
-
-static const struct gw_configs_ops configs_ops = {
-    .load = start_config_load,
-    .put = start_config_put,
-    .remove = start_config_remove,
-    .list = start_config_list,
-};
-
-/* ── The admin port ────────────────────────────────────────────────────────────────────────── */
-
-static struct gw_memory *of_admin(struct gw_admin *admin)
-{
-    return gw_container_of(admin, struct gw_memory, admin);
-}
-
-static void start_key_put(struct gw_admin *admin, struct gw_key_put *op)
-{
-    memory_queue(of_admin(admin), &op->op, MEMORY_KEY_PUT);
-}
-
-static void start_key_remove(struct gw_admin *admin, struct gw_key_remove *op)
-{
-    op->key = (struct gw_key){0};
-    memory_queue(of_admin(admin), &op->op, MEMORY_KEY_REMOVE);
-}
-
-static void start_key_find(struct gw_admin *admin, struct gw_key_find *op)
-{
-    op->keys = NULL;
-    op->count = 0;
-    memory_look(of_admin(admin), &op->op, MEMORY_KEY_FIND);
-}
-
-static void start_key_list(struct gw_admin *admin, struct gw_key_list *op)
-{
-    op->keys = NULL;
-    op->count = 0;
-    op->more = false;
-    memory_look(of_admin(admin), &op->op, MEMORY_KEY_LIST);
-}
-
-static void start_audit_add(struct gw_admin *admin, struct gw_audit_add *op)
-{
-    memory_queue(of_admin(admin), &op->op, MEMORY_AUDIT_ADD);
-}
-
-static void start_audit_list(struct gw_admin *admin, struct gw_audit_list *op)
-{
-    op->lines = NULL;
-    op->count = 0;
-    op->next = 0;
-    memory_look(of_admin(admin), &op->op, MEMORY_AUDIT_LIST);
-}
-
-static const struct gw_admin_ops admin_ops = {
-    .key_put = start_key_put,
-    .key_remove = start_key_remove,
-    .key_find = start_key_find,
-    .key_list = start_key_list,
-    .audit_add = start_audit_add,
-    .audit_list = start_audit_list,
-};
 
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */
 
@@ -414,9 +232,9 @@ struct gw_memory *gw_memory_create(struct gw_env *env, const struct gw_memory_op
 {
     struct gw_memory *memory = gw_zalloc(sizeof(*memory));
 
-    memory->ledger.ops = &ledger_ops;
-    memory->configs.ops = &configs_ops;
-    memory->admin.ops = &admin_ops;
+    memory->ledger = (struct gw_ledger){.start = start_ledger, .state = get_state};
+    memory->configs.start = start_configs;
+    memory->admin.start = start_admin;
     memory->options = *options;
     if (memory->options.queue_max == 0)
         memory->options.queue_max = MEMORY_QUEUE_MAX;

@@ -110,36 +110,7 @@ struct gw_memory {
 /* What an operation does, once it is its turn. It fills op's results and returns op->err. */
 typedef enum gw_err memory_fn(struct gw_memory *memory, struct gw_op *op);
 
-/* Queues a write, or a read that must see exactly the writes before it; or starts a look. */
-void memory_queue(struct gw_memory *memory, struct gw_op *op, int kind);
-void memory_look(struct gw_memory *memory, struct gw_op *op, int kind);
 void memory_complete(struct gw_op *op, enum gw_err err); /* through a post */
-
-enum memory_kind {
-    MEMORY_ACCEPT,
-    MEMORY_ADD,
-    MEMORY_SETTLE,
-    MEMORY_RETRY,
-    MEMORY_ERASE,
-    MEMORY_OPEN_LANES,
-    MEMORY_REFILL,
-    MEMORY_LOAD,
-    MEMORY_FIND,
-    MEMORY_LIST,
-    MEMORY_TALLY,
-    MEMORY_HEALTH_SAVE,
-    MEMORY_HEALTH_LOAD,
-    MEMORY_CONFIG_LOAD,
-    MEMORY_CONFIG_PUT,
-    MEMORY_CONFIG_REMOVE,
-    MEMORY_CONFIG_LIST,
-    MEMORY_KEY_PUT,
-    MEMORY_KEY_REMOVE,
-    MEMORY_KEY_FIND,
-    MEMORY_KEY_LIST,
-    MEMORY_AUDIT_ADD,
-    MEMORY_AUDIT_LIST,
-};
 
 memory_fn memory_accept, memory_add, memory_settle, memory_retry, memory_erase;    /* _write.c */
 memory_fn memory_open_lanes, memory_refill, memory_load, memory_find, memory_list; /* _read.c */

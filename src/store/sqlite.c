@@ -73,72 +73,45 @@ static struct gw_ledger_state get_state(struct gw_ledger *ledger)
     };
 }
 
-/* ── The ledger port ───────────────────────────────────────────────────────────────────────── */
+/* ── The ports ─────────────────────────────────────────────────────────────────────────────── */
 
-static struct gw_sqlite *of_ledger(struct gw_ledger *ledger)
+static void read_submit(struct sqlite_reader *r, struct gw_op *op)
 {
-    return gw_container_of(ledger, struct gw_sqlite, ledger);
-}
-
-static void offer_clear(struct gw_offer *offer)
-{
-    if (offer)
-        offer->count = 0;
-}
-
-static void read_submit(struct sqlite_reader *r, struct gw_op *op, int kind)
-{
-    op->kind = kind;
     gw_worker_post(r->worker, &op->msg);
 }
 
-void sqlite_look_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+void sqlite_look_submit(struct gw_sqlite *sqlite, struct gw_op *op)
 {
     unsigned turn = atomic_fetch_add(&sqlite->next_looker, 1);
 
-    read_submit(&sqlite->readers[SQLITE_LOADERS + turn % SQLITE_LOOKERS], op, kind);
+    read_submit(&sqlite->readers[SQLITE_LOADERS + turn % SQLITE_LOOKERS], op);
 }
 
 /* Where a key leads the writer knows best: it is asked first. */
-static void key_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+static void key_submit(struct gw_sqlite *sqlite, struct gw_op *op)
 {
-    op->kind = kind;
     op->found = NULL;
     if (sqlite_recent_wanted(op))
         gw_worker_post(sqlite->writer.worker, &op->msg);
     else
-        sqlite_look_submit(sqlite, op, kind);
+        sqlite_look_submit(sqlite, op);
 }
 
-static void load_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+static void load_submit(struct gw_sqlite *sqlite, struct gw_op *op)
 {
     unsigned turn = atomic_fetch_add(&sqlite->next_loader, 1);
 
-    read_submit(&sqlite->readers[turn % SQLITE_LOADERS], op, kind);
+    read_submit(&sqlite->readers[turn % SQLITE_LOADERS], op);
 }
 
-static void start_accept(struct gw_ledger *ledger, struct gw_accept *op)
+static void accept_submit(struct gw_sqlite *sqlite, struct gw_op *op)
 {
-    struct gw_sqlite *sqlite = of_ledger(ledger);
-
-    op->existing = op->payload_differs = op->offered = false;
-    op->message_id = (struct gw_id){0};
-    op->delivery_count = 0;
-    offer_clear(op->offer);
     if (atomic_fetch_add(&sqlite->accepts, 1) < sqlite->options.queue_max) {
-        sqlite_writer_submit(sqlite, &op->op, OP_ACCEPT);
+        sqlite_writer_submit(sqlite, op);
     } else {
         atomic_fetch_sub(&sqlite->accepts, 1);
-        sqlite_complete(&op->op, GW_ERR_BUSY);
+        sqlite_complete(op, GW_ERR_BUSY);
     }
-}
-
-static void start_add(struct gw_ledger *ledger, struct gw_add *op)
-{
-    op->offered = false;
-    op->delivery_count = 0;
-    offer_clear(op->offer);
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_ADD);
 }
 
 /* Nothing is begun whose outcome could not be stored. */
@@ -156,201 +129,60 @@ static enum gw_err claim_err(struct gw_sqlite *sqlite, const struct gw_id *id)
 }
 
 /* One process, one owner for each delivery: the next attempt's number will do, and no lease. */
-static void start_claim(struct gw_ledger *ledger, struct gw_claim *op)
+static void claim(struct gw_sqlite *sqlite, struct gw_op *base)
 {
+    struct gw_claim *op = gw_container_of(base, struct gw_claim, op);
+
     op->write_id = (uint64_t)op->delivery.attempts + 1;
-    enum gw_err err = claim_err(of_ledger(ledger), &op->delivery.id);
-    sqlite_complete(&op->op, sqlite_op_late(&op->op) ? GW_ERR_TIMEOUT : err);
+    enum gw_err err = claim_err(sqlite, &op->delivery.id);
+    sqlite_complete(base, sqlite_op_late(base) ? GW_ERR_TIMEOUT : err);
 }
 
-static void start_settle(struct gw_ledger *ledger, struct gw_settle *op)
+static void start(struct gw_sqlite *sqlite, struct gw_op *op)
 {
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_SETTLE);
+    switch ((enum gw_call)op->kind) {
+    case GW_CALL_ACCEPT: accept_submit(sqlite, op); return;
+    case GW_CALL_CLAIM: claim(sqlite, op); return;
+    case GW_CALL_ADD:
+    case GW_CALL_SETTLE:
+    case GW_CALL_RETRY:
+    case GW_CALL_ERASE:
+    case GW_CALL_OPEN_LANES:
+    case GW_CALL_REFILL:
+    case GW_CALL_HEALTH_SAVE:
+    case GW_CALL_CONFIG_PUT:
+    case GW_CALL_CONFIG_REMOVE:
+    case GW_CALL_KEY_PUT:
+    case GW_CALL_KEY_REMOVE:
+    case GW_CALL_AUDIT_ADD: sqlite_writer_submit(sqlite, op); return;
+    case GW_CALL_LOAD:
+    case GW_CALL_CONFIG_LOAD:
+    case GW_CALL_KEY_FIND: load_submit(sqlite, op); return;
+    case GW_CALL_FIND:
+    case GW_CALL_LIST: key_submit(sqlite, op); return;
+    case GW_CALL_TALLY:
+    case GW_CALL_HEALTH_LOAD:
+    case GW_CALL_CONFIG_LIST:
+    case GW_CALL_KEY_LIST:
+    case GW_CALL_AUDIT_LIST: sqlite_look_submit(sqlite, op); return;
+    }
+    gw_never("an unknown call");
 }
 
-static void start_retry(struct gw_ledger *ledger, struct gw_retry_op *op)
+static void start_ledger(struct gw_ledger *ledger, struct gw_op *op)
 {
-    op->offered = false;
-    op->delivery = (struct gw_delivery){0};
-    offer_clear(op->offer);
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_RETRY);
+    start(gw_container_of(ledger, struct gw_sqlite, ledger), op);
 }
 
-static void start_erase(struct gw_ledger *ledger, struct gw_erase *op)
+static void start_configs(struct gw_configs *configs, struct gw_op *op)
 {
-    op->events = 0;
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_ERASE);
+    start(gw_container_of(configs, struct gw_sqlite, configs), op);
 }
 
-static void start_open_lanes(struct gw_ledger *ledger, struct gw_open_lanes *op)
+static void start_admin(struct gw_admin *admin, struct gw_op *op)
 {
-    op->lanes = NULL;
-    op->count = 0;
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_OPEN_LANES);
+    start(gw_container_of(admin, struct gw_sqlite, admin), op);
 }
-
-static void start_refill(struct gw_ledger *ledger, struct gw_refill *op)
-{
-    op->count = 0;
-    op->complete = false;
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_REFILL);
-}
-
-static void start_load(struct gw_ledger *ledger, struct gw_load *op)
-{
-    op->message = NULL;
-    load_submit(of_ledger(ledger), &op->op, OP_LOAD);
-}
-
-static void start_find(struct gw_ledger *ledger, struct gw_find *op)
-{
-    op->events = NULL;
-    op->count = 0;
-    key_submit(of_ledger(ledger), &op->op, OP_FIND);
-}
-
-static void start_list(struct gw_ledger *ledger, struct gw_list_op *op)
-{
-    op->rows = NULL;
-    op->count = 0;
-    op->next = (struct gw_slice){0};
-    key_submit(of_ledger(ledger), &op->op, OP_LIST);
-}
-
-static void start_tally(struct gw_ledger *ledger, struct gw_tally_op *op)
-{
-    op->counted = op->rows = (struct gw_tally){0};
-    op->open = NULL;
-    op->open_count = 0;
-    op->latency = (struct gw_latency){0};
-    sqlite_look_submit(of_ledger(ledger), &op->op, OP_TALLY);
-}
-
-static void start_health_save(struct gw_ledger *ledger, struct gw_health_save *op)
-{
-    sqlite_writer_submit(of_ledger(ledger), &op->op, OP_HEALTH_SAVE);
-}
-
-static void start_health_load(struct gw_ledger *ledger, struct gw_health_load *op)
-{
-    op->items = NULL;
-    op->count = 0;
-    sqlite_look_submit(of_ledger(ledger), &op->op, OP_HEALTH_LOAD);
-}
-
-static const struct gw_ledger_ops ledger_ops = {
-    .accept = start_accept,
-    .add = start_add,
-    .claim = start_claim,
-    .settle = start_settle,
-    .retry = start_retry,
-    .erase = start_erase,
-    .open_lanes = start_open_lanes,
-    .refill = start_refill,
-    .load = start_load,
-    .find = start_find,
-    .list = start_list,
-    .tally = start_tally,
-    .health_save = start_health_save,
-    .health_load = start_health_load,
-    .state = get_state,
-};
-
-/* ── The configs port ──────────────────────────────────────────────────────────────────────── */
-
-static struct gw_sqlite *of_configs(struct gw_configs *configs)
-{
-    return gw_container_of(configs, struct gw_sqlite, configs);
-}
-
-static void start_config_load(struct gw_configs *configs, struct gw_config_load *op)
-{
-    op->snapshot = NULL;
-    load_submit(of_configs(configs), &op->op, OP_CONFIG_LOAD);
-}
-
-static void start_config_put(struct gw_configs *configs, struct gw_config_put *op)
-{
-    op->snapshot = NULL;
-    sqlite_writer_submit(of_configs(configs), &op->op, OP_CONFIG_PUT);
-}
-
-static void start_config_remove(struct gw_configs *configs, struct gw_config_remove *op)
-{
-    op->snapshot = NULL;
-    sqlite_writer_submit(of_configs(configs), &op->op, OP_CONFIG_REMOVE);
-}
-
-static void start_config_list(struct gw_configs *configs, struct gw_config_list *op)
-{
-    op->configs = NULL;
-    op->count = 0;
-    op->more = false;
-    sqlite_look_submit(of_configs(configs), &op->op, OP_CONFIG_LIST);
-}
-
-static const struct gw_configs_ops configs_ops = {
-    .load = start_config_load,
-    .put = start_config_put,
-    .remove = start_config_remove,
-    .list = start_config_list,
-};
-
-/* ── The admin port ────────────────────────────────────────────────────────────────────────── */
-
-static struct gw_sqlite *of_admin(struct gw_admin *admin)
-{
-    return gw_container_of(admin, struct gw_sqlite, admin);
-}
-
-static void start_key_put(struct gw_admin *admin, struct gw_key_put *op)
-{
-    sqlite_writer_submit(of_admin(admin), &op->op, OP_KEY_PUT);
-}
-
-static void start_key_remove(struct gw_admin *admin, struct gw_key_remove *op)
-{
-    op->key = (struct gw_key){0};
-    sqlite_writer_submit(of_admin(admin), &op->op, OP_KEY_REMOVE);
-}
-
-/* A request waits for it. */
-static void start_key_find(struct gw_admin *admin, struct gw_key_find *op)
-{
-    op->keys = NULL;
-    op->count = 0;
-    load_submit(of_admin(admin), &op->op, OP_KEY_FIND);
-}
-
-static void start_key_list(struct gw_admin *admin, struct gw_key_list *op)
-{
-    op->keys = NULL;
-    op->count = 0;
-    op->more = false;
-    sqlite_look_submit(of_admin(admin), &op->op, OP_KEY_LIST);
-}
-
-static void start_audit_add(struct gw_admin *admin, struct gw_audit_add *op)
-{
-    sqlite_writer_submit(of_admin(admin), &op->op, OP_AUDIT_ADD);
-}
-
-static void start_audit_list(struct gw_admin *admin, struct gw_audit_list *op)
-{
-    op->lines = NULL;
-    op->count = 0;
-    op->next = 0;
-    sqlite_look_submit(of_admin(admin), &op->op, OP_AUDIT_LIST);
-}
-
-static const struct gw_admin_ops admin_ops = {
-    .key_put = start_key_put,
-    .key_remove = start_key_remove,
-    .key_find = start_key_find,
-    .key_list = start_key_list,
-    .audit_add = start_audit_add,
-    .audit_list = start_audit_list,
-};
 
 /* ── Open and close ────────────────────────────────────────────────────────────────────────── */
 
@@ -382,9 +214,9 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
     struct gw_sqlite *s = gw_zalloc(sizeof(*s));
 
     library_init();
-    s->ledger.ops = &ledger_ops;
-    s->configs.ops = &configs_ops;
-    s->admin.ops = &admin_ops;
+    s->ledger = (struct gw_ledger){.start = start_ledger, .state = get_state};
+    s->configs.start = start_configs;
+    s->admin.start = start_admin;
     s->env = env;
     s->options = *options;
     s->options.dir = NULL;

@@ -23,33 +23,10 @@
 #include "store/sqlite_reader.h"
 #include "store/sqlite_writer.h"
 
+/* The store's own operations. */
 enum sqlite_op_kind {
-    OP_ACCEPT,
-    OP_ADD,
-    OP_SETTLE,
-    OP_RETRY,
-    OP_ERASE,
-    OP_OPEN_LANES,
-    OP_REFILL,
-    OP_HEALTH_SAVE,
-    OP_CONFIG_PUT,
-    OP_CONFIG_REMOVE,
-    OP_KEY_PUT,
-    OP_KEY_REMOVE,
-    OP_AUDIT_ADD,
-    OP_WRITER_COUNT,
-    OP_RETAIN = OP_WRITER_COUNT, /* the store's own: see sqlite_retain.c */
-    OP_LOAD,
-    OP_FIND,
-    OP_LIST,
-    OP_TALLY,
-    OP_HEALTH_LOAD,
-    OP_CONFIG_LOAD,
-    OP_CONFIG_LIST,
-    OP_KEY_FIND,
-    OP_KEY_LIST,
-    OP_AUDIT_LIST,
-    OP_SWEEP, /* the store's own: see sqlite_reader_sweep() */
+    OP_RETAIN = GW_CALL_COUNT, /* see sqlite_retain.c */
+    OP_SWEEP,                  /* see sqlite_reader_sweep() */
 };
 
 struct gw_sqlite {
@@ -96,4 +73,4 @@ void sqlite_stop(struct gw_sqlite *sqlite, const struct sqlite_conn *conn, int r
 void sqlite_file_failed(struct gw_sqlite *sqlite, struct sqlite_file *file,
                         const struct sqlite_conn *conn, int rc);
 bool sqlite_disk_low(struct gw_sqlite *sqlite); /* looks at most once a second */
-void sqlite_look_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind);
+void sqlite_look_submit(struct gw_sqlite *sqlite, struct gw_op *op);

@@ -16,16 +16,16 @@ static const struct {
     sqlite_read_fn *run;
     bool is_main; /* else it enters the segments it needs */
 } does[] = {
-    [OP_LOAD] = {sqlite_load, false},
-    [OP_FIND] = {sqlite_find, false},
-    [OP_LIST] = {sqlite_list, false},
-    [OP_TALLY] = {sqlite_tally, false},
-    [OP_HEALTH_LOAD] = {sqlite_health_load, true},
-    [OP_CONFIG_LOAD] = {sqlite_config_load, true},
-    [OP_CONFIG_LIST] = {sqlite_config_list, true},
-    [OP_KEY_FIND] = {sqlite_key_find, true},
-    [OP_KEY_LIST] = {sqlite_key_list, true},
-    [OP_AUDIT_LIST] = {sqlite_audit_list, true},
+    [GW_CALL_LOAD] = {sqlite_load, false},
+    [GW_CALL_FIND] = {sqlite_find, false},
+    [GW_CALL_LIST] = {sqlite_list, false},
+    [GW_CALL_TALLY] = {sqlite_tally, false},
+    [GW_CALL_HEALTH_LOAD] = {sqlite_health_load, true},
+    [GW_CALL_CONFIG_LOAD] = {sqlite_config_load, true},
+    [GW_CALL_CONFIG_LIST] = {sqlite_config_list, true},
+    [GW_CALL_KEY_FIND] = {sqlite_key_find, true},
+    [GW_CALL_KEY_LIST] = {sqlite_key_list, true},
+    [GW_CALL_AUDIT_LIST] = {sqlite_audit_list, true},
 };
 
 _Static_assert((int)SEG_READ == (int)MAIN_READ, "both kinds of file begin alike");

@@ -128,14 +128,14 @@ bool sqlite_seek_next(struct sqlite_seek *seek, uint64_t *seq)
 /* False: it does not ask for a key. */
 static bool key_of(const struct gw_op *op, struct sqlite_key *key, struct gw_arena **arena)
 {
-    if (op->kind == OP_FIND) {
+    if (op->kind == GW_CALL_FIND) {
         const struct gw_find *find = gw_container_of(op, const struct gw_find, op);
         bool is_event_id = find->key == GW_FIND_EVENT_ID;
         *key = (struct sqlite_key){find->app_id, find->text, is_event_id};
         *arena = find->arena;
         return is_event_id || find->key == GW_FIND_TRANSACTION_ID;
     }
-    if (op->kind == OP_LIST) {
+    if (op->kind == GW_CALL_LIST) {
         const struct gw_list_op *list = gw_container_of(op, const struct gw_list_op, op);
         bool is_event_id = list->event_id.len > 0;
         *key = (struct sqlite_key){
@@ -184,7 +184,7 @@ void sqlite_recent_tell(struct gw_sqlite *sqlite, struct gw_op *op)
     gw_buf_deinit(&seqs);
     gw_buf_deinit(&found);
     op->found = recent;
-    sqlite_look_submit(sqlite, op, op->kind);
+    sqlite_look_submit(sqlite, op);
 }
 
 /* ── Readers ───────────────────────────────────────────────────────────────────────────────── */

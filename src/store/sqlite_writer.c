@@ -27,20 +27,20 @@ static const struct {
     sqlite_finish_fn *finish; /* NULL: its completion is all */
     bool is_main;             /* else it touches the segments it needs */
     bool is_intake;           /* takes on more to do: not while the disk is low */
-} does[OP_WRITER_COUNT] = {
-    [OP_ACCEPT] = {sqlite_accept, sqlite_accept_finish, false, true},
-    [OP_ADD] = {sqlite_add, sqlite_add_finish, false, true},
-    [OP_SETTLE] = {sqlite_settle, NULL, false, false},
-    [OP_RETRY] = {sqlite_retry, sqlite_retry_finish, false, false},
-    [OP_ERASE] = {sqlite_erase, sqlite_erase_finish, true, false},
-    [OP_OPEN_LANES] = {sqlite_open_lanes, sqlite_open_lanes_finish, false, false},
-    [OP_REFILL] = {sqlite_refill, sqlite_refill_finish, false, false},
-    [OP_HEALTH_SAVE] = {sqlite_health_save, NULL, true, false},
-    [OP_CONFIG_PUT] = {sqlite_config_put, sqlite_config_put_finish, true, false},
-    [OP_CONFIG_REMOVE] = {sqlite_config_remove, sqlite_config_remove_finish, true, false},
-    [OP_KEY_PUT] = {sqlite_key_put, NULL, true, false},
-    [OP_KEY_REMOVE] = {sqlite_key_remove, NULL, true, false},
-    [OP_AUDIT_ADD] = {sqlite_audit_add, NULL, true, false},
+} does[GW_CALL_COUNT] = {
+    [GW_CALL_ACCEPT] = {sqlite_accept, sqlite_accept_finish, false, true},
+    [GW_CALL_ADD] = {sqlite_add, sqlite_add_finish, false, true},
+    [GW_CALL_SETTLE] = {sqlite_settle, NULL, false, false},
+    [GW_CALL_RETRY] = {sqlite_retry, sqlite_retry_finish, false, false},
+    [GW_CALL_ERASE] = {sqlite_erase, sqlite_erase_finish, true, false},
+    [GW_CALL_OPEN_LANES] = {sqlite_open_lanes, sqlite_open_lanes_finish, false, false},
+    [GW_CALL_REFILL] = {sqlite_refill, sqlite_refill_finish, false, false},
+    [GW_CALL_HEALTH_SAVE] = {sqlite_health_save, NULL, true, false},
+    [GW_CALL_CONFIG_PUT] = {sqlite_config_put, sqlite_config_put_finish, true, false},
+    [GW_CALL_CONFIG_REMOVE] = {sqlite_config_remove, sqlite_config_remove_finish, true, false},
+    [GW_CALL_KEY_PUT] = {sqlite_key_put, NULL, true, false},
+    [GW_CALL_KEY_REMOVE] = {sqlite_key_remove, NULL, true, false},
+    [GW_CALL_AUDIT_ADD] = {sqlite_audit_add, NULL, true, false},
 };
 
 /* ── One transaction ───────────────────────────────────────────────────────────────────────── */
@@ -125,7 +125,7 @@ static void do_one(struct sqlite_writer *w, struct sqlite_member *member)
 
     w->file = does[op->kind].is_main ? &w->sqlite->main : NULL;
     w->is_of_all = false;
-    if (op->kind == OP_ACCEPT)
+    if (op->kind == GW_CALL_ACCEPT)
         w->bytes += gw_container_of(op, struct gw_accept, op)->message->body.len;
     if (w->file == NULL || sqlite_writer_begin(w->file))
         op->err = does[op->kind].run(w, op);
@@ -145,7 +145,7 @@ static void give_keys(struct sqlite_writer *w, const struct gw_list *batch)
     sqlite_keyring_refresh(&w->keyring);
     for (struct gw_list *at = batch->next; at != batch && left > 0; at = at->next, left--) {
         struct gw_op *op = gw_container_of(at, struct gw_op, msg.link);
-        if (op->kind != OP_ACCEPT)
+        if (op->kind != GW_CALL_ACCEPT)
             continue;
         struct gw_slice app_id = gw_container_of(op, struct gw_accept, op)->message->app_id;
         if (sqlite_keyring_find(&w->keyring, app_id, &number) == GW_ERR_NOT_FOUND &&
@@ -262,7 +262,7 @@ static void complete(struct sqlite_writer *w, struct sqlite_member *member, enum
     struct gw_sqlite *sqlite = w->sqlite;
     struct gw_op *op = member->op;
     enum gw_err outcome = member->file ? member->file->outcome : GW_OK;
-    bool is_accept = op->kind == OP_ACCEPT;
+    bool is_accept = op->kind == GW_CALL_ACCEPT;
 
     if (member->is_of_all)
         outcome = failed;
@@ -320,9 +320,8 @@ static void on_batch(void *ctx, struct gw_list *batch)
 
 /* ── Its life ──────────────────────────────────────────────────────────────────────────────── */
 
-void sqlite_writer_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind)
+void sqlite_writer_submit(struct gw_sqlite *sqlite, struct gw_op *op)
 {
-    op->kind = kind;
     atomic_fetch_add(&sqlite->queued, 1);
     gw_worker_post(sqlite->writer.worker, &op->msg);
 }

@@ -101,7 +101,7 @@ void sqlite_end(struct sqlite_writer *w, struct sqlite_segment *segment,
 
 void sqlite_writer_start(struct gw_sqlite *sqlite);
 void sqlite_writer_stop(struct gw_sqlite *sqlite); /* commits what is queued */
-void sqlite_writer_submit(struct gw_sqlite *sqlite, struct gw_op *op, int kind);
+void sqlite_writer_submit(struct gw_sqlite *sqlite, struct gw_op *op);
 /* Begins the file's part of the group, unless it has begun. False: conn.rc. */
 bool sqlite_writer_begin(struct sqlite_file *file);
 

@@ -27,6 +27,37 @@
 
 /* ── Operations ────────────────────────────────────────────────────────────────────────────── */
 
+/* What can be asked of a store. */
+enum gw_call {
+    GW_CALL_ACCEPT,
+    GW_CALL_ADD,
+    GW_CALL_CLAIM,
+    GW_CALL_SETTLE,
+    GW_CALL_RETRY,
+    GW_CALL_ERASE,
+    GW_CALL_OPEN_LANES,
+    GW_CALL_REFILL,
+    GW_CALL_LOAD,
+    GW_CALL_FIND,
+    GW_CALL_LIST,
+    GW_CALL_TALLY,
+    GW_CALL_HEALTH_SAVE,
+    GW_CALL_HEALTH_LOAD,
+    GW_CALL_CONFIG_LOAD,
+    GW_CALL_CONFIG_PUT,
+    GW_CALL_CONFIG_REMOVE,
+    GW_CALL_CONFIG_LIST,
+    GW_CALL_KEY_PUT,
+    GW_CALL_KEY_REMOVE,
+    GW_CALL_KEY_FIND,
+    GW_CALL_KEY_LIST,
+    GW_CALL_AUDIT_ADD,
+    GW_CALL_AUDIT_LIST,
+};
+#define GW_CALL_COUNT 24
+
+const char *gw_call_name(enum gw_call call);
+
 struct gw_op {
     /* in */
     struct gw_env *env; /* where `done` runs */
@@ -37,9 +68,14 @@ struct gw_op {
     int64_t again_ms; /* with an error of class "again": not before */
     /* the backend's, until done */
     struct gw_msg msg;
-    int kind;
+    int kind; /* enum gw_call; the backend's own are from GW_CALL_COUNT on */
     void *found;
 };
+
+/* For what stands in front of a backend: the operation's size, and its results taken back, as before
+ * it was started; but whether an offer was posted stays, for then it is the owner's. */
+size_t gw_call_size(enum gw_call call);
+void gw_op_clear(struct gw_op *op);
 
 /* ── Ledger: writing ───────────────────────────────────────────────────────────────────────── */
 
@@ -68,9 +104,9 @@ struct gw_accept {
     bool existing; /* nothing was stored: this is the first one's */
     bool payload_differs;
     struct gw_id message_id; /* of the new or the existing event */
-    struct gw_delivery deliveries[GW_CONFIG_WORKFLOW_URLS_MAX];
     size_t delivery_count; /* new: one for each lane, in order. existing: its own, as they stand */
-    bool offered;          /* the offer was posted and is the owner's */
+    struct gw_delivery deliveries[GW_CONFIG_WORKFLOW_URLS_MAX];
+    bool offered; /* the offer was posted and is the owner's */
 };
 
 /* One more delivery of a stored event for each lane: what a replay does. Repeating the same
@@ -83,8 +119,8 @@ struct gw_add {
     size_t lane_count;
     int64_t now_ms;
     struct gw_offer *offer; /* as in accept; its message is the caller's business */
-    struct gw_delivery deliveries[GW_CONFIG_WORKFLOW_URLS_MAX];
     size_t delivery_count;
+    struct gw_delivery deliveries[GW_CONFIG_WORKFLOW_URLS_MAX];
     bool offered;
 };
 
@@ -274,29 +310,27 @@ struct gw_health_load {
 
 /* ── The ledger port ───────────────────────────────────────────────────────────────────────── */
 
-struct gw_ledger;
-
-struct gw_ledger_ops {
-    void (*accept)(struct gw_ledger *ledger, struct gw_accept *op);
-    void (*add)(struct gw_ledger *ledger, struct gw_add *op);
-    void (*claim)(struct gw_ledger *ledger, struct gw_claim *op);
-    void (*settle)(struct gw_ledger *ledger, struct gw_settle *op);
-    void (*retry)(struct gw_ledger *ledger, struct gw_retry_op *op);
-    void (*erase)(struct gw_ledger *ledger, struct gw_erase *op);
-    void (*open_lanes)(struct gw_ledger *ledger, struct gw_open_lanes *op);
-    void (*refill)(struct gw_ledger *ledger, struct gw_refill *op);
-    void (*load)(struct gw_ledger *ledger, struct gw_load *op);
-    void (*find)(struct gw_ledger *ledger, struct gw_find *op);
-    void (*list)(struct gw_ledger *ledger, struct gw_list_op *op);
-    void (*tally)(struct gw_ledger *ledger, struct gw_tally_op *op);
-    void (*health_save)(struct gw_ledger *ledger, struct gw_health_save *op);
-    void (*health_load)(struct gw_ledger *ledger, struct gw_health_load *op);
-    struct gw_ledger_state (*state)(struct gw_ledger *ledger); /* any thread, at once */
-};
-
+/* A port starts what the calls below have made ready: with its kind, and without results. */
 struct gw_ledger {
-    const struct gw_ledger_ops *ops;
+    void (*start)(struct gw_ledger *ledger, struct gw_op *op);
+    struct gw_ledger_state (*state)(struct gw_ledger *ledger);
 };
+
+void gw_ledger_accept(struct gw_ledger *ledger, struct gw_accept *op);
+void gw_ledger_add(struct gw_ledger *ledger, struct gw_add *op);
+void gw_ledger_claim(struct gw_ledger *ledger, struct gw_claim *op);
+void gw_ledger_settle(struct gw_ledger *ledger, struct gw_settle *op);
+void gw_ledger_retry(struct gw_ledger *ledger, struct gw_retry_op *op);
+void gw_ledger_erase(struct gw_ledger *ledger, struct gw_erase *op);
+void gw_ledger_open_lanes(struct gw_ledger *ledger, struct gw_open_lanes *op);
+void gw_ledger_refill(struct gw_ledger *ledger, struct gw_refill *op);
+void gw_ledger_load(struct gw_ledger *ledger, struct gw_load *op);
+void gw_ledger_find(struct gw_ledger *ledger, struct gw_find *op);
+void gw_ledger_list(struct gw_ledger *ledger, struct gw_list_op *op);
+void gw_ledger_tally(struct gw_ledger *ledger, struct gw_tally_op *op);
+void gw_ledger_health_save(struct gw_ledger *ledger, struct gw_health_save *op);
+void gw_ledger_health_load(struct gw_ledger *ledger, struct gw_health_load *op);
+struct gw_ledger_state gw_ledger_state(struct gw_ledger *ledger); /* at once */
 
 /* ── The configs port ──────────────────────────────────────────────────────────────────────── */
 
@@ -340,18 +374,14 @@ struct gw_config_list {
     bool more;
 };
 
-struct gw_configs;
-
-struct gw_configs_ops {
-    void (*load)(struct gw_configs *configs, struct gw_config_load *op);
-    void (*put)(struct gw_configs *configs, struct gw_config_put *op);
-    void (*remove)(struct gw_configs *configs, struct gw_config_remove *op);
-    void (*list)(struct gw_configs *configs, struct gw_config_list *op);
-};
-
 struct gw_configs {
-    const struct gw_configs_ops *ops;
+    void (*start)(struct gw_configs *configs, struct gw_op *op);
 };
+
+void gw_configs_load(struct gw_configs *configs, struct gw_config_load *op);
+void gw_configs_put(struct gw_configs *configs, struct gw_config_put *op);
+void gw_configs_remove(struct gw_configs *configs, struct gw_config_remove *op);
+void gw_configs_list(struct gw_configs *configs, struct gw_config_list *op);
 
 /* ── The admin port ────────────────────────────────────────────────────────────────────────── */
 
@@ -418,17 +448,13 @@ struct gw_audit_list {
     uint64_t next; /* 0 = the end */
 };
 
-struct gw_admin;
-
-struct gw_admin_ops {
-    void (*key_put)(struct gw_admin *admin, struct gw_key_put *op);
-    void (*key_remove)(struct gw_admin *admin, struct gw_key_remove *op);
-    void (*key_find)(struct gw_admin *admin, struct gw_key_find *op);
-    void (*key_list)(struct gw_admin *admin, struct gw_key_list *op);
-    void (*audit_add)(struct gw_admin *admin, struct gw_audit_add *op);
-    void (*audit_list)(struct gw_admin *admin, struct gw_audit_list *op);
-};
-
 struct gw_admin {
-    const struct gw_admin_ops *ops;
+    void (*start)(struct gw_admin *admin, struct gw_op *op);
 };
+
+void gw_admin_key_put(struct gw_admin *admin, struct gw_key_put *op);
+void gw_admin_key_remove(struct gw_admin *admin, struct gw_key_remove *op);
+void gw_admin_key_find(struct gw_admin *admin, struct gw_key_find *op);
+void gw_admin_key_list(struct gw_admin *admin, struct gw_key_list *op);
+void gw_admin_audit_add(struct gw_admin *admin, struct gw_audit_add *op);
+void gw_admin_audit_list(struct gw_admin *admin, struct gw_audit_list *op);

@@ -58,7 +58,7 @@ static void make_shards(struct rig *rig, const struct rig_options *options)
     }
 }
 
-static struct gw_fault_act choose_fault(void *ctx, enum gw_fault_call call, const struct gw_op *op)
+static struct gw_fault_act choose_fault(void *ctx, enum gw_call call, const struct gw_op *op)
 {
     const struct rig *rig = ctx;
     (void)call;

@@ -463,7 +463,7 @@ static void damaged_keys(void **state)
         };
         snprintf(put.key.id, sizeof(put.key.id), "key_%zu", i);
         gw_sha256(GW_SLICE("appkey"), put.key.hash);
-        rig->flow.admin->ops->key_put(rig->flow.admin, &put);
+        gw_admin_key_put(rig->flow.admin, &put);
         rig_run(rig, 100);
         assert_int_equal(status_on(rig, 0, rows[i].appid, "appkey"), rows[i].status);
     }

@@ -33,8 +33,8 @@ struct flow_rig {
     struct gw_env *driver;
     size_t left, idle; /* shards */
     /* of each kind of call: how many fail, or are late, from now on */
-    unsigned failing[GW_FAULT_CALL_COUNT];
-    int64_t late_ms[GW_FAULT_CALL_COUNT];
+    unsigned failing[GW_CALL_COUNT];
+    int64_t late_ms[GW_CALL_COUNT];
     enum gw_err err;
     int reply_status;
     int64_t reply_delay_ms;
@@ -43,7 +43,7 @@ struct flow_rig {
     size_t posted_count;
 };
 
-static struct gw_fault_act choose(void *ctx, enum gw_fault_call call, const struct gw_op *op)
+static struct gw_fault_act choose(void *ctx, enum gw_call call, const struct gw_op *op)
 {
     struct flow_rig *rig = ctx;
     struct gw_fault_act act = {.delay_ms = rig->late_ms[call]};
@@ -147,7 +147,7 @@ static void run(struct flow_rig *rig, int64_t ms)
 static uint64_t open_count(const struct flow_rig *rig)
 {
     struct gw_ledger *ledger = gw_memory_ledger(rig->memory);
-    return ledger->ops->state(ledger).open;
+    return gw_ledger_state(ledger).open;
 }
 
 /* ── What is done to it ────────────────────────────────────────────────────────────────────── */
@@ -182,7 +182,7 @@ static void put_config(struct flow_rig *rig, const char *event_type, const char 
     struct put_op op = {.put.op = {.env = rig->driver, .done = on_put},
                         .put.audit = {.actor = GW_SLICE("test"), .action = "config_created"}};
     assert_int_equal(gw_config_create(&op.put.config, &change, &error), GW_OK);
-    rig->flow.configs->ops->put(rig->flow.configs, &op.put);
+    gw_configs_put(rig->flow.configs, &op.put);
     assert_true(sim_run(rig->sim, is_true, &op.done, HOUR_MS));
     gw_snapshot_unref(op.put.snapshot);
     gw_config_unref(op.put.config);
@@ -289,7 +289,7 @@ static void test_failed_refill_is_asked_again(void **state)
     shards_free(rig); /* as after a crash */
     rig->reply_delay_ms = 0;
     rig->hits = 0;
-    rig->failing[GW_FAULT_REFILL] = 3;
+    rig->failing[GW_CALL_REFILL] = 3;
     start(rig);
     run(rig, HOUR_MS);
     assert_int_equal(open_count(rig), 0);
@@ -307,7 +307,7 @@ static void test_failed_refill_does_not_hold_up_the_end(void **state)
     rig->reply_delay_ms = -1;
     post(rig, owner(rig), "A", 1);
     shards_free(rig);
-    rig->failing[GW_FAULT_REFILL] = 1000;
+    rig->failing[GW_CALL_REFILL] = 1000;
     start(rig);
     run(rig, 100);
     drain(rig);
@@ -323,7 +323,7 @@ static void test_no_attempt_starts_while_settles_fail(void **state)
     start(rig);
     put_config(rig, "A", ",\"maxInFlight\":1");
     put_config(rig, "B", ",\"maxInFlight\":100");
-    rig->failing[GW_FAULT_SETTLE] = 60;
+    rig->failing[GW_CALL_SETTLE] = 60;
     post(rig, owner(rig), "A", 1);
     run(rig, 500);
     assert_int_equal(rig->hits, 1);
@@ -333,7 +333,7 @@ static void test_no_attempt_starts_while_settles_fail(void **state)
     assert_int_equal(rig->hits, 1);
     int64_t oldest_ms = gw_flow_gauge(&rig->flow, GW_GAUGE_OLDEST_DUE_MS);
     assert_true(oldest_ms > 0 && oldest_ms <= sim_wall_ms(rig->sim) - 30000);
-    rig->failing[GW_FAULT_SETTLE] = 0;
+    rig->failing[GW_CALL_SETTLE] = 0;
     run(rig, 60000);
     assert_int_equal(rig->hits, 51);
     assert_int_equal(open_count(rig), 0);
@@ -384,7 +384,7 @@ static void test_nothing_is_posted_when_stopping(void **state)
     rig->flow.options.body_bytes_max = 0; /* each body has to be read */
     start(rig);
     put_config(rig, "A", "");
-    rig->late_ms[GW_FAULT_LOAD] = 2000;
+    rig->late_ms[GW_CALL_LOAD] = 2000;
     post(rig, owner(rig), "A", 1);
     run(rig, 500);
     drain(rig);
@@ -401,8 +401,8 @@ static void test_cut_ends_what_cannot_be_stored(void **state)
     (void)state;
     start(rig);
     put_config(rig, "A", "");
-    rig->failing[GW_FAULT_SETTLE] = 1000;
-    rig->late_ms[GW_FAULT_SETTLE] = 2000;
+    rig->failing[GW_CALL_SETTLE] = 1000;
+    rig->late_ms[GW_CALL_SETTLE] = 2000;
     post(rig, owner(rig), "A", 1);
     run(rig, 1000);
     assert_int_equal(rig->hits, 1);
@@ -416,7 +416,7 @@ static void test_cut_ends_what_cannot_be_stored(void **state)
 /* ── What was damaged ──────────────────────────────────────────────────────────────────────── */
 
 /* Two deliveries of a target that takes one at a time: the first meets the damage. */
-static struct flow_rig *damaged(enum gw_fault_call first, enum gw_fault_call then)
+static struct flow_rig *damaged(enum gw_call first, enum gw_call then)
 {
     struct flow_rig *rig = rig_create();
     rig->flow.options.body_bytes_max = 0; /* each body has to be read */
@@ -446,7 +446,7 @@ static void assert_goes_on(struct flow_rig *rig)
 /* Its file was set aside: it is neither posted nor asked for again, and holds nobody up. */
 static void test_claim_of_what_is_damaged(void **state)
 {
-    struct flow_rig *rig = damaged(GW_FAULT_CLAIM, GW_FAULT_CLAIM);
+    struct flow_rig *rig = damaged(GW_CALL_CLAIM, GW_CALL_CLAIM);
     (void)state;
     assert_int_equal(rig->hits, 1);
     assert_int_equal(open_count(rig), 1);
@@ -457,7 +457,7 @@ static void test_claim_of_what_is_damaged(void **state)
 /* Its file is well again, after a restart. */
 static void test_what_was_damaged_comes_back(void **state)
 {
-    struct flow_rig *rig = damaged(GW_FAULT_CLAIM, GW_FAULT_CLAIM);
+    struct flow_rig *rig = damaged(GW_CALL_CLAIM, GW_CALL_CLAIM);
     (void)state;
     shards_free(rig);
     start(rig);
@@ -470,7 +470,7 @@ static void test_what_was_damaged_comes_back(void **state)
 /* What was accepted is not what is there: dead, and nothing was posted. */
 static void test_body_that_is_damaged(void **state)
 {
-    struct flow_rig *rig = damaged(GW_FAULT_LOAD, GW_FAULT_LOAD);
+    struct flow_rig *rig = damaged(GW_CALL_LOAD, GW_CALL_LOAD);
     (void)state;
     assert_int_equal(rig->hits, 1);
     assert_int_equal(open_count(rig), 0);
@@ -481,7 +481,7 @@ static void test_body_that_is_damaged(void **state)
 /* Nor can its end be stored. */
 static void test_end_that_is_damaged(void **state)
 {
-    struct flow_rig *rig = damaged(GW_FAULT_LOAD, GW_FAULT_SETTLE);
+    struct flow_rig *rig = damaged(GW_CALL_LOAD, GW_CALL_SETTLE);
     (void)state;
     assert_int_equal(rig->hits, 1);
     assert_int_equal(open_count(rig), 1);
@@ -493,7 +493,7 @@ static void test_end_that_is_damaged(void **state)
 /* The same when it was posted: once, and not again before a restart. */
 static void test_outcome_that_is_damaged(void **state)
 {
-    struct flow_rig *rig = damaged(GW_FAULT_SETTLE, GW_FAULT_SETTLE);
+    struct flow_rig *rig = damaged(GW_CALL_SETTLE, GW_CALL_SETTLE);
     (void)state;
     assert_int_equal(rig->hits, 2);
     assert_int_equal(open_count(rig), 1);

@@ -120,11 +120,11 @@ static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
 
 /* In every second world the store is late, fails, does things twice and loses answers: what the
  * shards ask of it all day. What the world itself asks for, and a start, goes through. */
-static struct gw_fault_act choose(void *ctx, enum gw_fault_call call, const struct gw_op *op)
+static struct gw_fault_act choose(void *ctx, enum gw_call call, const struct gw_op *op)
 {
     struct world *world = ctx;
     struct gw_fault_act act = gw_fault_by_odds(&world->odds, call, op);
-    if (op->env == world->driver || call == GW_FAULT_OPEN_LANES)
+    if (op->env == world->driver || call == GW_CALL_OPEN_LANES)
         act = (struct gw_fault_act){0};
     return act;
 }
@@ -382,7 +382,7 @@ static void put(struct world *world, int app, struct gw_config *config, uint64_t
                                 .config = config,
                                 .expected_version = expected,
                                 .audit = {.actor = GW_SLICE("sim"), .action = "config_updated"}}};
-    world->flow.configs->ops->put(world->flow.configs, &op.put);
+    gw_configs_put(world->flow.configs, &op.put);
     wait_for(world, &op.waiting.done);
     gw_check(op.waiting.err == GW_OK);
     if (world->configs[app])
@@ -448,7 +448,7 @@ void world_config_delete(struct world *world, int app)
                    .app_id = gw_slice_from(app_id),
                    .event_type = GW_SLICE("*"),
                    .audit = {.actor = GW_SLICE("sim"), .action = "config_deleted"}}};
-    world->flow.configs->ops->remove(world->flow.configs, &op.remove);
+    gw_configs_remove(world->flow.configs, &op.remove);
     wait_for(world, &op.waiting.done);
     gw_check(op.waiting.err == GW_OK);
     gw_config_unref(world->configs[app]);
@@ -469,7 +469,7 @@ void world_retry(struct world *world, size_t index)
                   .delivery_id = posted->intake.deliveries[0].id,
                   .now_ms = sim_wall_ms(world->sim),
                   .offer = gw_schedule_retry_create(owner, gw_slice_from(app_id))}};
-    world->flow.ledger->ops->retry(world->flow.ledger, &op.retry);
+    gw_ledger_retry(world->flow.ledger, &op.retry);
     wait_for(world, &op.waiting.done);
     if (!op.retry.offered)
         gw_schedule_offer_destroy(op.retry.offer);
@@ -485,7 +485,7 @@ static bool nothing_open(void *ctx)
     for (size_t i = 0; i < world->posted_count; i++)
         if (!world->posted[i]->acked && !world->posted[i]->failed)
             return false;
-    return world->flow.ledger->ops->state(world->flow.ledger).open == 0;
+    return gw_ledger_state(world->flow.ledger).open == 0;
 }
 
 bool world_finish(struct world *world)
@@ -542,7 +542,7 @@ static void check_posted(struct world *world, struct posted *posted)
                                   .id = posted->intake.id,
                                   .with_body = true,
                                   .max = 1}};
-    world->flow.ledger->ops->find(world->flow.ledger, &op.find);
+    gw_ledger_find(world->flow.ledger, &op.find);
     wait_for(world, &op.done);
     if (op.find.count != 1) {
         world_broken(world, "an accepted event is not in the ledger");

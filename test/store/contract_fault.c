@@ -11,13 +11,13 @@ struct script {
     struct gw_ledger *ledger; /* the real ones, meanwhile */
     struct gw_configs *configs;
     struct gw_admin *admin;
-    enum gw_fault_call call;
+    enum gw_call call;
     struct gw_fault_act act;
     int times; /* calls that this befalls */
     int befell;
 };
 
-static struct gw_fault_act choose(void *ctx, enum gw_fault_call call, const struct gw_op *op)
+static struct gw_fault_act choose(void *ctx, enum gw_call call, const struct gw_op *op)
 {
     struct script *script = ctx;
 
@@ -49,7 +49,7 @@ static void unwrap(struct world *world, struct script *script)
 }
 
 /* The next such call, once. */
-static void befall(struct script *script, enum gw_fault_call call, struct gw_fault_act act)
+static void befall(struct script *script, enum gw_call call, struct gw_fault_act act)
 {
     script->call = call;
     script->act = act;
@@ -86,7 +86,7 @@ static void test_passes_through(void **state)
     struct gw_delivery d = settled(world, &op->deliveries[0], delivered(&op->deliveries[0]));
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &d);
     assert_int_equal(open_in(world, 2), 1);
-    assert_int_equal(world->ledger->ops->state(world->ledger).open, 1);
+    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
     assert_int_equal(offers_of(world), 1);
     unwrap(world, &script);
 }
@@ -103,17 +103,17 @@ static void test_a_failure_did_nothing(void **state)
 
     world_forget(world);
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_ACCEPT, busy);
+    befall(&script, GW_CALL_ACCEPT, busy);
     struct gw_accept *op = accept(world, &keyed);
     assert_int_equal(op->op.err, GW_ERR_BUSY);
     assert_int_equal(op->op.again_ms, 77);
     assert_false(op->offered || op->existing);
-    befall(&script, GW_FAULT_SETTLE, io);
+    befall(&script, GW_CALL_SETTLE, io);
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_IO);
-    befall(&script, GW_FAULT_RETRY, busy);
+    befall(&script, GW_CALL_RETRY, busy);
     assert_int_equal(retry(world, &d.id, &next), GW_ERR_BUSY);
     struct gw_load load = {.message_id = d.message_id};
-    befall(&script, GW_FAULT_LOAD, io);
+    befall(&script, GW_CALL_LOAD, io);
     assert_int_equal(CALL(world, ledger, load, &load), GW_ERR_IO);
     assert_null(load.message);
     assert_int_equal(script.befell, 4);
@@ -130,7 +130,7 @@ static void test_a_delay(void **state)
     struct script script;
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_ACCEPT, (struct gw_fault_act){.delay_ms = 30});
+    befall(&script, GW_CALL_ACCEPT, (struct gw_fault_act){.delay_ms = 30});
     int64_t began_us = world_now_us(world);
     struct gw_accept *late = accept_start(world, &keyed);
     struct gw_accept *op = accept_start(world, &keyed); /* overtakes it */
@@ -152,7 +152,7 @@ static void test_accept_and_add_twice(void **state)
     struct script script;
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_ACCEPT, twice);
+    befall(&script, GW_CALL_ACCEPT, twice);
     struct gw_accept *op = accept(world, &keyed);
     assert_ok(op->op.err);
     assert_false(op->existing); /* the first answer */
@@ -160,7 +160,7 @@ static void test_accept_and_add_twice(void **state)
     assert_int_equal(offers_of(world), 1);
     assert_int_equal(find(world, GW_FIND_EVENT_ID, NULL, "e")->count, 1);
 
-    befall(&script, GW_FAULT_ADD, twice);
+    befall(&script, GW_CALL_ADD, twice);
     struct gw_add *add = add_start(world, &op->message_id, "job", LANES(1, 5), 2, T0);
     world_wait(world);
     assert_ok(add->op.err);
@@ -169,7 +169,7 @@ static void test_accept_and_add_twice(void **state)
     assert_int_equal(find_message(world, &op->message_id)->count, 4);
 
     struct given unkeyed = {.lanes = LANES(7), .lane_count = 1};
-    befall(&script, GW_FAULT_ACCEPT, twice); /* not keyed: not done twice */
+    befall(&script, GW_CALL_ACCEPT, twice); /* not keyed: not done twice */
     assert_ok(accept(world, &unkeyed)->op.err);
     assert_int_equal(open_in(world, 7), 1);
     assert_int_equal(script.befell, 3);
@@ -183,14 +183,14 @@ static void test_settle_and_retry_twice(void **state)
     struct gw_delivery d = given_delivery(world, 1, T0);
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_SETTLE, twice);
+    befall(&script, GW_CALL_SETTLE, twice);
     d = settled(world, &d, failed_until(&d, T0 + 10));
-    befall(&script, GW_FAULT_SETTLE, twice);
+    befall(&script, GW_CALL_SETTLE, twice);
     d = settled(world, &d, dead(&d));
     assert_int_equal(log_count(find_row(world, &d.id)->log), 2);
 
     world_forget(world);
-    befall(&script, GW_FAULT_RETRY, twice);
+    befall(&script, GW_CALL_RETRY, twice);
     struct gw_delivery expected = d;
     assert_true(gw_delivery_retry(&expected));
     assert_ok(retry(world, &d.id, &d));
@@ -199,11 +199,11 @@ static void test_settle_and_retry_twice(void **state)
     for (size_t i = 0; i < world->came_count; i++)
         if (world->came[i].offer)
             assert_delivery_equal(&world->came[i].offer->deliveries[0], &expected);
-    befall(&script, GW_FAULT_SETTLE, twice);
+    befall(&script, GW_CALL_SETTLE, twice);
     d = settled(world, &d, delivered(&d));
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &d);
     assert_int_equal(log_count(find_row(world, &d.id)->log), 3);
-    assert_int_equal(world->ledger->ops->state(world->ledger).open, 0);
+    assert_int_equal(gw_ledger_state(world->ledger).open, 0);
     unwrap(world, &script);
 }
 
@@ -217,7 +217,7 @@ static void test_a_lost_accept_then_again(void **state)
     struct script script;
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_ACCEPT, lost);
+    befall(&script, GW_CALL_ACCEPT, lost);
     struct gw_accept *first = accept(world, &keyed);
     assert_int_equal(first->op.err, GW_ERR_TIMEOUT);
     assert_true(first->offered); /* it is the owner's all the same */
@@ -230,7 +230,7 @@ static void test_a_lost_accept_then_again(void **state)
     assert_int_equal(offers_of(world), 1);
     assert_int_equal(find(world, GW_FIND_EVENT_ID, NULL, "e")->count, 1);
 
-    befall(&script, GW_FAULT_ADD, lost);
+    befall(&script, GW_CALL_ADD, lost);
     struct gw_add *add = add_start(world, &again->message_id, "job", LANES(9), 1, T0);
     world_wait(world);
     assert_int_equal(add->op.err, GW_ERR_TIMEOUT);
@@ -252,16 +252,16 @@ static void test_a_lost_settle_then_again(void **state)
     struct gw_claim claim = {.delivery = d, .lease_ms = 1};
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_CLAIM, lost);
+    befall(&script, GW_CALL_CLAIM, lost);
     assert_int_equal(CALL(world, ledger, claim, &claim), GW_ERR_TIMEOUT);
     assert_int_equal(claim.write_id, 0);
-    befall(&script, GW_FAULT_SETTLE, lost);
+    befall(&script, GW_CALL_SETTLE, lost);
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_TIMEOUT);
     assert_ok(settle(world, &next, 1, true));
     assert_int_equal(log_count(find_row(world, &d.id)->log), 1);
     d = next;
     next = delivered(&d);
-    befall(&script, GW_FAULT_SETTLE, lost);
+    befall(&script, GW_CALL_SETTLE, lost);
     assert_int_equal(settle(world, &next, 2, true), GW_ERR_TIMEOUT);
     assert_ok(settle(world, &next, 2, true));
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &next);
@@ -280,18 +280,18 @@ static void test_lost_reads_leave_nothing(void **state)
     struct gw_config_load configs = {.app_id = GW_SLICE("a")};
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_LOAD, lost);
+    befall(&script, GW_CALL_LOAD, lost);
     assert_int_equal(CALL(world, ledger, load, &load), GW_ERR_TIMEOUT);
     assert_null(load.message);
-    befall(&script, GW_FAULT_REFILL, lost);
+    befall(&script, GW_CALL_REFILL, lost);
     assert_int_equal(CALL(world, ledger, refill, &refill), GW_ERR_TIMEOUT);
     assert_int_equal(refill.count, 0);
     assert_false(refill.complete);
-    befall(&script, GW_FAULT_LIST, lost);
+    befall(&script, GW_CALL_LIST, lost);
     assert_int_equal(CALL(world, ledger, list, &list), GW_ERR_TIMEOUT);
     assert_int_equal(list.count, 0);
     assert_null(list.next.ptr);
-    befall(&script, GW_FAULT_CONFIG_LOAD, lost);
+    befall(&script, GW_CALL_CONFIG_LOAD, lost);
     assert_int_equal(CALL(world, configs, load, &configs), GW_ERR_TIMEOUT);
     assert_null(configs.snapshot);
     assert_int_equal(script.befell, 4);
@@ -318,17 +318,17 @@ static void test_a_lost_config_then_again(void **state)
 
     wrap(world, &script, choose, &script);
     assert_ok(gw_config_create(&put.config, &change, &error));
-    befall(&script, GW_FAULT_CONFIG_PUT, twice); /* not keyed: not done twice */
+    befall(&script, GW_CALL_CONFIG_PUT, twice); /* not keyed: not done twice */
     assert_ok(CALL(world, configs, put, &put));
     gw_snapshot_unref(put.snapshot);
-    befall(&script, GW_FAULT_CONFIG_LIST, lost);
+    befall(&script, GW_CALL_CONFIG_LIST, lost);
     assert_int_equal(CALL(world, configs, list, &list), GW_ERR_TIMEOUT);
     assert_int_equal(list.count, 0);
-    befall(&script, GW_FAULT_CONFIG_REMOVE, lost);
+    befall(&script, GW_CALL_CONFIG_REMOVE, lost);
     assert_int_equal(CALL(world, configs, remove, &removal), GW_ERR_TIMEOUT);
     assert_null(removal.snapshot);
     assert_int_equal(CALL(world, configs, remove, &removal), GW_ERR_NOT_FOUND); /* it was done */
-    befall(&script, GW_FAULT_CONFIG_PUT, lost);
+    befall(&script, GW_CALL_CONFIG_PUT, lost);
     assert_int_equal(CALL(world, configs, put, &put), GW_ERR_TIMEOUT);
     assert_null(put.snapshot);
     assert_int_equal(CALL(world, configs, put, &put), GW_ERR_EXISTS);
@@ -352,23 +352,23 @@ static void test_admin_misbehaves(void **state)
     struct gw_audit_list lines = {.max = 10, .arena = &world->arena};
 
     wrap(world, &script, choose, &script);
-    befall(&script, GW_FAULT_KEY_PUT,
+    befall(&script, GW_CALL_KEY_PUT,
            (struct gw_fault_act){.kind = GW_FAULT_FAIL, .err = GW_ERR_IO});
     assert_int_equal(CALL(world, admin, key_put, &put), GW_ERR_IO);
-    befall(&script, GW_FAULT_KEY_PUT, lost);
+    befall(&script, GW_CALL_KEY_PUT, lost);
     assert_int_equal(CALL(world, admin, key_put, &put), GW_ERR_TIMEOUT);
     assert_int_equal(CALL(world, admin, key_put, &put), GW_ERR_EXISTS); /* it was done */
-    befall(&script, GW_FAULT_KEY_FIND, lost);
+    befall(&script, GW_CALL_KEY_FIND, lost);
     assert_int_equal(CALL(world, admin, key_find, &find), GW_ERR_TIMEOUT);
-    befall(&script, GW_FAULT_KEY_LIST, lost);
+    befall(&script, GW_CALL_KEY_LIST, lost);
     assert_int_equal(CALL(world, admin, key_list, &keys), GW_ERR_TIMEOUT);
-    befall(&script, GW_FAULT_AUDIT_ADD, twice); /* not keyed: not done twice */
+    befall(&script, GW_CALL_AUDIT_ADD, twice); /* not keyed: not done twice */
     assert_ok(CALL(world, admin, audit_add, &line));
-    befall(&script, GW_FAULT_KEY_REMOVE, lost);
+    befall(&script, GW_CALL_KEY_REMOVE, lost);
     assert_int_equal(CALL(world, admin, key_remove, &removal), GW_ERR_TIMEOUT);
     assert_string_equal(removal.key.id, "");
     assert_int_equal(CALL(world, admin, key_remove, &removal), GW_ERR_NOT_FOUND);
-    befall(&script, GW_FAULT_AUDIT_LIST, lost);
+    befall(&script, GW_CALL_AUDIT_LIST, lost);
     lines.max = 1;
     assert_int_equal(CALL(world, admin, audit_list, &lines), GW_ERR_TIMEOUT);
     assert_int_equal(lines.next, 0);
@@ -435,12 +435,12 @@ static void test_stubborn_against_the_odds(void **state)
     struct script again;
     wrap(world, &again, choose, &again);
     for (size_t i = 0; i < open->count; i++) {
-        befall(&again, GW_FAULT_SETTLE, i % 2 ? lost : twice);
+        befall(&again, GW_CALL_SETTLE, i % 2 ? lost : twice);
         settle_stubbornly(world, open->deliveries[i]);
     }
     unwrap(world, &again);
     assert_int_equal(open_in(world, 1), 0);
-    assert_int_equal(world->ledger->ops->state(world->ledger).open, 60);
+    assert_int_equal(gw_ledger_state(world->ledger).open, 60);
 }
 
 int suite_fault(void)

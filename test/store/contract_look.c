@@ -432,14 +432,14 @@ static void test_health(void **state)
 static void test_totals(void **state)
 {
     struct world *world = *state;
-    struct gw_ledger_state before = world->ledger->ops->state(world->ledger);
+    struct gw_ledger_state before = gw_ledger_state(world->ledger);
 
     assert_true(before.accepting);
     assert_int_equal(before.open, 0);
     struct gw_delivery d = given_delivery(world, 1, T0);
     given_delivery(world, 1, T0);
     settled(world, &d, delivered(&d));
-    struct gw_ledger_state after = world->ledger->ops->state(world->ledger);
+    struct gw_ledger_state after = gw_ledger_state(world->ledger);
     assert_int_equal(after.open, 1);
     assert_int_equal(after.queued, 0);
     assert_int_equal(after.operations - before.operations, 3);

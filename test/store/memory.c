@@ -41,13 +41,13 @@ static void test_full(void **state)
 
     for (int i = 0; i < 3; i++)
         given_delivery(world, 1, T0);
-    assert_true(world->ledger->ops->state(world->ledger).accepting);
+    assert_true(gw_ledger_state(world->ledger).accepting);
     struct gw_accept *op = accept_start(world, &given);
     world_wait(world);
     assert_int_equal(op->op.err, GW_ERR_FULL);
     assert_true(op->op.again_ms > 0);
     assert_false(op->offered);
-    struct gw_ledger_state now = world->ledger->ops->state(world->ledger);
+    struct gw_ledger_state now = gw_ledger_state(world->ledger);
     assert_false(now.accepting);
     assert_true(strlen(now.why) > 0);
     struct gw_refill *open = refill(world, 1, NULL, 5);
@@ -68,8 +68,8 @@ static void test_a_commit_takes_its_time(void **state)
     assert_ok(first->op.err);
     assert_ok(second->op.err);
     assert_in_range(world_now_us(world) - began_us, 100000, 110000);
-    assert_int_equal(world->ledger->ops->state(world->ledger).commits, 1);
-    assert_int_equal(world->ledger->ops->state(world->ledger).operations, 2);
+    assert_int_equal(gw_ledger_state(world->ledger).commits, 1);
+    assert_int_equal(gw_ledger_state(world->ledger).operations, 2);
 }
 
 /* What is queued, or being looked at, is gone; what follows finds the rest. */
@@ -90,7 +90,7 @@ static void test_crash(void **state)
     world->owner = sim_env_create(world->sim);
     world->watched_count = 0;
     gw_memory_crash(memory, world->env);
-    assert_int_equal(world->ledger->ops->state(world->ledger).queued, 0);
+    assert_int_equal(gw_ledger_state(world->ledger).queued, 0);
     sim_run(world->sim, NULL, NULL, 1000);
     assert_false(is_done(&cut->op) || is_done(&load->op));
     assert_false(accept_new(world, &given)->existing);

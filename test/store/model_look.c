@@ -79,8 +79,8 @@ void model_open_lanes(struct model *m)
         assert_int_equal(ops[0].lanes[i].lane, ops[1].lanes[i].lane);
         assert_true(gw_slice_eq(ops[0].lanes[i].app_id, ops[1].lanes[i].app_id));
     }
-    assert_int_equal(m->worlds[0]->ledger->ops->state(m->worlds[0]->ledger).open,
-                     m->worlds[1]->ledger->ops->state(m->worlds[1]->ledger).open);
+    assert_int_equal(gw_ledger_state(m->worlds[0]->ledger).open,
+                     gw_ledger_state(m->worlds[1]->ledger).open);
 }
 
 static void assert_same_message(const struct model *m, const struct gw_message *a,

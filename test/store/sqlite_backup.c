@@ -293,8 +293,8 @@ static void expect_copy(struct story *story, const char *copy, const bool *still
     rig_files_are_well(copy);
     close_sqlite(world);
     open_at(world, copy);
-    assert_true(world->ledger->ops->state(world->ledger).accepting);
-    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 0);
+    assert_true(gw_ledger_state(world->ledger).accepting);
+    assert_int_equal(gw_ledger_state(world->ledger).damaged, 0);
     for (size_t i = 0; i < story->count; i++) {
         if ((story->events[i].is_before && still_there[i]) || is_there(world, &story->events[i]))
             expect_kept(story, i, erasures);

@@ -71,7 +71,7 @@ static void on_accepted(struct gw_op *op)
         (struct gw_settle){.op = {.env = op->env, .done = on_settled},
                            .write_id = 1,
                            .next = ended(&life->accept.deliveries[0], GW_END_CONFIG_DELETED)};
-    ledger->ops->settle(ledger, &life->settle);
+    gw_ledger_settle(ledger, &life->settle);
 }
 
 static void on_life_offer(struct gw_msg *msg)
@@ -95,7 +95,7 @@ static void begin_life(struct life *life)
         .dedupe_ms = RIG_DAY_MS,
         .offer = life->offer,
     };
-    work->rig->ledger->ops->accept(work->rig->ledger, &life->accept);
+    gw_ledger_accept(work->rig->ledger, &life->accept);
 }
 
 static void run_until(struct work *work, size_t max)

@@ -185,7 +185,7 @@ static void on_look(struct gw_timer *timer)
 static void say(struct bench *bench)
 {
     int64_t now_us = gw_env_mono_us(bench->env);
-    struct gw_ledger_state state = bench->ledger->ops->state(bench->ledger);
+    struct gw_ledger_state state = gw_ledger_state(bench->ledger);
     off_t wal = wal_bytes(bench);
     if (wal > bench->wal_max)
         bench->wal_max = wal;
@@ -293,7 +293,7 @@ static void on_offer(struct gw_msg *msg)
     life->settle.next.reason = GW_END_DELIVERED;
     life->settle.next.attempts = 1;
     life->settle.next.ended_ms = d->created_ms + 2;
-    life->bench->ledger->ops->settle(life->bench->ledger, &life->settle);
+    gw_ledger_settle(life->bench->ledger, &life->settle);
 }
 
 static void on_accepted(struct gw_op *op)
@@ -368,7 +368,7 @@ static void begin(struct life *life, int64_t due_us)
         .offer = life->offer,
     };
     life->offer->message = life->accept.message;
-    bench->ledger->ops->accept(bench->ledger, &life->accept);
+    gw_ledger_accept(bench->ledger, &life->accept);
 }
 
 static void on_first(struct gw_msg *msg)
@@ -416,7 +416,7 @@ static void open_store(struct bench *bench)
     }
     bench->ledger = gw_sqlite_ledger(bench->sqlite);
     printf("opened in %.3f s, %llu open\n", (double)(gw_env_mono_us(bench->env) - began_us) / 1e6,
-           (unsigned long long)bench->ledger->ops->state(bench->ledger).open);
+           (unsigned long long)gw_ledger_state(bench->ledger).open);
 }
 
 static void run(struct bench *bench, long lives, bool settles)
@@ -435,7 +435,7 @@ static void run(struct bench *bench, long lives, bool settles)
     gw_loop_run(bench->env);
     gw_env_timer_stop(bench->env, &bench->look);
     double seconds = (double)(gw_env_mono_us(bench->env) - bench->began_us) / 1e6;
-    struct gw_ledger_state state = bench->ledger->ops->state(bench->ledger);
+    struct gw_ledger_state state = gw_ledger_state(bench->ledger);
     printf("%s: %ld in %.1f s: %.0f/s; %llu groups of %.0f, %.2f ms each; wal at most %ld MiB; "
            "writer %.1f s, log %.1f s, merge %.1f s\n",
            settles ? "lives" : "accepts", lives, seconds, (double)lives / seconds,
@@ -466,7 +466,7 @@ static void count(struct bench *bench, bool full)
     };
     int64_t began_us = gw_env_mono_us(bench->env);
 
-    bench->ledger->ops->tally(bench->ledger, &op);
+    gw_ledger_tally(bench->ledger, &op);
     gw_loop_run(bench->env);
     gw_check(op.op.err == GW_OK);
     printf("counted %s in %.3f s: %lld created, %lld delivered; p99 %lld ms of %llu\n",

@@ -96,7 +96,7 @@ static void on_accepted(struct gw_op *op)
     life->settle.next.attempts = 1;
     life->settle.next.ended_ms = RIG_T0 + 1;
     struct gw_ledger *ledger = life->load->rig->ledger;
-    ledger->ops->settle(ledger, &life->settle);
+    gw_ledger_settle(ledger, &life->settle);
 }
 
 static void on_offer(struct gw_msg *msg)
@@ -120,7 +120,7 @@ static void life_begin(struct life *life)
         .dedupe_ms = RIG_DAY_MS,
         .offer = life->offer,
     };
-    ledger->ops->accept(ledger, &life->accept);
+    gw_ledger_accept(ledger, &life->accept);
 }
 
 static struct life *load_begin(struct load *load)
@@ -174,8 +174,7 @@ static void expect_sound(struct rig *rig)
     assert_int_equal(ask(db, "SELECT count(*) - (SELECT count(*) FROM open) -"
                              " (SELECT count(*) FROM done) FROM event"),
                      0);
-    assert_int_equal(ask(db, "SELECT count(*) FROM open"),
-                     rig->ledger->ops->state(rig->ledger).open);
+    assert_int_equal(ask(db, "SELECT count(*) FROM open"), gw_ledger_state(rig->ledger).open);
     sqlite3_close(db);
 }
 

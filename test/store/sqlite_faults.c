@@ -36,7 +36,7 @@ static int teardown(void **state)
 
 static struct gw_ledger_state state_of(struct rig *rig)
 {
-    return rig->ledger->ops->state(rig->ledger);
+    return gw_ledger_state(rig->ledger);
 }
 
 /* ── Failures that nothing is known after ──────────────────────────────────────────────────── */

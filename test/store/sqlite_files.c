@@ -101,7 +101,7 @@ static void test_reopen(void **state)
     assert_ok(rig_deliver(rig, &first));
     rig_reopen(rig);
 
-    assert_int_equal(rig->ledger->ops->state(rig->ledger).open, 1);
+    assert_int_equal(gw_ledger_state(rig->ledger).open, 1);
     assert_int_equal(rig_open_in(rig, 1), 1);
     const struct gw_event_row *event = rig_find(rig, "e1");
     assert_non_null(event);
@@ -170,7 +170,7 @@ static void expect_set_aside(struct rig *rig, const struct gw_delivery *d)
     assert_int_equal(rig_deliver(rig, d), GW_ERR_CORRUPT);
     assert_null(rig_find(rig, "e1"));
     assert_int_equal(rig_open_in(rig, 1), 0);
-    assert_int_equal(rig->ledger->ops->state(rig->ledger).open, 0);
+    assert_int_equal(gw_ledger_state(rig->ledger).open, 0);
     assert_ok(rig_accept(rig, "e2", 1, &later));
     assert_true(later.order > d->order);
     assert_int_equal(access(rig_path(rig, "00000002.seg"), F_OK), 0);

@@ -83,7 +83,7 @@ static void post_start(struct rows *rows, struct post *post, const struct event 
     post->message = gw_message_create(&columns, at_ms);
     post->accept = (struct gw_accept){.message = post->message, .dedupe_ms = RIG_DAY_MS};
     rig_arm(&rows->rig, &post->accept.op);
-    rows->rig.ledger->ops->accept(rows->rig.ledger, &post->accept);
+    gw_ledger_accept(rows->rig.ledger, &post->accept);
 }
 
 /* New the first time, and the same ever after. */

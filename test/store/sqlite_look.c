@@ -143,7 +143,7 @@ static void accept_many(struct rig *rig)
         accepts[i].lanes = &lane;
         accepts[i].lane_count = 1;
         rig_arm(rig, &accepts[i].op);
-        rig->ledger->ops->accept(rig->ledger, &accepts[i]);
+        gw_ledger_accept(rig->ledger, &accepts[i]);
     }
     rig_wait(rig);
     for (size_t i = 0; i < MANY; i++) {

@@ -101,7 +101,7 @@ static void settle(struct life *life, const struct gw_delivery *d)
     life->settle.next.reason = is_dead ? GW_END_BUDGET_SPENT : GW_END_DELIVERED;
     life->settle.next.attempts = 1;
     life->settle.next.ended_ms = d->created_ms + 2;
-    life->bench->ledger->ops->settle(life->bench->ledger, &life->settle);
+    gw_ledger_settle(life->bench->ledger, &life->settle);
 }
 
 static bool stays_open(long n)
@@ -154,7 +154,7 @@ static void begin(struct life *life)
         .offer = life->offer,
     };
     life->offer->message = life->accept.message;
-    bench->ledger->ops->accept(bench->ledger, &life->accept);
+    gw_ledger_accept(bench->ledger, &life->accept);
 }
 
 static void on_first(struct gw_msg *msg)
@@ -207,7 +207,7 @@ static double list(struct bench *bench, struct gw_list_op op, int pages, size_t 
         op.op = (struct gw_op){.env = bench->env, .done = on_answer};
         op.next = (struct gw_slice){0};
         op.count = 0;
-        bench->ledger->ops->list(bench->ledger, &op);
+        gw_ledger_list(bench->ledger, &op);
         gw_loop_run(bench->env);
         gw_check(op.op.err == GW_OK);
         found += op.count;
@@ -227,7 +227,7 @@ static double find(struct bench *bench, struct gw_find op, size_t *count)
     op.op = (struct gw_op){.env = bench->env, .done = on_answer};
     op.arena = &arena;
     op.max = 100;
-    bench->ledger->ops->find(bench->ledger, &op);
+    gw_ledger_find(bench->ledger, &op);
     gw_loop_run(bench->env);
     gw_check(op.op.err == GW_OK);
     *count = op.count;

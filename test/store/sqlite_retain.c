@@ -71,7 +71,7 @@ static bool has_file(struct world *world, int number)
 
 static uint64_t open_count(struct world *world)
 {
-    return world->ledger->ops->state(world->ledger).open;
+    return gw_ledger_state(world->ledger).open;
 }
 
 /* So many open deliveries, accepted so many days ago; the next come into another segment. */

@@ -166,7 +166,7 @@ void rig_event_start(struct rig *rig, struct rig_event *event, const char *event
     };
     event->lane = lane;
     rig_arm(rig, &event->accept.op);
-    rig->ledger->ops->accept(rig->ledger, &event->accept);
+    gw_ledger_accept(rig->ledger, &event->accept);
 }
 
 void rig_event_end(struct rig_event *event)

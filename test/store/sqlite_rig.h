@@ -45,7 +45,7 @@ void rig_arm(struct rig *rig, struct gw_op *op);
 void rig_wait(struct rig *rig);
 
 #define RIG_CALL(rig, port, verb, operation)                                                       \
-    (rig_arm((rig), &(operation)->op), (rig)->port->ops->verb((rig)->port, (operation)),           \
+    (rig_arm((rig), &(operation)->op), gw_##port##_##verb((rig)->port, (operation)),               \
      rig_wait(rig), (operation)->op.err)
 
 /* A line of the audit log, at RIG_T0, about "app". */

@@ -137,7 +137,7 @@ static void test_second_commit_fails(void **state)
     rig_vfs_fail(RIG_FAULT_NONE, "", 0);
     assert_ok(two.settles[0].op.err);
     assert_int_equal(two.settles[1].op.err, GW_ERR_IO);
-    assert_false(world->ledger->ops->state(world->ledger).accepting);
+    assert_false(gw_ledger_state(world->ledger).accepting);
     world_reopen(world);
     assert_int_equal(state_of(world, &two.of[0]), GW_DELIVERY_DELIVERED);
     assert_ok(settle(world, &two.settles[1].next, 1, true)); /* again; it may have been there */
@@ -174,7 +174,7 @@ static void test_full_between(void **state)
     rig_vfs_fail(RIG_FAULT_NONE, "", 0);
     assert_ok(two.settles[0].op.err);
     assert_int_equal(two.settles[1].op.err, GW_ERR_FULL);
-    assert_int_equal(world->ledger->ops->state(world->ledger).open, 2);
+    assert_int_equal(gw_ledger_state(world->ledger).open, 2);
     assert_ok(settle(world, &two.settles[1].next, 1, true));
     assert_int_equal(state_of(world, &two.of[0]), GW_DELIVERY_DELIVERED);
     assert_int_equal(state_of(world, &two.of[1]), GW_DELIVERY_DELIVERED);
@@ -401,7 +401,7 @@ static void damaged_try(struct damaged *damaged, const char *ptr, size_t len)
     /* The rest is usable. */
     assert_true(open_in(world, 1) >= 1);
     assert_non_null(find_row(world, &damaged->young.id));
-    assert_true(world->ledger->ops->state(world->ledger).accepting);
+    assert_true(gw_ledger_state(world->ledger).accepting);
     struct gw_delivery fresh = given_delivery(world, 1, T0 + DAY_MS);
     settled(world, &fresh, delivered(&fresh));
     settled(world, &damaged->young, delivered(&damaged->young));
@@ -486,7 +486,7 @@ static void test_old_one_spoils(void **state)
     young = on_day(world, 1, 1);
     world_reopen(world);
     spoil(world, "00000001.seg");
-    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 0);
+    assert_int_equal(gw_ledger_state(world->ledger).damaged, 0);
     /* Whatever is asked first, in the end it is set aside. */
     struct gw_delivery next = delivered(&old[3]);
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
@@ -497,13 +497,13 @@ static void test_old_one_spoils(void **state)
     assert_int_equal(retry->op.err, GW_ERR_CORRUPT);
     offer_free(retry->offer);
     assert_int_equal(open_in(world, 1), 1);
-    assert_int_equal(world->ledger->ops->state(world->ledger).open, 1);
-    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 1);
-    assert_true(world->ledger->ops->state(world->ledger).accepting);
+    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
+    assert_int_equal(gw_ledger_state(world->ledger).damaged, 1);
+    assert_true(gw_ledger_state(world->ledger).accepting);
     assert_ok(accept_err(world, T0 + DAY_MS));
     settled(world, &young, delivered(&young));
     world_reopen(world); /* it is known again, and nothing else is hurt */
-    assert_int_equal(world->ledger->ops->state(world->ledger).damaged, 1);
+    assert_int_equal(gw_ledger_state(world->ledger).damaged, 1);
     assert_ok(find_message(world, &young.message_id) ? GW_OK : GW_ERR_NOT_FOUND);
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_CORRUPT);
 }

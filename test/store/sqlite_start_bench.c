@@ -87,7 +87,7 @@ static void begin(struct one *one)
         .dedupe_ms = RIG_DAY_MS,
         .offer = one->offer,
     };
-    fill->rig->ledger->ops->accept(fill->rig->ledger, &one->accept);
+    gw_ledger_accept(fill->rig->ledger, &one->accept);
 }
 
 static void fill_up(struct rig *rig, long count, long lanes)

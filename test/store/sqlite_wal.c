@@ -85,7 +85,7 @@ static void on_accepted(struct gw_op *op)
     gw_check(op->err == GW_OK);
     life->load = (struct gw_load){.op = {.env = life->stream->rig->env, .done = on_loaded},
                                   .message_id = life->accept.message_id};
-    ledger->ops->load(ledger, &life->load);
+    gw_ledger_load(ledger, &life->load);
 }
 
 static void begin(struct life *life)
@@ -100,7 +100,7 @@ static void begin(struct life *life)
         .message = rig_message("app", event_id, stream->body),
         .dedupe_ms = RIG_DAY_MS,
     };
-    ledger->ops->accept(ledger, &life->accept);
+    gw_ledger_accept(ledger, &life->accept);
 }
 
 /* Somebody in the middle of a transaction, as a backup is. */

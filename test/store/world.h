@@ -101,7 +101,7 @@ void world_started(struct world *world, struct gw_op *op);
 
 /* Starts an operation of a port. It must not complete inside the call. */
 #define START(world, port, verb, operation)                                                        \
-    (world_arm((world), &(operation)->op), (world)->port->ops->verb((world)->port, (operation)),   \
+    (world_arm((world), &(operation)->op), gw_##port##_##verb((world)->port, (operation)),         \
      world_started((world), &(operation)->op))
 
 /* Starts it, waits for all that is under way, and is its error. */
