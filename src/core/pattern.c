@@ -9,7 +9,10 @@
  *
  * Into an array of objects a walk looks for one element in which all holds together; that nothing
  * is there must be so in each. Recursion follows the event's depth, which gw_event_parse bounds.
- * The work is at most the pattern's bytes times the event's. */
+ *
+ * The work is counted, for the largest event times the largest pattern would hold up a loop for
+ * seconds: a walk that has taken GW_PATTERN_STEPS_MAX steps ends, and the event counts as one that
+ * matches, for it is better to deliver too much than to lose something. */
 #include "base/check.h"
 #include "core/fold.h"
 #include "core/pattern_impl.h"
@@ -17,20 +20,42 @@
 
 enum answer { FAILS, ABSENT, HOLDS };
 
+/* A step is some nanoseconds. */
+struct walk {
+    size_t steps;
+};
+
+static bool is_over(const struct walk *walk)
+{
+    return walk->steps > GW_PATTERN_STEPS_MAX;
+}
+
 /* ── Values ────────────────────────────────────────────────────────────────────────────────── */
 
-static bool in_range(const struct gw_range *range, yyjson_val *value)
-{
-    struct gw_decimal number =
-        gw_decimal_of((struct gw_slice){yyjson_get_raw(value), yyjson_get_len(value)});
+/* No array and no object. */
+struct value {
+    yyjson_val *json;
+    struct gw_decimal number; /* when it is one */
+};
 
+static struct value value_of(yyjson_val *json)
+{
+    struct value value = {.json = json};
+
+    if (yyjson_is_raw(json))
+        value.number = gw_decimal_of((struct gw_slice){yyjson_get_raw(json), yyjson_get_len(json)});
+    return value;
+}
+
+static bool in_range(const struct gw_range *range, const struct gw_decimal *number)
+{
     if (range->has_low) {
-        int order = gw_decimal_compare(&number, &range->low);
+        int order = gw_decimal_compare(number, &range->low);
         if (order < 0 || (order == 0 && range->is_low_open))
             return false;
     }
     if (range->has_high) {
-        int order = gw_decimal_compare(&number, &range->high);
+        int order = gw_decimal_compare(number, &range->high);
         if (order > 0 || (order == 0 && range->is_high_open))
             return false;
     }
@@ -83,9 +108,9 @@ static bool string_holds(const struct gw_test *test, struct gw_slice s)
     }
 }
 
-static bool test_holds(const struct gw_test *test, yyjson_val *value);
+static bool test_holds(const struct gw_test *test, const struct value *value);
 
-static bool any_holds(const struct gw_test *tests, size_t count, yyjson_val *value)
+static bool any_holds(const struct gw_test *tests, size_t count, const struct value *value)
 {
     for (size_t i = 0; i < count; i++)
         if (test_holds(&tests[i], value))
@@ -93,18 +118,19 @@ static bool any_holds(const struct gw_test *tests, size_t count, yyjson_val *val
     return false;
 }
 
-/* `value` is no array and no object. */
-static bool test_holds(const struct gw_test *test, yyjson_val *value)
+static bool test_holds(const struct gw_test *test, const struct value *value)
 {
+    yyjson_val *json = value->json;
+
     switch (test->kind) {
-    case GW_TEST_NULL: return yyjson_is_null(value);
-    case GW_TEST_TRUE: return yyjson_is_true(value);
-    case GW_TEST_FALSE: return yyjson_is_false(value);
-    case GW_TEST_NUMBER: return yyjson_is_raw(value) && in_range(&test->range, value);
+    case GW_TEST_NULL: return yyjson_is_null(json);
+    case GW_TEST_TRUE: return yyjson_is_true(json);
+    case GW_TEST_FALSE: return yyjson_is_false(json);
+    case GW_TEST_NUMBER: return yyjson_is_raw(json) && in_range(&test->range, &value->number);
     case GW_TEST_NONE_OF: return !any_holds(test->none_of.tests, test->none_of.count, value);
     case GW_TEST_EXISTS: return true;
     case GW_TEST_ABSENT: return false;
-    default: return yyjson_is_str(value) && string_holds(test, gw_strict_str(value));
+    default: return yyjson_is_str(json) && string_holds(test, gw_strict_str(json));
     }
 }
 
@@ -112,20 +138,24 @@ static bool test_holds(const struct gw_test *test, yyjson_val *value)
 
 /* `value` is what stands at the leaf's path; NULL = nothing. An array is its elements, so an empty
  * one is nothing; and so is an object: only what has no parts is a value. */
-static enum answer leaf_answer(const struct gw_leaf *leaf, yyjson_val *value)
+static enum answer leaf_answer(struct walk *walk, const struct gw_leaf *leaf, yyjson_val *json)
 {
     enum answer answer = leaf->may_be_absent ? ABSENT : FAILS;
     yyjson_val *element;
     size_t at, max;
 
-    if (value == NULL || yyjson_is_obj(value))
+    walk->steps++;
+    if (json == NULL || yyjson_is_obj(json))
         return answer;
-    if (!yyjson_is_arr(value))
-        return any_holds(leaf->tests, leaf->test_count, value) ? HOLDS : FAILS;
-    yyjson_arr_foreach(value, at, max, element)
+    if (!yyjson_is_arr(json)) {
+        struct value value = value_of(json);
+        walk->steps += leaf->cost * (1 + yyjson_get_len(json) / 16);
+        return any_holds(leaf->tests, leaf->test_count, &value) ? HOLDS : FAILS;
+    }
+    yyjson_arr_foreach(json, at, max, element)
     {
-        enum answer part = leaf_answer(leaf, element);
-        if (part == HOLDS)
+        enum answer part = leaf_answer(walk, leaf, element);
+        if (part == HOLDS || is_over(walk))
             return HOLDS;
         if (part == FAILS)
             answer = FAILS;
@@ -142,7 +172,7 @@ struct part {
     size_t depth;
 };
 
-static enum answer part_answer(struct part part, yyjson_val *value);
+static enum answer part_answer(struct walk *walk, struct part part, yyjson_val *value);
 
 /* Takes those off the front of `part` that have their next step in common too. */
 static struct part part_take(struct part *part)
@@ -166,34 +196,35 @@ static enum answer both(enum answer a, enum answer b)
 }
 
 /* Of several members of one name the first counts. NULL = there is no object. */
-static enum answer object_answer(struct part part, yyjson_val *object)
+static enum answer object_answer(struct walk *walk, struct part part, yyjson_val *object)
 {
     enum answer answer = ABSENT;
 
     while (part.count > 0 && answer != FAILS) {
         struct gw_slice name = part.leaves[0]->steps[part.depth];
         yyjson_val *member = yyjson_obj_getn(object, name.ptr, name.len);
+        walk->steps += 1 + yyjson_obj_size(object) / 4;
         struct part below = part_take(&part);
         for (; below.count > 0 && below.leaves[0]->step_count == below.depth; below.count--)
-            answer = both(answer, leaf_answer(*below.leaves++, member));
+            answer = both(answer, leaf_answer(walk, *below.leaves++, member));
         if (below.count > 0 && answer != FAILS)
-            answer = both(answer, part_answer(below, member));
+            answer = both(answer, part_answer(walk, below, member));
     }
     return answer;
 }
 
-static enum answer part_answer(struct part part, yyjson_val *value)
+static enum answer part_answer(struct walk *walk, struct part part, yyjson_val *value)
 {
     yyjson_val *element;
     size_t at, max;
 
     if (!yyjson_is_arr(value))
-        return object_answer(part, value);
-    enum answer answer = object_answer(part, NULL);
+        return object_answer(walk, part, value);
+    enum answer answer = object_answer(walk, part, NULL);
     yyjson_arr_foreach(value, at, max, element)
     {
-        enum answer one = part_answer(part, element);
-        if (one == HOLDS)
+        enum answer one = part_answer(walk, part, element);
+        if (one == HOLDS || is_over(walk))
             return HOLDS;
         if (one == FAILS)
             answer = FAILS;
@@ -204,13 +235,15 @@ static enum answer part_answer(struct part part, yyjson_val *value)
 bool gw_pattern_match(const struct gw_pattern *pattern, struct gw_slice json)
 {
     struct gw_tree tree;
+    struct walk walk = {0};
     bool matches = false;
 
     gw_tree_init(&tree, json);
     gw_check(tree.root != NULL);
     for (size_t i = 0; i < pattern->count && !matches; i++) {
         const struct gw_rule *rule = &pattern->rules[i];
-        matches = part_answer((struct part){rule->leaves, rule->count, 0}, tree.root) != FAILS;
+        struct part part = {rule->leaves, rule->count, 0};
+        matches = part_answer(&walk, part, tree.root) != FAILS || is_over(&walk);
     }
     gw_tree_deinit(&tree);
     return matches;

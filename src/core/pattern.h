@@ -37,9 +37,10 @@
 
 #include <yyjson.h>
 
-#define GW_PATTERN_BYTES_MAX 4096 /* of its JSON text, EventBridge's own limit is 2 048 */
-#define GW_PATTERN_DEPTH_MAX 16   /* objects in one another */
-#define GW_PATTERN_RULES_MAX 512  /* leaves in all, each time "$or" multiplies them */
+#define GW_PATTERN_BYTES_MAX 4096     /* of its JSON text, EventBridge's own limit is 2 048 */
+#define GW_PATTERN_DEPTH_MAX 16       /* objects in one another */
+#define GW_PATTERN_RULES_MAX 512      /* leaves in all, each time "$or" multiplies them */
+#define GW_PATTERN_STEPS_MAX 10000000 /* of one match: tens of milliseconds */
 
 struct gw_pattern;
 
@@ -49,6 +50,7 @@ struct gw_pattern;
 enum gw_err gw_pattern_parse(struct gw_pattern **pattern, yyjson_val *value, struct gw_arena *arena,
                              struct gw_error *error);
 
-/* `json` is an event's body (gw_event_parse said it is valid). Bounded work: what the pattern does
- * not mention is not looked at. */
+/* `json` is an event's body (gw_event_parse said it is valid). What the pattern does not mention is
+ * not looked at. Bounded work: of an event so large and a pattern so long that more than
+ * GW_PATTERN_STEPS_MAX steps would be needed, it is said that they match. */
 bool gw_pattern_match(const struct gw_pattern *pattern, struct gw_slice json);

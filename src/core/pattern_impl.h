@@ -61,6 +61,7 @@ struct gw_leaf {
     size_t step_count;
     const struct gw_test *tests; /* one of them must hold */
     size_t test_count;
+    size_t cost;        /* tests, those of lists in them too */
     bool may_be_absent; /* GW_TEST_ABSENT is among them */
 };
 

@@ -135,6 +135,7 @@ static enum gw_err leaf_take(struct gw_pattern_reader *reader, yyjson_val *items
             return err;
         gw_pattern_leave(reader, len);
         leaf->may_be_absent |= tests[at].kind == GW_TEST_ABSENT;
+        leaf->cost += tests[at].kind == GW_TEST_NONE_OF ? tests[at].none_of.count : 1;
     }
     memcpy(steps, reader->steps, steps_bytes);
     leaf->steps = steps;

@@ -481,13 +481,37 @@ static void large_events(void **state)
     gw_arena_deinit(&arena);
 }
 
+/* 900 numbers, none of which is 1, times as many elements: a walk that would take too long ends, and
+ * what it did not see to its end is delivered. */
+static void too_much_work(void **state)
+{
+    (void)state;
+    struct gw_arena arena = {0};
+    struct gw_buf items = {0};
+
+    for (int i = 0; i < 900; i++)
+        gw_buf_addf(&items, "%d,", i + 2);
+    struct gw_buf json = nest(1, "{\"a\":[", gw_buf_text(&items), "1.5]}");
+    struct gw_pattern *pattern = parse(json.ptr, &arena, NULL, YYJSON_READ_NUMBER_AS_RAW);
+    gw_buf_deinit(&json);
+    for (size_t count = 10000; count <= 12000; count += 2000) {
+        struct gw_buf ones = nest(count, "", "", "1,");
+        json = nest(1, "{\"a\":[", ones.ptr, "1]}");
+        assert_int_equal(gw_pattern_match(pattern, gw_buf_slice(&json)), count > 10000);
+        gw_buf_deinit(&json);
+        gw_buf_deinit(&ones);
+    }
+    gw_buf_deinit(&items);
+    gw_arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values),       cmocka_unit_test(numbers), cmocka_unit_test(strings),
-        cmocka_unit_test(anything_but), cmocka_unit_test(exists),  cmocka_unit_test(arrays),
-        cmocka_unit_test(or_),          cmocka_unit_test(refused), cmocka_unit_test(ceilings),
-        cmocka_unit_test(large_events),
+        cmocka_unit_test(values),       cmocka_unit_test(numbers),       cmocka_unit_test(strings),
+        cmocka_unit_test(anything_but), cmocka_unit_test(exists),        cmocka_unit_test(arrays),
+        cmocka_unit_test(or_),          cmocka_unit_test(refused),       cmocka_unit_test(ceilings),
+        cmocka_unit_test(large_events), cmocka_unit_test(too_much_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
