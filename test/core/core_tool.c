@@ -3,11 +3,15 @@
  *
  *   {"op":"match","pattern":TEXT,"event":TEXT}    {"matches":true} or {"error":TEXT}
  *   {"op":"remove","paths":[TEXT…],"json":TEXT}   {"json":TEXT} or {"error":TEXT}
+ *   {"op":"url","url":TEXT}                       {"https","host","port","addr","path","query"} or
+ *                                                 {"error":TEXT}
+ *   {"op":"addr","addr":TEXT}                     {"why":TEXT}, null = public, or {"error":TEXT}
  *
  * Patterns, events and documents are JSON text in a string, so that each byte of them counts. */
 #include "base/alloc.h"
 #include "core/edit.h"
 #include "core/pattern.h"
+#include "core/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +73,54 @@ static void remove_paths(yyjson_val *request, struct gw_arena *arena, yyjson_mut
     gw_free((void *)(uintptr_t)json.ptr);
 }
 
+static void add_text(yyjson_mut_doc *answer, yyjson_mut_val *root, const char *name,
+                     struct gw_slice text)
+{
+    if (text.ptr)
+        yyjson_mut_obj_add_strncpy(answer, root, name, text.ptr, text.len);
+    else
+        yyjson_mut_obj_add_null(answer, root, name);
+}
+
+static void read_url(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                     yyjson_mut_val *root)
+{
+    struct gw_slice text = exact(text_of(request, "url"));
+    char addr[GW_ADDR_TEXT_MAX];
+    struct gw_error error;
+    struct gw_url url;
+
+    if (gw_url_parse(&url, text, arena, &error) != GW_OK) {
+        yyjson_mut_obj_add_strcpy(answer, root, "error", error.text);
+    } else {
+        yyjson_mut_obj_add_bool(answer, root, "https", url.https);
+        yyjson_mut_obj_add_uint(answer, root, "port", url.port);
+        add_text(answer, root, "host", url.host);
+        add_text(answer, root, "addr",
+                 url.host_is_addr ? gw_addr_text(&url.addr, addr) : (struct gw_slice){0});
+        add_text(answer, root, "path", url.path);
+        add_text(answer, root, "query", url.query);
+    }
+    gw_free((void *)(uintptr_t)text.ptr);
+}
+
+/* As where the operator allows nothing. */
+static void judge_addr(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                       yyjson_mut_val *root)
+{
+    static const struct gw_guard guard;
+    struct gw_addr addr;
+    const char *why;
+
+    (void)arena;
+    if (!gw_addr_parse(text_of(request, "addr"), &addr)) {
+        yyjson_mut_obj_add_str(answer, root, "error", "no address");
+        return;
+    }
+    why = gw_guard_addr(&guard, &addr);
+    add_text(answer, root, "why", why ? gw_slice_from(why) : (struct gw_slice){0});
+}
+
 static const struct {
     const char *name;
     void (*run)(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
@@ -76,6 +128,8 @@ static const struct {
 } ops[] = {
     {"match", match},
     {"remove", remove_paths},
+    {"url", read_url},
+    {"addr", judge_addr},
 };
 
 /* False: the line was none of ours. */
