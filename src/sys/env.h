@@ -33,7 +33,7 @@ struct gw_timer {
 
 /* ── Names ─────────────────────────────────────────────────────────────────────────────────── */
 
-#define GW_RESOLVE_ADDRS_MAX 16
+#define GW_RESOLVE_ADDRS_MAX 64 /* a name with more fails: all are judged, or none is used */
 
 struct gw_resolve {
     const char *host; /* a name, not an address literal */

@@ -43,7 +43,7 @@ struct name {
     bool is_running;
     int64_t until_us; /* of a known one */
     bool ok;
-    struct gw_addr addrs[GW_RESOLVE_ADDRS_MAX];
+    struct gw_addr *addrs;
     size_t addr_count;
     char error[96];
 };
@@ -136,6 +136,7 @@ static void name_free(struct name *name)
 {
     gw_map_del(&name->resolver->names, key_of(name));
     gw_list_remove(&name->link);
+    gw_free(name->addrs);
     gw_free(name);
 }
 
@@ -156,12 +157,8 @@ static struct name *name_make(struct gw_resolver *r, const char *host)
     return name;
 }
 
-static bool add_addr(struct name *name, const struct sockaddr *sa)
+static bool read_addr(const struct sockaddr *sa, struct gw_addr *addr)
 {
-    struct gw_addr *addr = &name->addrs[name->addr_count];
-
-    if (name->addr_count == GW_RESOLVE_ADDRS_MAX)
-        return false;
     *addr = (struct gw_addr){0};
     if (sa->sa_family == AF_INET) {
         addr->family = 4;
@@ -169,11 +166,8 @@ static bool add_addr(struct name *name, const struct sockaddr *sa)
     } else if (sa->sa_family == AF_INET6) {
         addr->family = 6;
         memcpy(addr->bytes, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16);
-    } else {
-        return true;
     }
-    name->addr_count++;
-    return true;
+    return addr->family != 0;
 }
 
 static int least(int a, int b)
@@ -181,20 +175,35 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-/* Takes the addresses; returns how many seconds they may be kept. */
-static int take_addrs(struct name *name, const struct ares_addrinfo *info)
+/* How many seconds the answer may be kept. */
+static int ttl_of(const struct ares_addrinfo *info)
 {
     int ttl = TTL_MAX_S;
 
-    name->addr_count = 0;
     for (const struct ares_addrinfo_cname *c = info->cnames; c; c = c->next)
         ttl = least(ttl, c->ttl);
-    for (const struct ares_addrinfo_node *node = info->nodes; node; node = node->ai_next) {
+    for (const struct ares_addrinfo_node *node = info->nodes; node; node = node->ai_next)
         ttl = least(ttl, node->ai_ttl);
-        if (!add_addr(name, node->ai_addr))
-            break;
-    }
     return ttl < TTL_MIN_S ? TTL_MIN_S : ttl;
+}
+
+/* All of them, or none: one that nobody has looked at could be the one that is used. */
+static bool take_addrs(struct name *name, const struct ares_addrinfo *info)
+{
+    struct gw_addr addrs[GW_RESOLVE_ADDRS_MAX], addr;
+    size_t count = 0;
+
+    for (const struct ares_addrinfo_node *node = info->nodes; node; node = node->ai_next) {
+        if (!read_addr(node->ai_addr, &addr))
+            continue;
+        if (count == GW_RESOLVE_ADDRS_MAX)
+            return false;
+        addrs[count++] = addr;
+    }
+    name->addrs = gw_realloc(name->addrs, (count ? count : 1) * sizeof(addrs[0]));
+    memcpy(name->addrs, addrs, count * sizeof(addrs[0]));
+    name->addr_count = count;
+    return true;
 }
 
 static const char *problem(int status)
@@ -223,15 +232,18 @@ static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo 
 
     (void)timeouts;
     name->addr_count = 0;
-    if (status == ARES_SUCCESS)
-        ttl_s = take_addrs(name, info);
+    snprintf(name->error, sizeof(name->error), "%s", problem(status));
+    if (status == ARES_SUCCESS) {
+        ttl_s = ttl_of(info);
+        if (!take_addrs(name, info))
+            snprintf(name->error, sizeof(name->error), "the name has more than %d addresses",
+                     GW_RESOLVE_ADDRS_MAX);
+    }
     if (info)
         ares_freeaddrinfo(info);
     if (r->is_destroying)
         return;
     name->ok = name->addr_count > 0;
-    if (!name->ok)
-        snprintf(name->error, sizeof(name->error), "%s", problem(status));
     name->is_running = false;
     name->until_us = gw_env_mono_us(&r->loop->env) + (int64_t)ttl_s * 1000000;
     gw_list_remove(&name->link);
@@ -466,6 +478,7 @@ void gw_resolver_destroy(struct gw_resolver *r)
     while ((name = gw_map_next(&r->names, &at)) != NULL) {
         while (!gw_list_empty(&name->waiters))
             waiter_free(gw_container_of(name->waiters.next, struct waiter, link));
+        gw_free(name->addrs);
         gw_free(name);
     }
     gw_map_deinit(&r->names);
