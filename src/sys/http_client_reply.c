@@ -288,6 +288,9 @@ static void failed(struct gw_transfer *t, CURLcode code)
         gw_http_reply_fail(call, GW_HTTP_TLS, "the list of authorities cannot be read");
         break;
     case CURLE_GOT_NOTHING: ended_early(t, "connection closed"); break;
+    case CURLE_TOO_LARGE: /* libcurl's own limits: 5 000 header lines, 100 KiB in one */
+        gw_http_reply_fail(call, GW_HTTP_PROTOCOL, "the reply's headers are too many or too long");
+        break;
     case CURLE_OK:
     case CURLE_PARTIAL_FILE: ended_early(t, "connection closed"); break;
     case CURLE_SEND_ERROR:
@@ -298,7 +301,6 @@ static void failed(struct gw_transfer *t, CURLcode code)
             break;
         } /* fall through */
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_TOO_LARGE:
     case CURLE_WRITE_ERROR:
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_HTTP2:

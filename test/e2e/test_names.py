@@ -57,7 +57,7 @@ def why(api, delivery_id, attempt):
     return not attempt["error"] or any(attempt["error"] in detail for detail in steps)
 
 
-def tested(api, app):
+def ask_for_test(api, app):
     body = dict(appId=app, eventType=TYPE)
     return api.call("POST", "/v1/config/test", body).expect(200).result
 
@@ -70,7 +70,7 @@ def stored(api, names, host, port, app):
 
 def forgotten(api, app, outcome):
     """Tries until what was known of the name before is forgotten."""
-    return eventually(lambda: (test := tested(api, app))["outcome"] == outcome and test)
+    return eventually(lambda: (test := ask_for_test(api, app))["outcome"] == outcome and test)
 
 
 # ── One guard for all ────────────────────────────────────────────────────────────────────────────
@@ -125,7 +125,7 @@ def test_an_address_that_is_forbidden_now(servers, app, literal):
     subscribe(server.api, app, f"http://{literal}:9/", retry=NEVER)
     server.restart()
     api = server.api
-    assert tested(api, app)["outcome"] == "blocked"
+    assert ask_for_test(api, app)["outcome"] == "blocked"
     (delivery,) = api.send(event(app))["deliveries"]
     settled(api, delivery["id"], "dead")
     api.retry(delivery["id"])
@@ -167,7 +167,7 @@ def test_a_name_that_alternates(api, names, host, receiver, app):
     seen = set()
 
     def both():
-        test = tested(api, app)
+        test = ask_for_test(api, app)
         seen.add(test["outcome"])
         assert test["outcome"] != "success" or test["address"] == PUBLIC
         return seen == {"success", "blocked"}
@@ -209,7 +209,7 @@ def test_more_addresses_than_are_judged(api, names, host, receiver, app):
     stored(api, names, host, receiver.port, app)
     names.names[host] = [f"127.0.1.{n}" for n in range(65)]
     test = eventually(
-        lambda: "more than 64" in (test := tested(api, app))["error"] and test
+        lambda: "more than 64" in (test := ask_for_test(api, app))["error"] and test
     )
     assert test["outcome"] == "dns"
 

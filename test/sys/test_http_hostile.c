@@ -150,7 +150,9 @@ static void a_nul_in_a_header(void **state)
 static void without_end(void **state)
 {
     (void)state;
-    run_row(START "|A: secret\r\n", THEN_REPEAT, GW_HTTP_PROTOCOL, 0, "");
+    run_row(START "|A: a longer secret\r\n", THEN_REPEAT, GW_HTTP_PROTOCOL, 0,
+            "larger than 64 KiB");
+    run_row(START "|A: b\r\n", THEN_REPEAT, GW_HTTP_PROTOCOL, 0, "too many or too long");
     run_row(START "|a", THEN_REPEAT, GW_HTTP_PROTOCOL, 0, "");
     run_row(START "A: |b", THEN_REPEAT, GW_HTTP_PROTOCOL, 0, "");
     run_row("HTTP/1.1 |2", THEN_REPEAT, GW_HTTP_PROTOCOL, 0, "");

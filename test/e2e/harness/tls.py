@@ -34,8 +34,9 @@ def _pem(certificate):
 
 
 class Authority:
-    def __init__(self, directory):
+    def __init__(self, directory, name="the tests' own authority"):
         self.directory = directory
+        self.name = name
         self.key = ec.generate_private_key(ec.SECP256R1())
         usage = dict.fromkeys(
             ["digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
@@ -45,7 +46,6 @@ class Authority:
             x509.BasicConstraints(ca=True, path_length=None),
             x509.KeyUsage(**usage, key_cert_sign=True, crl_sign=True),
         ]
-        name = "the tests' own authority"
         made = _certificate(name, self.key, name, self.key, extensions, days=9)
         self.file = directory / "authority.pem"
         self.file.write_bytes(_pem(made))
@@ -56,16 +56,26 @@ class Authority:
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         extensions = [names, x509.BasicConstraints(ca=False, path_length=None)]
         made = _certificate(
-            address, key, "the tests' own authority", self.key, extensions, days
+            address, key, self.name, self.key, extensions, days
         )  # fmt: skip
-        file = self.directory / f"server-{address}-{days}.pem"
+        return self._context(key, made, f"server-{address}-{days}.pem")
+
+    def self_signed(self, address="127.0.0.1"):
+        """A server's certificate that nobody vouches for."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        made = _certificate(address, key, address, key, [names], days=9)
+        return self._context(key, made, "self-signed.pem")
+
+    def _context(self, key, certificate, file_name):
+        file = self.directory / file_name
         file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
-            + _pem(made)
+            + _pem(certificate)
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
