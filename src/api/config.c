@@ -295,7 +295,10 @@ static void on_current(struct gw_op *op)
     change->current = load->snapshot;
     const struct gw_config *current = current_of(change);
     if (!current)
-        fail(change, 404, "there is no config for this appId and eventType; POST creates it");
+        fail(change, 404,
+             change->kind == REMOVE
+                 ? "there is no config for this appId and eventType"
+                 : "there is no config for this appId and eventType; POST creates it");
     else if (change->if_match && change->if_match != current->version)
         on_conflict(change);
     else if (change->kind == REMOVE)
