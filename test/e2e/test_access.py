@@ -11,10 +11,12 @@ import pytest
 
 from harness.access import FOREIGN, MISSING, Signer, caller, make_key
 from harness.api import Connection, failed
+from harness.dns import NameServer
 from harness.events import TYPE, event, settled, subscribe
 from harness.openapi import DOC
 from harness.receiver import Reply
 from harness.server import run
+from harness.tls import Authority
 from harness.waiting import eventually, seconds
 
 ADMIN, PRODUCER, CLIENT, VIEWER = "admin", "producer", "client", "viewer"
@@ -347,6 +349,10 @@ def test_lists_hold_ones_own_alone(world):
             assert mine.encode() in body, path
             for secret in (theirs, ids.message, ids.delivery, ids.dead, ids.key["id"]):
                 assert secret.encode() not in body, (path, secret)
+    # So is what was refused.
+    world.api.post_event({"appId": "globex", "eventId": "e-bad"}).expect(400)
+    assert acme.why("e-bad")["verdict"] == "unknown"
+    assert globex.why("e-bad")["verdict"] == "refused"
     # What both call by the same name is each one's own.
     for api, mine in ((acme, "acme"), (globex, "globex")):
         assert api.get("/v1/events", appId=mine, eventId="e-1").result["id"] == (
@@ -649,6 +655,36 @@ def test_the_service_is_gone(outside):
     _ask(outside, "x").expect(200)  # known
     _later(_ask(outside, "y"))
     outside.receiver.up()
+
+
+def test_the_service_proves_who_it_is(servers, receivers, tmp_path):
+    """Over https it needs a certificate that is trusted; its address may be any, for the operator
+    names it."""
+    authority = Authority(tmp_path)
+    good, other = receivers(tls=authority.server()), receivers(tls=authority.server("127.0.0.2"))
+
+    def status(service, *flags):
+        server = servers("--auth-url", service.url("/check"), *flags, lenient=False).start()
+        return caller(server.api, appid="acme", appkey="x").get("/v1/config").status
+
+    assert status(good, "--ca-file", authority.file) == 200
+    assert status(good) == 503
+    assert status(other, "--ca-file", authority.file) == 503
+    assert len(good.requests()) == 1 and other.requests() == []
+
+
+def test_the_service_has_a_name(servers, receiver):
+    names = NameServer()
+    try:
+        url = f"http://auth.test:{receiver.port}/check"
+        server = servers("--auth-url", url, "--name-servers", names.address).start()
+        api = caller(server.api, appid="acme", appkey="x")
+        _later(api.get("/v1/config"))  # nobody knows the name
+        names.names["auth.test"] = ["127.0.0.1"]
+        eventually(lambda: api.get("/v1/config").status == 200)
+        assert receiver.one("/check").header("host") == f"auth.test:{receiver.port}"
+    finally:
+        names.close()
 
 
 def test_the_service_is_asked_once_by_many(outside):
