@@ -99,7 +99,8 @@ def test_one_forbidden_address_forbids_the_name(api, names, host, receiver, app,
     (delivery,) = api.send(event(app))["deliveries"]
     (attempt,) = settled(api, delivery["id"], "dead")["attemptLog"]
     assert attempt["outcome"] == "blocked" and attempt["address"] is None
-    assert "not a public address" in attempt["error"] and why(api, delivery["id"], attempt)
+    assert attempt["error"] == "the name leads to an address that is not public"
+    assert why(api, delivery["id"], attempt)
 
     api.retry(delivery["id"])
     eventually(lambda: api.delivery(delivery["id"])["attempts"] == 2)

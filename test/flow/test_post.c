@@ -208,14 +208,16 @@ static void test_failures_are_outcomes(void **state)
     }
 }
 
+#define NOT_PUBLIC "the name leads to an address that is not public"
+
 /* Whatever was allowed when the config was stored. */
 static void test_guards_each_way_to_an_address(void **state)
 {
     static const struct {
         const char *url, *addrs, *error;
     } cases[] = {
-        {"https://hook.example/", "10.0.0.1", "10.0.0.1 is a private address"},
-        {"https://hook.example/", "93.184.216.34,127.0.0.1", "127.0.0.1 is a loopback address"},
+        {"https://hook.example/", "10.0.0.1", NOT_PUBLIC},
+        {"https://hook.example/", "93.184.216.34,127.0.0.1", NOT_PUBLIC},
         {"https://10.1.2.3/", NULL, "10.1.2.3"},
         {"http://hook.example/", "93.184.216.34", "https"},
         {"https://hook.example:8443/", "93.184.216.34", "port"},
@@ -227,6 +229,8 @@ static void test_guards_each_way_to_an_address(void **state)
         const struct gw_attempt *record = run(rig);
         assert_int_equal(record->outcome, GW_OUTCOME_BLOCKED);
         assert_non_null(strstr(record->error.ptr, cases[i].error));
+        if (cases[i].addrs) /* what a name leads to is not told */
+            assert_null(strstr(record->error.ptr, "0.0.1"));
         assert_int_equal(rig->hits, 0);
         rig_destroy(rig);
     }
