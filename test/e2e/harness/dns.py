@@ -22,7 +22,8 @@ class Name:
 
 class NameServer:
     def __init__(self, silent=False):
-        self.names = {}  # lower case, no final dot -> addresses, or a Name, or a function of neither
+        # Lower case, no final dot -> addresses, or a Name, or a function that returns one of them.
+        self.names = {}
         self.silent = silent  # hears, and says nothing to anybody
         self.asked = Counter()  # names, as often as one asked for an IPv4 address
         self.tcp_asked = Counter()
