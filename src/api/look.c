@@ -196,7 +196,8 @@ void gw_look_render_attempt(const struct gw_attempt *attempt, bool with_excerpt,
     gw_json_member(out, "responseExcerpt",
                    with_excerpt && attempt->excerpt.len ? attempt->excerpt : (struct gw_slice){0});
     gw_json_member_s(out, "advice",
-                     failed ? gw_outcome_advice(attempt->outcome, attempt->status) : NULL);
+                     failed ? gw_outcome_advice(attempt->outcome, attempt->status, attempt->error)
+                            : NULL);
     gw_buf_addc(out, '}');
 }
 

@@ -1,5 +1,5 @@
-/* why_impl.h: between why.c, which finds and judges, and why_text.c and why_lost.c, which put it in
- * words. */
+/* why_impl.h: between why.c, which finds and judges, and why_text.c, why_skip.c and why_lost.c, which
+ * put it in words. */
 #pragma once
 
 #include "api/look.h"
@@ -41,6 +41,10 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
 
 /* "steps":[…] */
 void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out);
+
+/* Why an event goes nowhere, as the end of a sentence; and what to do about it. */
+const char *gw_why_skipped(const struct gw_why_story *story, struct gw_arena *arena);
+const char *gw_why_skipped_next(const struct gw_why_story *story, struct gw_arena *arena);
 
 /* ── What was not stored ───────────────────────────────────────────────────────────────────── */
 

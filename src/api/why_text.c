@@ -62,6 +62,11 @@ static const char *failure(const struct gw_attempt *attempt, struct gw_arena *ar
     return gw_outcome_name(attempt->outcome);
 }
 
+static const char *advice_of(const struct gw_attempt *attempt)
+{
+    return gw_outcome_advice(attempt->outcome, attempt->status, attempt->error);
+}
+
 static bool is_open(const struct gw_view *view)
 {
     return view->row->delivery.state == GW_DELIVERY_PENDING;
@@ -74,25 +79,6 @@ static int64_t taken_us(const struct gw_view *view)
 }
 
 /* ── Summary ───────────────────────────────────────────────────────────────────────────────── */
-
-static const char *skipped(const struct gw_message *message, struct gw_arena *arena)
-{
-    switch (message->skip) {
-    case GW_SKIP_NO_CONFIG:
-        return gw_arena_printf(arena,
-                               "app \"%.*s\" had no config for the event type \"%.*s\" (nor for "
-                               "\"*\") when the event came",
-                               GW_SLICE_ARG(message->app_id), GW_SLICE_ARG(message->event_type));
-    case GW_SKIP_INACTIVE:
-        return gw_arena_printf(arena, "the config (version %llu) was inactive when the event came",
-                               (unsigned long long)message->config_version);
-    case GW_SKIP_FILTERED:
-        return gw_arena_printf(arena, "the filter of the config (version %llu) did not match it",
-                               (unsigned long long)message->config_version);
-    case GW_SKIP_NONE: break;
-    }
-    return "it has no delivery";
-}
 
 static const char *summary_delivered(const struct gw_why_story *story, struct gw_arena *arena)
 {
@@ -141,7 +127,7 @@ static const char *summary_of_worst(const struct gw_why_story *story, struct gw_
                                view->row->delivery.attempts == 1 ? "" : "s", url_text(view, arena),
                                failure(&view->last, arena));
     case GW_WHY_SKIPPED:
-        return gw_arena_printf(arena, "Skipped: %s.", skipped(story->event->message, arena));
+        return gw_arena_printf(arena, "Skipped: %s.", gw_why_skipped(story, arena));
     case GW_WHY_REFUSED: return gw_why_refused_summary(story->refusal, arena);
     case GW_WHY_UNKNOWN: break;
     }
@@ -159,21 +145,6 @@ const char *gw_why_summary(const struct gw_why_story *story, struct gw_arena *ar
 
 /* ── Next ──────────────────────────────────────────────────────────────────────────────────── */
 
-static const char *next_skipped(const struct gw_message *message)
-{
-    switch (message->skip) {
-    case GW_SKIP_NO_CONFIG:
-        return "Nothing is sent. The event is kept: create a config for it, then replay it.";
-    case GW_SKIP_INACTIVE:
-        return "Nothing is sent. The event is kept: set isActive to true, then replay it.";
-    case GW_SKIP_FILTERED:
-        return "Nothing is sent, as the filter wants it. If that is wrong: change the filter, then "
-               "replay the event.";
-    case GW_SKIP_NONE: break;
-    }
-    return "Nothing is sent.";
-}
-
 static const char *next_waiting(const struct gw_view *view, struct gw_arena *arena, int64_t now_ms)
 {
     const struct gw_delivery *delivery = &view->row->delivery;
@@ -187,22 +158,58 @@ static const char *next_waiting(const struct gw_view *view, struct gw_arena *are
                                due);
     size_t steps = view->config->retry.count;
     size_t left = delivery->step < steps ? steps - delivery->step : 0;
-    return gw_arena_printf(
-        arena, "Attempt %u is made %s; if it fails, %zu more follow%s.%s%s", delivery->attempts + 1,
-        due, left, left == 1 ? "s" : "", view->attempted ? " " : "",
-        view->attempted ? gw_outcome_advice(view->last.outcome, view->last.status) : "");
+    return gw_arena_printf(arena, "Attempt %u is made %s; if it fails, %zu more follow%s.%s%s",
+                           delivery->attempts + 1, due, left, left == 1 ? "s" : "",
+                           view->attempted ? " " : "",
+                           view->attempted ? advice_of(&view->last) : "");
+}
+
+static const char *next_delivered(const struct gw_why_story *story)
+{
+    if (!story->event->message->event_id.ptr)
+        return "Nothing: it was delivered.";
+    return "Nothing: it was delivered. Another event with the same eventId within the dedupe "
+           "window "
+           "is a repeat and sends nothing.";
+}
+
+static const char *next_cancelled(const struct gw_view *view)
+{
+    if (view->row->delivery.reason == GW_END_URL_REMOVED)
+        return "Nothing is sent. If the client still wants it, list the URL in the workflow again, "
+               "then replay the event: what was cancelled does not come back by itself.";
+    return "Nothing is sent. If the client still wants it, create the config again, then replay "
+           "the event: what was cancelled does not come back by itself.";
+}
+
+/* Why a retry would be refused now; NULL: it would not. */
+static const char *no_retry(const struct gw_view *view)
+{
+    switch (view->row->delivery.reason) {
+    case GW_END_RETENTION:
+    case GW_END_PAYLOAD_GONE:
+    case GW_END_PAYLOAD_CHANGED:
+        return "It cannot be retried: have the producer send it as a new event.";
+    default: break;
+    }
+    if (!view->config)
+        return "It cannot be retried, for its config or its URL was removed since: create it "
+               "again, then replay the event.";
+    if (!view->config->is_active)
+        return "It cannot be retried while its config is inactive: set isActive to true first.";
+    return NULL;
 }
 
 static const char *next_dead(const struct gw_view *view, struct gw_arena *arena)
 {
     char id[GW_ID_TEXT_MAX];
+    const char *refusal = no_retry(view);
     gw_id_text(GW_ID_DELIVERY, &view->row->delivery.id, id);
-    const char *advice =
-        view->attempted ? gw_outcome_advice(view->last.outcome, view->last.status) : "";
-    return gw_arena_printf(arena,
-                           "Nothing more is sent by itself. %s%sWhen the cause is mended: "
-                           "gwh retry %s.",
-                           advice, *advice ? " " : "", id);
+    const char *advice = view->attempted ? advice_of(&view->last) : "";
+    return gw_arena_printf(arena, "Nothing more is sent by itself. %s%s%s%s%s", advice,
+                           *advice ? " " : "",
+                           refusal ? refusal : "When the cause is mended: gwh retry ",
+                           refusal ? "" : id, refusal ? "" : ".");
 }
 
 const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena, int64_t now_ms)
@@ -210,17 +217,16 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
     if (story->superseded)
         return "A newer event with the same eventId decides.";
     switch (story->verdict) {
-    case GW_WHY_DELIVERED: return "Nothing: it was delivered.";
+    case GW_WHY_DELIVERED: return next_delivered(story);
     case GW_WHY_WAITING: return next_waiting(&story->worst, arena, now_ms);
     case GW_WHY_HELD:
         return gw_arena_printf(arena,
                                "It goes out when isActive of the config for \"%.*s\" is set to "
                                "true.",
                                GW_SLICE_ARG(story->worst.config->event_type));
-    case GW_WHY_CANCELLED:
-        return "Nothing is sent. If it should go out under the config of now, replay the event.";
+    case GW_WHY_CANCELLED: return next_cancelled(&story->worst);
     case GW_WHY_DEAD: return next_dead(&story->worst, arena);
-    case GW_WHY_SKIPPED: return next_skipped(story->event->message);
+    case GW_WHY_SKIPPED: return gw_why_skipped_next(story, arena);
     case GW_WHY_REFUSED: return gw_why_refused_next(story->refusal);
     case GW_WHY_UNKNOWN: break;
     }
@@ -263,24 +269,35 @@ static void step_accepted(const struct gw_message *message, struct steps *steps)
     add(steps, message->accepted_ms, "accepted", detail);
 }
 
+/* "the webhookUrl of", with what the workflow had to do with it */
+static const char *kind_of_route(const struct gw_view *view, struct gw_arena *arena)
+{
+    struct gw_slice id = view->row->message->workflow_id;
+    bool is_default = view->route == &view->config->routes[0];
+    if (!id.ptr)
+        return is_default ? "the webhookUrl of" : "a workflow's URL in";
+    if (is_default)
+        return gw_arena_printf(arena,
+                               "as workflow \"%.*s\" had no URLs of its own, the webhookUrl of",
+                               GW_SLICE_ARG(id));
+    return gw_arena_printf(arena, "listed for workflow \"%.*s\" in", GW_SLICE_ARG(id));
+}
+
 /* Why this target: what the lane is, as the config stands now. */
 static const char *reason_of_route(const struct gw_view *view, struct gw_arena *arena)
 {
-    const struct gw_message *message = view->row->message;
-    if (!view->config)
-        return "its config or its URL is there no more";
-    const char *now = view->config->version == message->config_version
-                          ? ""
-                          : gw_arena_printf(arena, ", which is version %llu now",
-                                            (unsigned long long)view->config->version);
-    const char *kind =
-        view->route == &view->config->routes[0]
-            ? "the webhookUrl of"
-            : gw_arena_printf(
-                  arena, "listed for workflow \"%.*s\" in",
-                  GW_SLICE_ARG(message->workflow_id.ptr ? message->workflow_id : GW_SLICE("?")));
-    return gw_arena_printf(arena, "%s the config for \"%.*s\"%s", kind,
-                           GW_SLICE_ARG(view->config->event_type), now);
+    const struct gw_config *config = view->config;
+    if (!config)
+        return "why is not known any more, for its config or its URL was removed since";
+    bool is_same = config->version == view->row->message->config_version;
+    const char *now = is_same ? ""
+                              : gw_arena_printf(arena, ", which is version %llu now",
+                                                (unsigned long long)config->version);
+    bool is_any = gw_slice_is(config->event_type, "*");
+    return gw_arena_printf(arena, "%s the config for \"%.*s\"%s%s%s", kind_of_route(view, arena),
+                           GW_SLICE_ARG(config->event_type),
+                           is_any ? " (every type without a config of its own)" : "",
+                           is_same && config->filter ? ", whose filter it matched" : "", now);
 }
 
 static void step_routed(const struct gw_view *view, struct steps *steps)
@@ -289,8 +306,8 @@ static void step_routed(const struct gw_view *view, struct steps *steps)
     const struct gw_message *message = view->row->message;
     char id[GW_ID_TEXT_MAX];
     gw_id_text(GW_ID_DELIVERY, &view->row->delivery.id, id);
-    const char *url =
-        view->config ? gw_arena_text(arena, gw_url_shown(view->route->url.text)) : "a target";
+    const char *url = view->config ? gw_arena_text(arena, gw_url_shown(view->route->url.text))
+                                   : url_text(view, arena);
     add(steps, view->row->delivery.created_ms, "routed",
         gw_arena_printf(arena, "Under config version %llu it goes to %s (%s): %s.",
                         (unsigned long long)message->config_version, url, id,
@@ -317,76 +334,95 @@ static const char *phases(const struct gw_attempt *attempt, struct gw_arena *are
     return *text ? gw_arena_printf(arena, " (%s)", text) : "";
 }
 
-static void step_attempt(const struct gw_attempt *attempt, struct steps *steps)
+/* The advice is told where it changes: eight times the same helps nobody. */
+static void step_attempt(const struct gw_attempt *attempt, const char *advice, struct steps *steps)
 {
     struct gw_arena *arena = steps->arena;
     char addr[GW_ADDR_TEXT_MAX];
-    const char *peer = "";
+    const char *peer = "", *took = gw_why_duration(arena, attempt->total_us), *came;
     if (attempt->address.family)
         peer =
             gw_arena_printf(arena, " at %.*s", GW_SLICE_ARG(gw_addr_text(&attempt->address, addr)));
-    bool ok = attempt->outcome == GW_OUTCOME_SUCCESS;
-    const char *came =
-        ok ? gw_arena_printf(arena, "answered %d", attempt->status)
-           : gw_arena_printf(arena, "failed, %s: %s", gw_outcome_name(attempt->outcome),
-                             failure(attempt, arena));
+    if (attempt->outcome == GW_OUTCOME_SUCCESS)
+        came = gw_arena_printf(arena, "answered %d after %s", attempt->status, took);
+    else
+        came = gw_arena_printf(arena, "failed after %s, %s: %s", took,
+                               gw_outcome_name(attempt->outcome), failure(attempt, arena));
     add(steps, attempt->at_ms, "attempt",
-        gw_arena_printf(arena, "Attempt %u to %.*s%s %s after %s%s, under config version %llu.%s%s",
-                        attempt->n, GW_SLICE_ARG(attempt->url), peer, came,
-                        gw_why_duration(arena, attempt->total_us), phases(attempt, arena),
-                        (unsigned long long)attempt->config_version, ok ? "" : " ",
-                        ok ? "" : gw_outcome_advice(attempt->outcome, attempt->status)));
+        gw_arena_printf(arena, "Attempt %u to %.*s%s %s%s, under config version %llu.%s%s",
+                        attempt->n, GW_SLICE_ARG(attempt->url), peer, came, phases(attempt, arena),
+                        (unsigned long long)attempt->config_version, advice ? " " : "",
+                        advice ? advice : ""));
 }
 
 static void steps_attempts(const struct gw_row *row, struct steps *steps)
 {
     struct gw_slice rest = row->log;
     struct gw_attempt attempt;
+    const char *told = NULL;
     uint32_t last = 0;
     while (gw_attempt_unpack(&rest, &attempt)) {
+        const char *advice = attempt.outcome == GW_OUTCOME_SUCCESS ? NULL : advice_of(&attempt);
         if (attempt.n > last + 1)
             add(steps, attempt.at_ms, "left_out",
                 gw_arena_printf(steps->arena, "Attempts %u to %u are not kept.", last + 1,
                                 attempt.n - 1));
-        step_attempt(&attempt, steps);
+        step_attempt(&attempt, advice == told ? NULL : advice, steps);
+        told = advice;
         last = attempt.n;
     }
 }
 
-static void step_end(const struct gw_view *view, struct steps *steps)
+/* `whose`: the target and a colon where several are told of. */
+static void step_end(const struct gw_view *view, const char *whose, struct steps *steps)
 {
     struct gw_arena *arena = steps->arena;
     const struct gw_delivery *delivery = &view->row->delivery;
-    if (!is_open(view)) {
+    if (!is_open(view))
         add(steps, delivery->ended_ms, gw_delivery_state_name(delivery->state),
-            gw_end_reason_text(delivery->reason));
-        return;
-    }
-    if (view->held)
+            gw_arena_printf(arena, "%s%s", whose, gw_end_reason_text(delivery->reason)));
+    else if (view->held)
         add(steps, view->config->updated_ms, "held",
-            "The config is inactive; what waits is held and uses up no attempt.");
+            gw_arena_printf(arena,
+                            "%sThe config is inactive; what waits is held and uses up no attempt.",
+                            whose));
     else if (view->config)
         add(steps, view->next_ms, "waiting",
-            gw_arena_printf(arena, "Attempt %u is due then.", delivery->attempts + 1));
+            gw_arena_printf(arena, "%sAttempt %u is due then.", whose, delivery->attempts + 1));
 }
 
-static void tell(const struct gw_why_story *story, struct steps *steps)
+/* Where it goes to comes before what came of it, also within one millisecond. */
+static void tell_deliveries(const struct gw_why_story *story, struct steps *steps)
 {
     const struct gw_event_row *event = story->event;
-    const struct gw_message *message = event->message;
-    step_accepted(message, steps);
-    if (message->skip != GW_SKIP_NONE)
-        add(steps, message->accepted_ms, "skipped",
-            gw_arena_printf(steps->arena, "It goes nowhere (%s): %s.", gw_skip_name(message->skip),
-                            skipped(message, steps->arena)));
+    size_t told = 0;
     for (size_t i = 0; i < event->count; i++) {
         if (!gw_why_is_told(story, &event->rows[i]))
             continue;
         struct gw_view view = gw_look_view(story->look, &event->rows[i]);
         step_routed(&view, steps);
-        steps_attempts(&event->rows[i], steps);
-        step_end(&view, steps);
+        told++;
     }
+    for (size_t i = 0; i < event->count; i++) {
+        if (!gw_why_is_told(story, &event->rows[i]))
+            continue;
+        struct gw_view view = gw_look_view(story->look, &event->rows[i]);
+        const char *whose =
+            told > 1 ? gw_arena_printf(steps->arena, "%s: ", url_text(&view, steps->arena)) : "";
+        steps_attempts(&event->rows[i], steps);
+        step_end(&view, whose, steps);
+    }
+}
+
+static void tell(const struct gw_why_story *story, struct steps *steps)
+{
+    const struct gw_message *message = story->event->message;
+    step_accepted(message, steps);
+    if (message->skip != GW_SKIP_NONE)
+        add(steps, message->accepted_ms, "skipped",
+            gw_arena_printf(steps->arena, "It goes nowhere (%s): %s.", gw_skip_name(message->skip),
+                            gw_why_skipped(story, steps->arena)));
+    tell_deliveries(story, steps);
 }
 
 void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out)

@@ -18,7 +18,6 @@ struct page {
     struct gw_buf out;
     int64_t start_ms; /* of the event shown */
     int64_t day;
-    size_t routes;
 };
 
 static enum gw_tone tone_of(struct gw_slice verdict)
@@ -112,8 +111,6 @@ static void add_step(struct page *page, yyjson_val *step)
     int64_t at_ms = gw_client_time(step, "at");
     struct gw_buf clean = {0}, padded = {0};
 
-    if (gw_slice_is(what, "routed") && page->routes++ > 0)
-        gw_buf_addc(&page->out, '\n'); /* the next target's story */
     if (at_ms != GW_NEVER)
         add_time(page, at_ms);
     else
@@ -137,7 +134,6 @@ static void add_event(struct page *page, yyjson_val *event)
 
     page->start_ms = GW_NEVER;
     page->day = -1;
-    page->routes = 0;
     gw_buf_addc(&page->out, '\n');
     gw_term_paint(&page->term, &page->out, GW_TONE_BOLD, id.ptr ? id : GW_SLICE("(not stored)"));
     gw_buf_adds(&page->out, GW_SLICE("  "));

@@ -159,8 +159,78 @@ static const char *advice_of_status(int status)
            "counts as delivered, so have the endpoint answer 200 or 204.";
 }
 
-const char *gw_outcome_advice(enum gw_outcome outcome, int status)
+/* What the record of an attempt says (sys/http_client_reply.c, sys/resolver.c) and what it means; the
+ * first row whose words are in it counts. */
+static const struct {
+    enum gw_outcome outcome;
+    const char *words, *text;
+} error_advice[] = {
+    {GW_OUTCOME_TIMEOUT, "while connecting",
+     "The client's server did not even take the connection: it is down, or a firewall drops our "
+     "packets; have the client let our addresses through."},
+    {GW_OUTCOME_TIMEOUT, "in the TLS handshake",
+     "The connection was made, but the TLS handshake did not end in time: look for an overloaded "
+     "server or proxy at the client's, or one that speaks no TLS on that port."},
+    {GW_OUTCOME_TIMEOUT, "first byte",
+     "The client's server got the webhook, but did not answer in time: the handler should answer "
+     "2xx at once and do its work afterwards; else raise retry.timeoutMs in the config."},
+    {GW_OUTCOME_DNS, "does not exist",
+     "The host name does not exist: check webhookUrl for a typing error, and that the client's DNS "
+     "record is visible from the public internet."},
+    {GW_OUTCOME_DNS, "has no address",
+     "The host name exists, but has no address: the client must add an A or AAAA record."},
+    {GW_OUTCOME_DNS, "name server",
+     "The name servers gave no answer: if only this name fails, the client's DNS is at fault; if "
+     "others fail too, look at our own resolver."},
+    {GW_OUTCOME_CONNECT, "refused",
+     "The client's machine is there but nothing listens on that port, or a firewall refuses us: "
+     "have the client start the service, or correct the port in webhookUrl."},
+    {GW_OUTCOME_CONNECT, "no local port",
+     "Our own machine has no port left: the operator must look, the client is not at fault."},
+    {GW_OUTCOME_CONNECT, "no file descriptor",
+     "Our own process has no file left to open: the operator must raise its limit, the client is "
+     "not at fault."},
+    {GW_OUTCOME_TLS, "expired",
+     "The client's certificate has expired: the client must renew it and reload the server."},
+    {GW_OUTCOME_TLS, "not valid yet",
+     "The client's certificate is not valid yet: the client must install the right one; check our "
+     "own clock, too."},
+    {GW_OUTCOME_TLS, "for another",
+     "The client's certificate is for another name: set webhookUrl to the name it is for, or have "
+     "the client get one for this name."},
+    {GW_OUTCOME_TLS, "self-signed",
+     "The client's certificate is self-signed, so nobody vouches for it: the client must get one "
+     "from a public authority, or the operator adds it with --ca-file."},
+    {GW_OUTCOME_TLS, "not known",
+     "We do not know the authority behind the client's certificate: usually the server does not "
+     "send its intermediate certificate; else the operator adds the authority with --ca-file."},
+    {GW_OUTCOME_TLS, "revoked",
+     "The client's certificate was revoked: the client must get a new one."},
+};
+
+static bool has(struct gw_slice text, const char *words)
 {
+    struct gw_slice part = gw_slice_from(words);
+
+    for (size_t i = 0; i + part.len <= text.len; i++)
+        if (gw_slice_starts(gw_slice_skip(text, i), part))
+            return true;
+    return false;
+}
+
+static const char *advice_of_error(enum gw_outcome outcome, struct gw_slice error)
+{
+    for (size_t i = 0; i < gw_count(error_advice); i++)
+        if (error_advice[i].outcome == outcome && has(error, error_advice[i].words))
+            return error_advice[i].text;
+    return NULL;
+}
+
+const char *gw_outcome_advice(enum gw_outcome outcome, int status, struct gw_slice error)
+{
+    const char *text = advice_of_error(outcome, error);
+    if (text)
+        return text;
     switch (outcome) {
     case GW_OUTCOME_SUCCESS: return "Delivered: nothing to do.";
     case GW_OUTCOME_HTTP_ERROR: return advice_of_status(status);

@@ -34,5 +34,6 @@ enum gw_verdict gw_outcome_verdict(enum gw_outcome outcome, int status);
  * Milliseconds from now; 0 = none or unusable. */
 int64_t gw_outcome_retry_after_ms(int status, struct gw_slice retry_after, int64_t now_ms);
 
-/* One sentence for a support engineer: what this failure means and what to do about it. */
-const char *gw_outcome_advice(enum gw_outcome outcome, int status);
+/* One sentence for a support engineer: what this failure means and what to do about it. `error`: what
+ * the attempt's record says of it, which tells kinds of one outcome apart; may be empty. */
+const char *gw_outcome_advice(enum gw_outcome outcome, int status, struct gw_slice error);

@@ -358,6 +358,61 @@ static void what_is_no_id(void **state)
     rig_destroy(rig);
 }
 
+/* Who the event may have been meant for. */
+static void near_misses(void **state)
+{
+    static const struct {
+        const char *event, *reason, *advice;
+    } rows[] = {
+        {"{'appId':'a','eventType':'done'}", "\"DONE\" differs in upper and lower case only",
+         "spell the eventType \"DONE\""},
+        {"{'appId':'a','eventType':'OTHER'}", "it has configs for \"DONE\", \"LATER\"",
+         "create a config"},
+        {"{'appId':'A','eventType':'DONE'}", "no config at all", "appId, upper and lower"},
+    };
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    make_config(rig, CONFIG("DONE", ""));
+    make_config(rig, CONFIG("LATER", ""));
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct call *call = why(rig, send_event(rig, rows[i].event).message);
+        expect_at(call, "/result/verdict", "skipped");
+        expect_has(call, "/result/summary", rows[i].reason);
+        expect_has(call, "/result/events/0/next", rows[i].advice);
+        call_free(call);
+    }
+
+    struct sent sent = send_event(rig, "{'appId':'a','eventType':'LATE'}");
+    make_config(rig, CONFIG("LATE", ""));
+    struct call *call = why(rig, sent.message);
+    expect_has(call, "/result/summary", "the one for \"LATE\" is newer");
+    expect_has(call, "/result/events/0/next", "a config is there now");
+    call_free(call);
+    rig_destroy(rig);
+}
+
+/* What is dead is not said to be retried when a retry would be refused. */
+static void dead_without_a_way_back(void **state)
+{
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    rig->reply_status = 500;
+    make_config(rig, CONFIG("T", ",'retry':{'schedule':[]}"));
+    struct sent sent = send_event(rig, "{'appId':'a','eventType':'T'}");
+    rig_run(rig, 1000);
+    call_free(
+        call_make(rig, GW_PATCH, "/v1/config", "{'appId':'a','eventType':'T','isActive':false}"));
+    struct call *call = why(rig, sent.message);
+    expect_at(call, "/result/verdict", "dead");
+    expect_has(call, "/result/events/0/next", "isActive to true first");
+    call_free(call);
+    call_free(call_make(rig, GW_DELETE, "/v1/config?appId=a&eventType=T", NULL));
+    call = why(rig, sent.message);
+    expect_has(call, "/result/events/0/next", "create it again");
+    call_free(call);
+    rig_destroy(rig);
+}
+
 static void durations(void **state)
 {
     static const struct {
@@ -397,6 +452,8 @@ int main(void)
         cmocka_unit_test(refused_too_often),
         cmocka_unit_test(refused_of_another_app),
         cmocka_unit_test(what_is_no_id),
+        cmocka_unit_test(near_misses),
+        cmocka_unit_test(dead_without_a_way_back),
         cmocka_unit_test(durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,9 +100,44 @@ static void retry_after_of_noise(void **state)
     }
 }
 
+/* What the http client and the resolver write, and a word of what is made of it. */
+static void advice_by_error(void **state)
+{
+    (void)state;
+    static const struct {
+        enum gw_outcome outcome;
+        const char *error, *word;
+    } rows[] = {
+        {GW_OUTCOME_TIMEOUT, "timed out after 5000 ms while connecting", "firewall drops"},
+        {GW_OUTCOME_TIMEOUT, "timed out after 5000 ms in the TLS handshake", "speaks no TLS"},
+        {GW_OUTCOME_TIMEOUT,
+         "no answer within 15000 ms: connected and sent, waiting for the first byte",
+         "got the webhook"},
+        {GW_OUTCOME_DNS, "the name does not exist", "typing error"},
+        {GW_OUTCOME_DNS, "the name has no address", "A or AAAA"},
+        {GW_OUTCOME_DNS, "the name servers do not answer", "our own resolver"},
+        {GW_OUTCOME_CONNECT, "connection refused", "nothing listens"},
+        {GW_OUTCOME_CONNECT, "no route to the host", "No connection could be made"},
+        {GW_OUTCOME_CONNECT, "no local port is free", "operator"},
+        {GW_OUTCOME_TLS, "certificate has expired", "renew it"},
+        {GW_OUTCOME_TLS, "the certificate is for another name", "another name"},
+        {GW_OUTCOME_TLS, "the certificate's issuer is not known", "intermediate"},
+        {GW_OUTCOME_TLS, "the certificate is self-signed", "--ca-file"},
+        {GW_OUTCOME_TLS, "the TLS handshake failed", "the error names which"},
+        {GW_OUTCOME_RESET, "connection refused", "broke before"}, /* words of another outcome */
+    };
+
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        const char *text = gw_outcome_advice(rows[i].outcome, 0, gw_slice_from(rows[i].error));
+        if (strstr(text, rows[i].word) == NULL)
+            fail_msg("%s: %s", rows[i].error, text);
+    }
+}
+
 static void advice(void **state)
 {
     (void)state;
+    const struct gw_slice none = {0};
     static const struct {
         int status;
         const char *word;
@@ -137,13 +172,14 @@ static void advice(void **state)
         "certificate",   "broke", "HTTP",    "--allow-nets"};
 
     for (size_t i = 0; i < gw_count(rows); i++)
-        if (strstr(gw_outcome_advice(GW_OUTCOME_HTTP_ERROR, rows[i].status), rows[i].word) == NULL)
+        if (strstr(gw_outcome_advice(GW_OUTCOME_HTTP_ERROR, rows[i].status, none), rows[i].word) ==
+            NULL)
             fail_msg("%d: %s", rows[i].status,
-                     gw_outcome_advice(GW_OUTCOME_HTTP_ERROR, rows[i].status));
+                     gw_outcome_advice(GW_OUTCOME_HTTP_ERROR, rows[i].status, none));
     for (int i = 0; i < GW_OUTCOME_COUNT; i++)
-        assert_non_null(strstr(gw_outcome_advice((enum gw_outcome)i, 0), words[i]));
+        assert_non_null(strstr(gw_outcome_advice((enum gw_outcome)i, 0, none), words[i]));
     for (int status = 0; status < 1000; status++) {
-        const char *text = gw_outcome_advice(GW_OUTCOME_HTTP_ERROR, status);
+        const char *text = gw_outcome_advice(GW_OUTCOME_HTTP_ERROR, status, none);
         size_t len = strlen(text);
         assert_in_range(len, 20, 260);
         assert_int_equal(text[len - 1], '.');
@@ -155,7 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),       cmocka_unit_test(statuses),
         cmocka_unit_test(retry_after), cmocka_unit_test(retry_after_of_noise),
-        cmocka_unit_test(advice),
+        cmocka_unit_test(advice),      cmocka_unit_test(advice_by_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,12 @@ from harness.server import Server  # noqa: E402
 _number = itertools.count(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--write-golden", action="store_true", help="write what is said into golden/, then compare"
+    )
+
+
 @pytest.fixture
 def app():
     """An appId that no other test uses."""
