@@ -124,7 +124,9 @@ static void on_loaded(struct gw_op *op)
     }
     switch (op->err) {
     case GW_OK:
-        if (route(flight))
+        if (gw_lanes_was_erased(flight->pending)) /* perhaps after it was read */
+            start_load(flight);
+        else if (route(flight))
             begin(flight);
         return;
     case GW_ERR_GONE:
@@ -175,7 +177,7 @@ static void on_claimed(struct gw_op *op)
     flight->settle.write_id = claim->write_id;
     if (!route(flight))
         return;
-    if (flight->pending->message)
+    if (!gw_lanes_was_erased(flight->pending) && flight->pending->message)
         begin(flight);
     else
         start_load(flight);

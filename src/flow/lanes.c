@@ -108,6 +108,23 @@ void gw_lanes_drop_message(struct gw_pending *pending)
     pending->message = NULL;
 }
 
+void gw_lanes_erase(struct gw_lane *lane)
+{
+    for (size_t i = 0; i < lane->waiting.count; i++)
+        gw_lanes_drop_message(gw_container_of(lane->waiting.nodes[i], struct gw_pending, node));
+    gw_list_each (link, &lane->flights) /* a POST may be reading it */
+        gw_container_of(link, struct gw_pending, link)->is_stale = true;
+}
+
+bool gw_lanes_was_erased(struct gw_pending *pending)
+{
+    bool was = pending->is_stale;
+    if (was)
+        gw_lanes_drop_message(pending);
+    pending->is_stale = false;
+    return was;
+}
+
 static void trim(struct gw_schedule *schedule);
 
 void gw_lanes_admit(struct gw_lane *lane, const struct gw_delivery *delivery,
@@ -139,6 +156,7 @@ struct gw_pending *gw_lanes_take(struct gw_lane *lane)
 
 void gw_lanes_put_back(struct gw_pending *pending)
 {
+    (void)gw_lanes_was_erased(pending);
     struct gw_message *loaded = pending->body_bytes ? NULL : pending->message;
     gw_list_remove(&pending->link);
     if (loaded) { /* for the attempt alone: it stays if there is room for it too */

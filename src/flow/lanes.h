@@ -77,6 +77,8 @@ void gw_lanes_put_back(struct gw_pending *pending);     /* from a flight, as it 
 struct gw_pending *gw_lanes_take(struct gw_lane *lane); /* the first, into its flights */
 void gw_lanes_free(struct gw_pending *pending);         /* from a flight, out of memory */
 void gw_lanes_drop_message(struct gw_pending *pending);
+void gw_lanes_erase(struct gw_lane *lane);            /* bodies: of what waits; later of flights */
+bool gw_lanes_was_erased(struct gw_pending *pending); /* in flight: then its body is forgotten */
 bool gw_lanes_within(const struct gw_lane *lane, int64_t due_ms, uint64_t order);
 struct gw_pending *gw_lanes_find(const struct gw_lane *lane, const struct gw_id *id,
                                  bool *in_flight);

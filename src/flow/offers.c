@@ -1,4 +1,5 @@
-/* offers.c: owns what brings deliveries into the schedule: the start, offers, manual retries.
+/* offers.c: owns what comes to the schedule from outside: the start, offers, manual retries, and that
+ * payloads were erased.
  *
  * An offer is made on the shard that took the event, posted by the ledger after its commit, and
  * taken in by the owner of the app. Ledger and owner see the same order. It brings the snapshot that
@@ -109,4 +110,35 @@ void gw_schedule_offer_destroy(struct gw_offer *offer)
     gw_message_unref(offer->message);
     gw_snapshot_unref(offer_head(offer)->snapshot);
     gw_free(offer_head(offer));
+}
+
+/* ── Erasures ──────────────────────────────────────────────────────────────────────────────── */
+
+struct erasure {
+    struct gw_msg msg;
+    struct gw_shard *owner;
+    size_t len;
+    char app_id[];
+};
+
+static void on_erased(struct gw_msg *msg)
+{
+    struct erasure *erasure = gw_container_of(msg, struct erasure, msg);
+    struct gw_slice app_id = {erasure->app_id, erasure->len};
+    struct gw_app *app = gw_map_get(&erasure->owner->schedule->apps, app_id);
+    if (app)
+        gw_list_each (link, &app->lanes)
+            gw_lanes_erase(gw_container_of(link, struct gw_lane, link));
+    gw_free(erasure);
+}
+
+/* Behind every offer of what was erased: the ledger posted those before it said that it was. */
+void gw_schedule_erase(struct gw_shard *owner, struct gw_slice app_id)
+{
+    struct erasure *erasure = gw_zalloc(sizeof(*erasure) + app_id.len);
+    erasure->msg.run = on_erased;
+    erasure->owner = owner;
+    erasure->len = app_id.len;
+    memcpy(erasure->app_id, app_id.ptr, app_id.len);
+    gw_env_post(owner->env, &erasure->msg);
 }

@@ -19,6 +19,7 @@ struct gw_pending {
     struct gw_delivery delivery;
     struct gw_message *message; /* NULL: to be loaded when needed */
     size_t body_bytes;          /* what it counts for in the shard's sum */
+    bool is_stale;              /* in flight: what it has of its body may be erased by now */
 };
 
 struct gw_schedule *gw_schedule_create(struct gw_shard *shard);
@@ -34,6 +35,11 @@ struct gw_offer *gw_schedule_offer_create(struct gw_shard *owner, struct gw_mess
 /* The same for a manual retry: the delivery may be known already. */
 struct gw_offer *gw_schedule_retry_create(struct gw_shard *owner, struct gw_slice app_id);
 void gw_schedule_offer_destroy(struct gw_offer *offer); /* one that was not posted */
+
+/* The ledger has erased payloads of the app: to be called when it has said so, on any thread. Its
+ * shard forgets all bodies of the app; what may still be sent is read again, and what may not is gone.
+ * A POST that has begun goes on. */
+void gw_schedule_erase(struct gw_shard *owner, struct gw_slice app_id);
 
 /* A change of the app's configs is in force. */
 void gw_schedule_on_snapshot(struct gw_schedule *schedule, struct gw_snapshot *snapshot);

@@ -204,13 +204,15 @@ static struct gw_shard *other(struct flow_rig *rig)
     return rig->shards[owner(rig) == rig->shards[0]];
 }
 
-/* An event of "app", with so many bytes of padding; waits until it is taken. */
+/* An event of "app", with so many bytes of padding, of a transaction that is called as its type; waits
+ * until it is taken. */
 static void post(struct flow_rig *rig, struct gw_shard *shard, const char *event_type, int padding)
 {
     struct posted *posted = gw_zalloc(sizeof(*posted));
     assert_true(rig->posted_count < POSTED);
     snprintf(posted->body, sizeof(posted->body),
-             "{\"appId\":\"app\",\"eventType\":\"%s\",\"pad\":\"%0*d\"}", event_type, padding, 0);
+             "{\"appId\":\"app\",\"eventType\":\"%s\",\"transactionId\":\"%s\",\"pad\":\"%0*d\"}",
+             event_type, event_type, padding, 0);
     posted->intake.body = gw_slice_from(posted->body);
     posted->intake.done = on_intake;
     rig->posted[rig->posted_count++] = posted;
@@ -501,6 +503,90 @@ static void test_outcome_that_is_damaged(void **state)
     assert_goes_on(rig);
 }
 
+/* ── What was erased ───────────────────────────────────────────────────────────────────────── */
+
+struct erase_op {
+    struct gw_erase erase;
+    struct gw_shard *owner;
+    bool done;
+};
+
+static void on_erased(struct gw_op *op)
+{
+    assert_int_equal(op->err, GW_OK);
+    gw_schedule_erase(gw_container_of(op, struct erase_op, erase.op)->owner, GW_SLICE("app"));
+    gw_container_of(op, struct erase_op, erase.op)->done = true;
+}
+
+/* As whoever erases does: first the ledger, then the shard. */
+static void erase(struct flow_rig *rig, const char *transaction)
+{
+    struct erase_op op = {.erase = {.op = {.env = rig->driver, .done = on_erased},
+                                    .app_id = GW_SLICE("app"),
+                                    .transaction_id = gw_slice_from(transaction)},
+                          .owner = owner(rig)};
+    gw_ledger_erase(rig->flow.ledger, &op.erase);
+    assert_true(sim_run(rig->sim, is_true, &op.done, HOUR_MS));
+}
+
+/* Of two events, whose bodies both ride along, that of A is erased after so long. */
+static void erase_after(struct flow_rig *rig, int64_t ms, unsigned hits)
+{
+    start(rig);
+    put_config(rig, "A", ",\"retry\":{\"schedule\":[5]}");
+    put_config(rig, "B", ",\"retry\":{\"schedule\":[5]}");
+    rig->reply_status = 500;
+    post(rig, owner(rig), "A", 1);
+    post(rig, owner(rig), "B", 1);
+    run(rig, ms);
+    erase(rig, "A");
+    assert_int_equal(rig->hits, hits);
+}
+
+/* It is not posted any more, and that of B is. */
+static void expect_erased(struct flow_rig *rig, unsigned hits)
+{
+    rig->reply_status = 200;
+    run(rig, HOUR_MS);
+    assert_int_equal(open_count(rig), 0);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_DELIVERED), 1);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_DEAD), 1);
+    assert_int_equal(rig->hits, hits);
+    assert_int_equal(owner(rig)->schedule->body_bytes, 0);
+    rig_destroy(rig);
+}
+
+static void test_erased_while_it_waits(void **state)
+{
+    struct flow_rig *rig = rig_create();
+    (void)state;
+    erase_after(rig, 1000, 2);
+    run(rig, 100);
+    assert_int_equal(waiting_bytes(owner(rig)), 0);
+    expect_erased(rig, 3);
+}
+
+static void test_erased_before_its_post(void **state)
+{
+    struct flow_rig *rig = rig_create();
+    (void)state;
+    rig->late_ms[GW_CALL_CLAIM] = 2000;
+    erase_after(rig, 1000, 0);
+    expect_erased(rig, 1);
+}
+
+/* The POST goes on; its body comes back to nobody. */
+static void test_erased_while_it_is_posted(void **state)
+{
+    struct flow_rig *rig = rig_create();
+    (void)state;
+    rig->reply_delay_ms = 2000;
+    erase_after(rig, 1000, 2);
+    run(rig, 1500);
+    assert_int_equal(waiting_bytes(owner(rig)), 0);
+    expect_erased(rig, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +603,9 @@ int main(void)
         cmocka_unit_test(test_body_that_is_damaged),
         cmocka_unit_test(test_end_that_is_damaged),
         cmocka_unit_test(test_outcome_that_is_damaged),
+        cmocka_unit_test(test_erased_while_it_waits),
+        cmocka_unit_test(test_erased_before_its_post),
+        cmocka_unit_test(test_erased_while_it_is_posted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
