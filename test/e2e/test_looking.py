@@ -158,6 +158,48 @@ def test_filters(shared, receiver, app, sent, query, wanted, limit):
     assert got == [id for n, id in enumerate(sent) if wanted(n)][::-1]
 
 
+def test_held_is_told_apart_from_pending(shared, receiver, app):
+    """Both are open in the ledger; which of them is held, the configs of now say."""
+    receiver.always("/bad", 500)
+    ways = {}
+    for type in ("WAIT", "HELD"):
+        subscribe(shared, app, receiver.url("/bad"), type=type, retry={"schedule": [600]})
+        for n in range(3):
+            delivery = shared.send(event(app, type=type, eventId=f"{type}-{n}"))["deliveries"][0]
+            attempted(shared, delivery["id"], 1)
+            ways.setdefault(type, []).insert(0, delivery["id"])
+    assert ids(shared.deliveries(appId=app, status="pending")) == ways["HELD"] + ways["WAIT"]
+    shared.patch(app, "HELD", isActive=False).expect(200)
+    for limit in (1, 2, 250):
+        page = {"appId": app, "limit": limit}
+        assert ids(shared.deliveries(**page, status="pending")) == ways["WAIT"]
+        held = shared.deliveries(**page, status="held")
+        assert ids(held) == ways["HELD"] and {i["status"] for i in held} == {"held"}
+        assert all(i["nextAttemptAt"] is None for i in held)
+        url = receiver.url("/bad")
+        assert ids(shared.deliveries(**page, status="held", url=url)) == ways["HELD"]
+        assert shared.deliveries(**page, status="held", url=receiver.url("/other")) == []
+        assert shared.deliveries(**page, status="held", eventType="WAIT") == []
+        assert ids(shared.deliveries(**page, status="held", eventId="HELD-1")) == ways["HELD"][1:2]
+    shared.patch(app, "HELD", isActive=True).expect(200)
+    assert shared.deliveries(appId=app, status="held") == []
+
+
+def test_filtered_pages_stand_still(shared, receiver, app, sent):
+    """What comes while somebody turns the pages of a filter moves nothing either."""
+    query = {"appId": app, "status": "dead", "url": receiver.url("/bad"), "limit": 1}
+    got, cursor = [], None
+    while True:
+        page = shared.get("/v1/deliveries", **query, **({"cursor": cursor} if cursor else {}))
+        got += ids(page.expect(200).result["items"])
+        cursor = page.result["next"]
+        if not cursor:
+            break
+        new = shared.send(event(app, type="DEAD"))["deliveries"][0]["id"]
+        settled(shared, new, "dead")
+    assert got == [id for n, id in enumerate(sent) if n % 3 == 1][::-1]
+
+
 def test_a_transaction_of_any_app(shared, app, sent):
     got = ids(shared.deliveries(transactionId=f"{app}-t-0"))
     assert got == sent[::2][::-1]
