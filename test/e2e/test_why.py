@@ -26,7 +26,7 @@ SAME = [
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"nobody\.test:\d+", "nobody.test:PORT"),
     (r"timed out after \d+ ms", "timed out after DURATION"),
-    (rf" \((?:waited|name looked|connected|TLS|first byte)[^)]*\)", ""),  # those that took no time are left out
+    (rf" \((?:waited|name looked|connected|TLS|first byte)[^)]*\)", ""),  # of some it took no time
     (rf"\b(in|after|within) (?:{DURATION})", r"\1 DURATION"),
     (rf"(?:{DURATION}) after it was accepted", "DURATION after it was accepted"),
 ]  # fmt: skip
