@@ -175,6 +175,30 @@ static void test_first_try_is_no_replay(void **state)
     rig_destroy(rig);
 }
 
+/* Signed as it is sent. */
+static void test_takes_out_what_the_config_lists(void **state)
+{
+    struct post_rig *rig = rig_create("https://hook.example/a", ",\"deleteAppId\":true");
+    struct gw_edit_path paths[2];
+    struct gw_secret secret;
+    struct gw_error error;
+    char text[GW_ID_TEXT_MAX], at_s[24];
+    (void)state;
+    assert_int_equal(gw_edit_path_parse(&paths[0], "p", GW_SLICE("n"), &rig->arena, &error), GW_OK);
+    assert_int_equal(gw_edit_path_parse(&paths[1], "p", GW_SLICE("x"), &rig->arena, &error), GW_OK);
+    rig->config->blocklist = paths;
+    rig->config->blocklist_count = 2;
+    const struct gw_attempt *record = run(rig);
+    assert_string_equal(rig->body, "{\"eventType\":\"T\"}");
+    assert_int_equal(gw_secret_parse(&secret, GW_SLICE(SECRET), NULL), GW_OK);
+    snprintf(at_s, sizeof(at_s), "%lld", (long long)(record->at_ms / 1000));
+    const char *signature = strstr(rig->lines, "webhook-signature: ") + 19;
+    struct gw_slice header = {signature, strcspn(signature, "|")};
+    assert_true(gw_sign_verify(header, &secret, gw_id_text(GW_ID_MESSAGE, &rig->message->id, text),
+                               gw_slice_from(at_s), gw_slice_from(rig->body)));
+    rig_destroy(rig);
+}
+
 static void test_failures_are_outcomes(void **state)
 {
     static const char *const later[] = {"retry-after: 30", NULL};
@@ -277,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sends_what_the_contract_says),
         cmocka_unit_test(test_first_try_is_no_replay),
+        cmocka_unit_test(test_takes_out_what_the_config_lists),
         cmocka_unit_test(test_failures_are_outcomes),
         cmocka_unit_test(test_guards_each_way_to_an_address),
         cmocka_unit_test(test_no_name_is_an_outcome),
