@@ -61,6 +61,10 @@ static void add_flow(struct gw_buf *out, const struct gw_flow *flow)
           gw_flow_gauge(flow, GW_GAUGE_IN_MEMORY));
     gauge(out, "gwh_targets", "Targets with something waiting or in flight.",
           gw_flow_gauge(flow, GW_GAUGE_TARGETS));
+    gauge(out, "gwh_targets_probed", "Targets that fail, and are tried seldom.",
+          gw_flow_gauge(flow, GW_GAUGE_PROBED));
+    gauge(out, "gwh_targets_disabled", "Targets that nothing is sent to until they are enabled.",
+          gw_flow_gauge(flow, GW_GAUGE_DISABLED));
     gauge(out, "gwh_shards", "Loop threads.", (int64_t)flow->shard_count);
 }
 

@@ -1,6 +1,7 @@
-/* apps.c: owns the apps that have something open in this shard, and their snapshots.
+/* apps.c: owns the apps that have something open in this shard, or a target that is remembered, and
+ * their snapshots.
  *
- * An app is made with its first lane and goes with its last. Its snapshot is in the shard's cache,
+ * An app is made with its first lane and goes with its last lane and target. Its snapshot is in the shard's cache,
  * or is loaded; until it is there its lanes lead nowhere. A failed load is tried again every
  * second. While a load is under way the app is pinned.
  *
@@ -20,9 +21,14 @@ void gw_apps_free(struct gw_app *app)
     gw_free(app);
 }
 
+static bool is_needed(const struct gw_app *app)
+{
+    return !gw_list_empty(&app->lanes) || !gw_list_empty(&app->targets);
+}
+
 void gw_apps_release(struct gw_app *app)
 {
-    if (gw_list_empty(&app->lanes) && !app->pins)
+    if (!is_needed(app) && !app->pins)
         gw_apps_free(app);
 }
 
@@ -34,12 +40,14 @@ static void app_set_snapshot(struct gw_app *app, struct gw_snapshot *snapshot)
     if (app->snapshot)
         gw_snapshot_unref(app->snapshot);
     app->snapshot = snapshot;
-    app->pins++; /* its lanes may go one by one below */
+    app->pins++; /* its lanes and targets may go one by one below */
     gw_list_each_safe (link, &app->lanes) {
         struct gw_lane *lane = gw_container_of(link, struct gw_lane, link);
         gw_schedule_attach(lane);
         gw_lanes_settle_down(lane);
     }
+    gw_list_each_safe (node, &app->targets) /* those that no config names any more go */
+        gw_target_release(app->schedule, gw_container_of(node, struct gw_target, link));
     app->pins--;
     gw_apps_release(app);
 }
@@ -48,7 +56,7 @@ static void on_app_again(struct gw_timer *timer)
 {
     struct gw_app *app = gw_container_of(timer, struct gw_app, again);
     app->pins--;
-    if (app->snapshot || gw_list_empty(&app->lanes) || app->schedule->shard->draining)
+    if (app->snapshot || !is_needed(app) || app->schedule->shard->draining)
         gw_apps_release(app);
     else
         app_load(app);
@@ -91,6 +99,7 @@ struct gw_app *gw_apps_get(struct gw_schedule *schedule, struct gw_slice app_id)
     app->app_id = (struct gw_slice){(const char *)(app + 1), app_id.len};
     app->schedule = schedule;
     gw_list_init(&app->lanes);
+    gw_list_init(&app->targets);
     gw_map_put(&schedule->apps, app->app_id, app);
     struct gw_snapshot *snapshot = gw_snapshots_peek(schedule->shard, app_id);
     if (snapshot)

@@ -40,7 +40,7 @@ void gw_attempt_abandon(struct gw_flight *flight)
     if (flight->stalls)
         gw_schedule_resume(flight->shard->schedule);
     gw_attempt_free(flight);
-    gw_schedule_landed(pending, NULL);
+    gw_schedule_landed(pending, NULL, NULL);
 }
 
 /* The ledger cannot say now: a busy one is asked soon, a broken one seldom. */

@@ -330,14 +330,18 @@ static void start_refill(struct gw_lane *lane, size_t max)
 }
 
 /* Refills stop at three quarters of the ceiling: were they to reach it, they would bring back what
- * a trim has just let go, and the next event would trim it again. An empty lane always gets some. */
+ * a trim has just let go, and the next event would trim it again. An empty lane always gets some;
+ * one that is held because its target is disabled needs no more. */
 static size_t refill_size(const struct gw_lane *lane)
 {
     const struct gw_schedule *schedule = lane->app->schedule;
     size_t stop = schedule->shard->flow->options.memory_max / 4 * 3;
     size_t room = schedule->in_memory < stop ? stop - schedule->in_memory : 0;
+    bool is_held = lane->target && lane->target->health.state == GW_HEALTH_DISABLED;
     if (room > REFILL_MAX)
         room = REFILL_MAX;
+    if (is_held)
+        room = REFILL_MIN;
     if (!lane->waiting.count)
         return room > REFILL_MIN ? room : REFILL_MIN;
     return lane->waiting.count < REFILL_LOW && room >= REFILL_MIN ? room : 0;

@@ -1,23 +1,21 @@
-/* schedule.c: owns targets and turns: what may start now, and when to look again.
+/* schedule.c: owns where lanes lead, and turns: what starts now, and when to look again.
  *
- *   lane ──▶ target ──┬─ something is due, and it may start ─▶ ring   one attempt a turn, then
- *                     │                                               to the end of the ring
- *                     ├─ the next is due later ──────────────▶ later  (the one timer)
- *                     └─ nothing waits, or at its limit ─────▶ nowhere: what lands looks again
+ *   lane ─▶ target (target.c) ─▶ its turn ─▶ the first of its first lane ─▶ attempt.c ─▶ landed
  *
- * A target's limit is its own, so one that hangs fills its own places and nobody else's. What leads
- * nowhere any more (config deleted, URL removed) leads to `ending`, a target without a URL whose
- * deliveries are always due and end cancelled, a few at a time. What is held has no target.
+ * What leads nowhere any more (config deleted, URL removed) leads to `ending`, a target without a URL
+ * whose deliveries are always due and end cancelled, a few at a time. What is held under an inactive
+ * config has no target; what is held for a disabled one stays with it. What has waited for too long
+ * (core/retry.c) takes its turn like the others, and ends then without an attempt.
  *
  * Thread: the shard's. Wall time decides what is due; the timer looks again at least every minute,
  * so that a step of the clock is noticed. */
 #include "base/check.h"
+#include "base/timefmt.h"
 #include "flow/attempt.h"
 #include "flow/lanes.h"
 
 #define LOOK_AGAIN_MS   60000
 #define STARTS_PER_TURN 128
-#define ENDING_MAX      64
 #define GAUGE_EVERY_US  1000000
 #define KEEP_BODY_MS    10000 /* what is due sooner keeps its body in memory */
 
@@ -28,31 +26,15 @@ static void on_wake(struct gw_timer *timer)
     gw_schedule_run(gw_container_of(timer, struct gw_schedule, wake));
 }
 
-static void target_init(struct gw_target *target, size_t in_flight_max)
-{
-    target->in_flight_max = in_flight_max;
-    gw_list_init(&target->ready);
-}
-
 struct gw_schedule *gw_schedule_create(struct gw_shard *shard)
 {
     struct gw_schedule *schedule = gw_zalloc(sizeof(*schedule));
     schedule->shard = shard;
     schedule->wake.fire = on_wake;
     schedule->trim_at = shard->flow->options.memory_max;
-    gw_list_init(&schedule->ring);
     gw_list_init(&schedule->flights);
-    target_init(&schedule->ending, ENDING_MAX);
+    gw_target_init(schedule);
     return schedule;
-}
-
-static void target_release(struct gw_schedule *schedule, struct gw_target *target)
-{
-    if (target == &schedule->ending || target->lane_count || target->in_flight)
-        return;
-    gw_map_del(&schedule->targets, target->key);
-    gw_heap_deinit(&target->lanes);
-    gw_free(target);
 }
 
 void gw_schedule_destroy(struct gw_schedule *schedule)
@@ -64,8 +46,7 @@ void gw_schedule_destroy(struct gw_schedule *schedule)
         struct gw_target *target = pending->target;
         gw_attempt_free(flight);
         gw_lanes_free(pending);
-        target->in_flight--;
-        target_release(schedule, target);
+        gw_target_flies(target, false);
     }
     struct gw_lane *lane;
     size_t at = 0;
@@ -73,62 +54,16 @@ void gw_schedule_destroy(struct gw_schedule *schedule)
         gw_lanes_destroy(lane);
         at = 0;
     }
+    gw_target_deinit(schedule);
     struct gw_app *app;
     for (at = 0; (app = gw_map_next(&schedule->apps, &at)); at = 0)
         gw_apps_free(app); /* those still waiting for their snapshot */
-    gw_check(schedule->targets.count == 0);
     gw_map_deinit(&schedule->apps);
     gw_map_deinit(&schedule->lanes);
-    gw_map_deinit(&schedule->targets);
-    gw_heap_deinit(&schedule->later);
-    gw_heap_deinit(&schedule->ending.lanes);
     gw_free(schedule);
 }
 
-/* ── Targets ───────────────────────────────────────────────────────────────────────────────── */
-
-static struct gw_target *target_get(struct gw_lane *lane, const struct gw_route *route)
-{
-    struct gw_schedule *schedule = lane->app->schedule;
-    struct gw_slice app_id = lane->app->app_id, url = route->url.text;
-    size_t len = app_id.len + 1 + url.len;
-    struct gw_target *target = gw_zalloc(sizeof(*target) + len);
-    char *key = (char *)(target + 1);
-    memcpy(key, app_id.ptr, app_id.len);
-    memcpy(key + app_id.len + 1, url.ptr, url.len);
-    target->key = (struct gw_slice){key, len};
-    struct gw_target *known = gw_map_get(&schedule->targets, target->key);
-    if (known) {
-        gw_free(target);
-        target = known;
-    } else {
-        target_init(target, 1);
-        gw_map_put(&schedule->targets, target->key, target);
-    }
-    const struct gw_snapshot_target *limits = gw_snapshot_target(lane->app->snapshot, url);
-    gw_check(limits != NULL); /* the route is of that snapshot */
-    target->in_flight_max = limits->in_flight_max;
-    return target;
-}
-
-/* Puts the target where it belongs: ring, timer or nowhere. */
-static void target_place(struct gw_schedule *schedule, struct gw_target *target)
-{
-    struct gw_heap_node *first = gw_heap_first(&target->lanes);
-    bool may_start = first && !schedule->closing && target->in_flight < target->in_flight_max;
-    bool due = may_start && first->key <= gw_env_wall_ms(schedule->shard->env);
-    if (due && !gw_list_linked(&target->ready))
-        gw_list_push(&schedule->ring, &target->ready);
-    else if (!due)
-        gw_list_remove(&target->ready);
-    bool later = may_start && !due;
-    if (gw_heap_linked(&target->timer) && (!later || target->timer.key != first->key))
-        gw_heap_remove(&schedule->later, &target->timer);
-    if (later && !gw_heap_linked(&target->timer)) {
-        target->timer.key = first->key;
-        gw_heap_push(&schedule->later, &target->timer);
-    }
-}
+/* ── Where lanes lead ──────────────────────────────────────────────────────────────────────── */
 
 void gw_schedule_lane_changed(struct gw_lane *lane)
 {
@@ -145,10 +80,8 @@ void gw_schedule_lane_changed(struct gw_lane *lane)
         lane->node.tie = first->tie;
         gw_heap_push(&target->lanes, &lane->node);
     }
-    target_place(schedule, target);
+    gw_target_place(schedule, target);
 }
-
-/* ── Where lanes lead ──────────────────────────────────────────────────────────────────────── */
 
 void gw_schedule_detach(struct gw_lane *lane)
 {
@@ -159,9 +92,9 @@ void gw_schedule_detach(struct gw_lane *lane)
     if (gw_heap_linked(&lane->node))
         gw_heap_remove(&target->lanes, &lane->node);
     lane->target = NULL;
-    target->lane_count--;
-    target_place(schedule, target);
-    target_release(schedule, target);
+    gw_target_lead(target, false);
+    gw_target_place(schedule, target);
+    gw_target_release(schedule, target);
 }
 
 static void remember_event_type(struct gw_lane *lane, struct gw_slice event_type)
@@ -171,6 +104,16 @@ static void remember_event_type(struct gw_lane *lane, struct gw_slice event_type
     char *copy = gw_alloc(event_type.len + 1);
     memcpy(copy, event_type.ptr, event_type.len);
     lane->event_type = (struct gw_slice){copy, event_type.len};
+}
+
+static struct gw_target *target_of(struct gw_app *app, const struct gw_route *route)
+{
+    struct gw_target *target = gw_target_get(app, &route->url);
+    const struct gw_snapshot_target *limits = gw_snapshot_target(app->snapshot, route->url.text);
+    gw_check(limits != NULL); /* the route is of that snapshot */
+    target->in_flight_max = limits->in_flight_max;
+    target->rate_limit = limits->rate_limit;
+    return target;
 }
 
 void gw_schedule_attach(struct gw_lane *lane)
@@ -184,12 +127,12 @@ void gw_schedule_attach(struct gw_lane *lane)
     else if (!gw_snapshot_lane(app->snapshot, lane->number, &config, &route))
         target = &app->schedule->ending;
     else if (config->is_active)
-        target = target_get(lane, route);
+        target = target_of(app, route);
     if (target && target != &app->schedule->ending)
         remember_event_type(lane, config->event_type);
     if (target != lane->target) {
         if (target)
-            target->lane_count++; /* before detach: both may be the last lane's */
+            gw_target_lead(target, true); /* before detach: both may be the last lane's */
         gw_schedule_detach(lane);
         lane->target = target;
     }
@@ -201,6 +144,22 @@ static enum gw_end_reason end_reason(const struct gw_lane *lane)
     bool config_there =
         lane->event_type.ptr && gw_snapshot_config(lane->app->snapshot, lane->event_type) != NULL;
     return config_there ? GW_END_URL_REMOVED : GW_END_CONFIG_DELETED;
+}
+
+int64_t gw_schedule_gives_up_ms(const struct gw_pending *pending, const struct gw_config *config)
+{
+    return gw_retry_gives_up_ms(&config->retry, pending->delivery.created_ms,
+                                pending->target->health.enabled_ms, config->active_ms);
+}
+
+/* It has waited for too long. A manual retry is somebody's wish of now. */
+static bool is_given_up(const struct gw_pending *pending, const struct gw_config *config)
+{
+    const struct gw_delivery *delivery = &pending->delivery;
+    int64_t now_ms = gw_env_wall_ms(pending->lane->app->schedule->shard->env);
+    if (delivery->resume_ms || now_ms - delivery->created_ms < GW_RETRY_GIVE_UP_MS)
+        return false;
+    return now_ms >= gw_schedule_gives_up_ms(pending, config);
 }
 
 bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot,
@@ -215,19 +174,36 @@ bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot
         return false;
     }
     /* Taken under one target and leading to another now, it must wait for its place there. */
-    return (*config)->is_active && lane->target == pending->target;
+    if (!(*config)->is_active || lane->target != pending->target)
+        return false;
+    if (is_given_up(pending, *config))
+        *reason = GW_END_EXPIRED;
+    return *reason == GW_END_NONE;
 }
 
 /* ── Turns ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* One that will end without an attempt counts for no rate. */
+static void count_start(struct gw_schedule *schedule, const struct gw_pending *pending)
+{
+    struct gw_target *target = pending->target;
+    const struct gw_route *route;
+    struct gw_config *config;
+    if (target->rate_limit &&
+        gw_snapshot_lane(pending->lane->app->snapshot, pending->lane->number, &config, &route) &&
+        !is_given_up(pending, config))
+        gw_rate_take(&target->rate, gw_env_mono_us(schedule->shard->env));
+}
+
 static void start_one(struct gw_schedule *schedule, struct gw_target *target)
 {
     struct gw_lane *lane = gw_container_of(gw_heap_first(&target->lanes), struct gw_lane, node);
-    target->in_flight++;
+    gw_target_flies(target, true);
     schedule->in_flight++;
-    gw_list_remove(&target->ready); /* its next turn is after everybody else's */
     struct gw_pending *pending = gw_lanes_take(lane);
     pending->target = target;
+    count_start(schedule, pending);
+    gw_target_take_turn(schedule, target);
     gw_lanes_settle_down(lane);
     gw_attempt_start(schedule->shard, pending);
 }
@@ -240,6 +216,8 @@ static int64_t oldest_due_ms(const struct gw_schedule *schedule)
     size_t at = 0;
     while ((target = gw_map_next(&schedule->targets, &at))) {
         struct gw_heap_node *first = gw_heap_first(&target->lanes);
+        if (target->health.state == GW_HEALTH_DISABLED)
+            continue;
         if (first && first->key > 0 && first->key <= now_ms && (!oldest || first->key < oldest))
             oldest = first->key;
     }
@@ -251,43 +229,29 @@ static void update_gauges(struct gw_schedule *schedule)
     struct gw_shard *shard = schedule->shard;
     gw_shard_gauge(shard, GW_GAUGE_IN_FLIGHT, (int64_t)schedule->in_flight);
     gw_shard_gauge(shard, GW_GAUGE_IN_MEMORY, (int64_t)schedule->in_memory);
-    gw_shard_gauge(shard, GW_GAUGE_TARGETS, (int64_t)schedule->targets.count);
+    gw_shard_gauge(shard, GW_GAUGE_TARGETS,
+                   (int64_t)(schedule->targets.count - schedule->resting_count));
+    gw_shard_gauge(shard, GW_GAUGE_PROBED, (int64_t)schedule->states[GW_HEALTH_PROBED]);
+    gw_shard_gauge(shard, GW_GAUGE_DISABLED, (int64_t)schedule->states[GW_HEALTH_DISABLED]);
     int64_t now_us = gw_env_mono_us(shard->env);
-    bool nothing_due = gw_list_empty(&schedule->ring) && !schedule->in_flight;
+    bool nothing_due =
+        !schedule->in_flight && gw_list_empty(&schedule->ring) && !gw_heap_first(&schedule->paused);
     if (!nothing_due && now_us - schedule->gauged_us < GAUGE_EVERY_US)
         return;
     schedule->gauged_us = now_us;
     gw_shard_gauge(shard, GW_GAUGE_OLDEST_DUE_MS, nothing_due ? 0 : oldest_due_ms(schedule));
 }
 
-static void set_timer(struct gw_schedule *schedule, bool more_now)
+/* While something is in flight or paused the gauge must see who waits for it. */
+static void set_timer(struct gw_schedule *schedule, int64_t wait_ms)
 {
     struct gw_env *env = schedule->shard->env;
-    struct gw_heap_node *next = gw_heap_first(&schedule->later);
-    /* While something is in flight others may wait for its place: the gauge must see them. */
-    int64_t max_ms = schedule->in_flight ? GAUGE_EVERY_US / 1000 : LOOK_AGAIN_MS;
-    if (more_now) {
-        gw_env_timer_set(env, &schedule->wake, 0);
-        return;
-    }
-    if (!next && !schedule->in_flight) {
+    bool is_busy = schedule->in_flight || gw_heap_first(&schedule->paused);
+    int64_t max_ms = is_busy ? GAUGE_EVERY_US / 1000 : LOOK_AGAIN_MS;
+    if (wait_ms == GW_NEVER && !is_busy)
         gw_env_timer_stop(env, &schedule->wake);
-        return;
-    }
-    int64_t delay_ms = next ? next->key - gw_env_wall_ms(env) : max_ms;
-    gw_env_timer_set(env, &schedule->wake,
-                     delay_ms < 0        ? 0
-                     : delay_ms > max_ms ? max_ms
-                                         : delay_ms);
-}
-
-/* What has become due moves from the timer to the ring. */
-static void collect_due(struct gw_schedule *schedule)
-{
-    int64_t now_ms = gw_env_wall_ms(schedule->shard->env);
-    struct gw_heap_node *node;
-    while ((node = gw_heap_first(&schedule->later)) && node->key <= now_ms)
-        target_place(schedule, gw_container_of(node, struct gw_target, timer));
+    else
+        gw_env_timer_set(env, &schedule->wake, wait_ms < max_ms ? wait_ms : max_ms);
 }
 
 void gw_schedule_run(struct gw_schedule *schedule)
@@ -300,13 +264,15 @@ void gw_schedule_run(struct gw_schedule *schedule)
         update_gauges(schedule);
         return;
     }
-    collect_due(schedule);
-    size_t max = shard->flow->options.in_flight_max;
+    gw_target_collect(schedule);
+    struct gw_target *target;
     size_t starts = 0;
-    while (!gw_list_empty(&schedule->ring) && schedule->in_flight < max &&
-           starts++ < STARTS_PER_TURN)
-        start_one(schedule, gw_container_of(schedule->ring.next, struct gw_target, ready));
-    set_timer(schedule, !gw_list_empty(&schedule->ring) && schedule->in_flight < max);
+    while (starts < STARTS_PER_TURN && schedule->in_flight < shard->flow->options.in_flight_max &&
+           (target = gw_target_next(schedule))) {
+        start_one(schedule, target);
+        starts++;
+    }
+    set_timer(schedule, starts == STARTS_PER_TURN ? 0 : gw_target_wait_ms(schedule));
     update_gauges(schedule);
 }
 
@@ -348,30 +314,34 @@ static void return_pending(struct gw_pending *pending, const struct gw_delivery 
     gw_lanes_put_back(pending);
 }
 
-static void land(struct gw_pending *pending, const struct gw_delivery *next, bool forget)
+static void land(struct gw_pending *pending, const struct gw_delivery *next,
+                 const struct gw_health_attempt *attempt, bool forget)
 {
     struct gw_lane *lane = pending->lane;
     struct gw_target *target = pending->target;
     struct gw_schedule *schedule = lane->app->schedule;
     pending->target = NULL;
-    target->in_flight--;
+    gw_target_flies(target, false);
     schedule->in_flight--;
+    if (attempt)
+        gw_target_judge(target, attempt);
     if (forget)
         gw_lanes_free(pending);
     else
         return_pending(pending, next);
-    target_place(schedule, target);
-    target_release(schedule, target);
+    gw_target_place(schedule, target);
+    gw_target_release(schedule, target);
     gw_lanes_settle_down(lane);
     gw_schedule_run(schedule);
 }
 
-void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *next)
+void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *next,
+                        const struct gw_health_attempt *attempt)
 {
-    land(pending, next, false);
+    land(pending, next, attempt, false);
 }
 
 void gw_schedule_forget(struct gw_pending *pending)
 {
-    land(pending, NULL, true);
+    land(pending, NULL, NULL, true);
 }

@@ -5,6 +5,7 @@
  * that bounds what memory holds. */
 #pragma once
 
+#include "core/health.h"
 #include "flow/shard.h"
 
 struct gw_lane;
@@ -53,15 +54,20 @@ void gw_schedule_resume(struct gw_schedule *schedule);
 
 /* ── For attempt.c and settle.c ────────────────────────────────────────────────────────────── */
 
-/* Where the delivery goes, as the configs stand now. False: its lane leads nowhere (cancel it, by
- * *reason), or it is held or leads to another target by now (*reason GW_END_NONE: put it back). */
+/* Where the delivery goes, as the configs stand now. False: its lane leads nowhere or its time is
+ * over (end it, by *reason), or it is held or leads to another target by now (*reason GW_END_NONE: put it back). */
 bool gw_schedule_route(struct gw_pending *pending, struct gw_snapshot **snapshot,
                        struct gw_config **config, const struct gw_route **route,
                        enum gw_end_reason *reason);
 
+/* When it ends, if it still waits then, as things stand. Of one in flight. */
+int64_t gw_schedule_gives_up_ms(const struct gw_pending *pending, const struct gw_config *config);
+
 /* The attempt is over. `next` is stored; or NULL: nothing was, and the delivery is pending as it
- * was. Frees the pending or puts it back in its lane. */
-void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *next);
+ * was. `attempt`: what its target is judged by; NULL: nothing was posted. Frees the pending or puts
+ * it back in its lane. */
+void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *next,
+                        const struct gw_health_attempt *attempt);
 
 /* The attempt is over, and the ledger knows better: the delivery is dropped from memory. */
 void gw_schedule_forget(struct gw_pending *pending);

@@ -56,6 +56,19 @@ static void try_again(struct gw_flight *flight, const struct gw_op *op)
                      op->again_ms > 0 ? op->again_ms : AGAIN_MS);
 }
 
+/* What the target is judged by, once it is stored. */
+static struct gw_health_attempt attempt_of(const struct gw_flight *flight)
+{
+    const struct gw_attempt *record = &flight->post.record;
+    return (struct gw_health_attempt){
+        .outcome = record->outcome,
+        .status = record->status,
+        .is_manual = flight->pending->delivery.resume_ms != 0,
+        .begun_us = flight->post.begun_us,
+        .ended_us = flight->post.begun_us + record->total_us,
+    };
+}
+
 static void on_settled(struct gw_op *op)
 {
     struct gw_settle *settle = gw_container_of(op, struct gw_settle, op);
@@ -79,8 +92,10 @@ static void on_settled(struct gw_op *op)
     }
     count(flight);
     struct gw_delivery next = flight->next;
+    struct gw_health_attempt attempt = attempt_of(flight);
+    bool was_attempted = settle->attempt != NULL;
     gw_attempt_free(flight);
-    gw_schedule_landed(pending, &next);
+    gw_schedule_landed(pending, &next, was_attempted ? &attempt : NULL);
 }
 
 static void settle(struct gw_flight *flight, const struct gw_attempt *attempt)
@@ -101,6 +116,9 @@ void gw_settle_attempt(struct gw_flight *flight)
     flight->next = gw_delivery_after_attempt(&flight->pending->delivery, record->outcome,
                                              record->status, flight->post.retry_after_ms,
                                              &flight->config->retry, gw_env_wall_ms(env), random);
+    int64_t end_ms = gw_schedule_gives_up_ms(flight->pending, flight->config);
+    if (flight->next.due_ms > end_ms)
+        flight->next.due_ms = end_ms; /* looked at again then, and ended */
     settle(flight, record);
 }
 

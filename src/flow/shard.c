@@ -1,6 +1,6 @@
 /* shard.c: owns a shard's life: start (what is open?), work, drain, cut, idle.
  *
- *   CREATED ─start: open_lanes─▶ WORKING ─drain─▶ DRAINING ─nothing under way─▶ idle
+ *   CREATED ─start: health_load, open_lanes─▶ WORKING ─drain─▶ DRAINING ─nothing under way─▶ idle
  *                                                    └─cut: attempts are cut off ─┘
  *
  * Thread: the shard's own, but for the counters. Nothing here can fail after the start; a start
@@ -11,6 +11,7 @@
 #include "flow/quota.h"
 #include "flow/schedule.h"
 #include "flow/snapshots.h"
+#include "flow/target.h"
 
 struct gw_shard *gw_shard_create(struct gw_flow *flow, struct gw_env *env, size_t index)
 {
@@ -31,8 +32,15 @@ void gw_shard_destroy(struct gw_shard *shard)
     gw_snapshots_destroy(shard->snapshots);
     if (shard->quota)
         gw_quota_destroy(shard->quota);
-    gw_arena_deinit(&shard->lanes_arena);
+    gw_arena_deinit(&shard->start_arena);
     gw_free(shard);
+}
+
+static void finish_start(struct gw_shard *shard, enum gw_err err)
+{
+    gw_arena_deinit(&shard->start_arena);
+    gw_shard_end(shard);
+    shard->started(shard->started_ctx, err);
 }
 
 static void on_open_lanes(struct gw_op *op)
@@ -41,21 +49,36 @@ static void on_open_lanes(struct gw_op *op)
     struct gw_shard *shard = gw_container_of(lanes, struct gw_shard, lanes_op);
     if (op->err == GW_OK)
         gw_schedule_open(shard->schedule, lanes->lanes, lanes->count);
-    gw_arena_deinit(&shard->lanes_arena);
-    gw_shard_end(shard);
-    shard->started(shard->started_ctx, op->err);
+    finish_start(shard, op->err);
+}
+
+/* Before anything is open: an attempt at a target that is disabled must not slip through. */
+static void on_health(struct gw_op *op)
+{
+    struct gw_health_load *load = gw_container_of(op, struct gw_health_load, op);
+    struct gw_shard *shard = gw_container_of(load, struct gw_shard, health_op);
+    if (op->err != GW_OK) {
+        finish_start(shard, op->err);
+        return;
+    }
+    gw_target_load(shard, load->items, load->count);
+    shard->lanes_op = (struct gw_open_lanes){
+        .op = {.env = shard->env, .done = on_open_lanes},
+        .arena = &shard->start_arena,
+    };
+    gw_ledger_open_lanes(shard->flow->ledger, &shard->lanes_op);
 }
 
 void gw_shard_start(struct gw_shard *shard, void (*started)(void *ctx, enum gw_err err), void *ctx)
 {
     shard->started = started;
     shard->started_ctx = ctx;
-    shard->lanes_op = (struct gw_open_lanes){
-        .op = {.env = shard->env, .done = on_open_lanes},
-        .arena = &shard->lanes_arena,
+    shard->health_op = (struct gw_health_load){
+        .op = {.env = shard->env, .done = on_health},
+        .arena = &shard->start_arena,
     };
     gw_shard_begin(shard);
-    gw_ledger_open_lanes(shard->flow->ledger, &shard->lanes_op);
+    gw_ledger_health_load(shard->flow->ledger, &shard->health_op);
 }
 
 static void check_idle(struct gw_shard *shard)

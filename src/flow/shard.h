@@ -54,9 +54,11 @@ enum gw_count {
 
 /* As they are now. */
 enum gw_gauge {
-    GW_GAUGE_IN_FLIGHT,     /* attempts */
-    GW_GAUGE_IN_MEMORY,     /* deliveries */
-    GW_GAUGE_TARGETS,       /* with something waiting or in flight */
+    GW_GAUGE_IN_FLIGHT, /* attempts */
+    GW_GAUGE_IN_MEMORY, /* deliveries */
+    GW_GAUGE_TARGETS,   /* with something waiting or in flight */
+    GW_GAUGE_PROBED,    /* targets */
+    GW_GAUGE_DISABLED,
     GW_GAUGE_OLDEST_DUE_MS, /* wall time at which the oldest due delivery was due; 0 = none */
     GW_GAUGE_END,
 };
@@ -80,8 +82,9 @@ struct gw_shard {
     void *idle_ctx;
     void (*started)(void *ctx, enum gw_err err);
     void *started_ctx;
+    struct gw_health_load health_op;
     struct gw_open_lanes lanes_op;
-    struct gw_arena lanes_arena;
+    struct gw_arena start_arena;
     _Atomic uint64_t counts[GW_COUNT_END];
     _Atomic int64_t gauges[GW_GAUGE_END];
 };
@@ -89,7 +92,7 @@ struct gw_shard {
 /* Creates shard `index` of flow->shards on its env; before its loop runs. */
 struct gw_shard *gw_shard_create(struct gw_flow *flow, struct gw_env *env, size_t index);
 
-/* On the shard's thread: asks the ledger what is open; `started` is called when the shard knows
+/* On the shard's thread: asks the ledger how targets do and what is open; `started` is called when the shard knows
  * its lanes. No event may be taken by any shard before all have started. */
 void gw_shard_start(struct gw_shard *shard, void (*started)(void *ctx, enum gw_err err), void *ctx);
 

@@ -1,6 +1,6 @@
 /* flow_sim.c: the deterministic simulation: the real flow and core, a few hundred worlds, one for
  * each seed. A world posts events, changes configs, breaks and mends clients' servers, retries by
- * hand, steps the clock, crashes and restarts, all at random, and in half of the worlds the store is
+ * hand, enables targets, steps the clock, crashes and restarts, all at random, and in half of the worlds the store is
  * late, fails and loses answers too; then everything else is mended, and every promise is checked.
  *
  *   flow_sim                 300 seeds from 1
@@ -66,12 +66,30 @@ static void one_step(struct world *world, unsigned *next_id)
         world_restart(world);
     else
         sim_wall_step(world->sim, dice(world, 1200000) - 600000);
+    if (dice(world, 40) == 0)
+        world_enable(world, dice(world, WORLD_APPS));
     static const int longest_ms[] = {2, 30, 300, 3000, 900000};
     sim_run(world->sim, NULL, NULL, dice(world, longest_ms[dice(world, 5)]));
     for (size_t i = 0; i < WORLD_SHARDS; i++) {
         size_t now = (size_t)world->shards[i]->gauges[GW_GAUGE_IN_MEMORY];
         world->memory_high = now > world->memory_high ? now : world->memory_high;
     }
+}
+
+/* More waits than can be tried once a minute, so that some of it is given up; then what fails is
+ * disabled. */
+static void fail_for_days(struct world *world, unsigned *next_id)
+{
+    if (!world->configs[1])
+        world_config_create(world, 1);
+    world_config_patch(world, 1, "\"isActive\":true");
+    for (size_t i = 0; i < WORLD_HOSTS; i++)
+        world->hosts[i].mood = MOOD_FAILS;
+    for (int i = 0; i < 4000; i++) {
+        world_post(world, 1, (*next_id)++);
+        sim_run(world->sim, NULL, NULL, 10);
+    }
+    sim_run(world->sim, NULL, NULL, 6LL * 24 * 3600 * 1000);
 }
 
 static const char *run(uint64_t seed, bool talk)
@@ -83,19 +101,24 @@ static const char *run(uint64_t seed, bool talk)
         world_config_create(&world, app);
     for (int step = 0; step < STEPS && !world.broken; step++)
         one_step(&world, &next_id);
+    if (seed % 15 == 0 && !world.broken)
+        fail_for_days(&world, &next_id);
     for (size_t i = 0; i < WORLD_HOSTS; i++)
         world.hosts[i].mood = MOOD_WELL;
-    for (int app = 0; app < WORLD_APPS && !world.broken; app++)
+    for (int app = 0; app < WORLD_APPS && !world.broken; app++) {
         world_config_patch(&world, app, "\"isActive\":true");
+        world_enable(&world, app);
+    }
     if (!world.broken && !world_finish(&world))
         world_broken(&world, "something stays open for ever");
     if (!world.broken)
         world_check(&world);
     const char *broken = world.broken;
     if (talk)
-        printf("seed %llu: %zu events, %u crashes, %zu duplicates, %zu in memory at most: %s\n",
+        printf("seed %llu: %zu events, %u crashes, %zu duplicates, %zu given up, %zu in memory at "
+               "most: %s\n",
                (unsigned long long)seed, world.posted_count, world.crashes, world.duplicates,
-               world.memory_high, broken ? broken : "ok");
+               world.given_up, world.memory_high, broken ? broken : "ok");
     world_destroy(&world);
     return broken;
 }

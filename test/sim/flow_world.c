@@ -9,6 +9,10 @@
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
+#define RATE            TEXT(WORLD_RATE)
+
 #define BEGUN_MS 10000 /* what had begun has arrived by then */
 
 static const char *const host_names[WORLD_HOSTS] = {"one.example", "two.example", "three.example",
@@ -73,6 +77,89 @@ static void check_held(struct world *world, const struct gw_http_call *call)
         world_broken(world, "posted under an inactive config");
 }
 
+/* ── Places ────────────────────────────────────────────────────────────────────────────────── */
+
+static struct place *place_of(struct world *world, const char *url)
+{
+    for (size_t i = 0; i < world->place_count; i++)
+        if (!strcmp(world->places[i].url, url))
+            return &world->places[i];
+    gw_check(world->place_count < gw_count(world->places));
+    struct place *place = &world->places[world->place_count++];
+    *place = (struct place){0};
+    snprintf(place->url, sizeof(place->url), "%s", url);
+    return place;
+}
+
+/* A stop or a crash: what was not stored yet is forgotten, and so is what counts seconds. Where the
+ * store fails, nobody knows how long ago it last took something. */
+static void places_forget(struct world *world)
+{
+    int64_t now_ms = sim_now_us(world->sim) / 1000;
+    for (size_t i = 0; i < world->place_count; i++) {
+        struct place *place = &world->places[i];
+        place->came = 0;
+        if (world->odds.seed || now_ms - place->gone_ms < BEGUN_MS)
+            place->gone_ms = 0;
+    }
+}
+
+/* A URL that no config of the app names any more has a new life when one does again. */
+static void places_follow(struct world *world, int app)
+{
+    const struct gw_config *config = world->configs[app];
+    for (size_t i = 0; i < world->place_count; i++) {
+        struct place *place = &world->places[i];
+        bool is_named = false;
+        if (place->url[strlen(place->url) - 1] != '0' + app)
+            continue;
+        for (size_t k = 0; config && k < config->route_count; k++)
+            is_named |= gw_slice_is(config->routes[k].url.text, place->url);
+        if (!is_named)
+            place->gone_ms = 0;
+    }
+}
+
+static bool is_retried(const struct world *world, struct gw_slice id)
+{
+    char text[GW_ID_TEXT_MAX];
+    for (size_t i = 0; i < world->posted_count; i++)
+        if (world->posted[i]->retried &&
+            gw_slice_eq(gw_id_text(GW_ID_MESSAGE, &world->posted[i]->intake.id, text), id))
+            return true;
+    return false;
+}
+
+/* Nothing but manual retries goes where 410 was answered, until one of them succeeds. */
+static void check_gone(struct world *world, const struct gw_http_call *call,
+                       const struct sim_reply *reply)
+{
+    struct place *place = place_of(world, call->url);
+    int64_t now_ms = sim_now_us(world->sim) / 1000;
+    bool by_hand = place->gone_ms && is_retried(world, sim_call_header(call, "webhook-id"));
+    if (place->gone_ms && now_ms - place->gone_ms > BEGUN_MS && !by_hand)
+        world_broken(world, "posted to a disabled target");
+    if (reply->end == GW_HTTP_ANSWERED && reply->status == 410 && !place->gone_ms)
+        place->gone_ms = now_ms;
+    else if (reply->end == GW_HTTP_ANSWERED && reply->status == 200 && by_hand)
+        place->gone_ms = 0;
+}
+
+/* So many and no more begin in any second; on the way here they may come a bit closer, and much
+ * closer where the store is late. */
+static void check_rate(struct world *world, const struct gw_http_call *call)
+{
+    struct place *place = place_of(world, call->url);
+    int64_t now_us = sim_now_us(world->sim);
+    int64_t *oldest_us = &place->came_us[place->came % WORLD_RATE];
+    if (place->url[strlen(place->url) - 1] != '0' || world->odds.seed)
+        return;
+    if (place->came >= WORLD_RATE && now_us - *oldest_us < 900000)
+        world_broken(world, "more in a second than rateLimit");
+    *oldest_us = now_us;
+    place->came++;
+}
+
 static struct sim_reply reply_of(struct world *world, enum mood mood)
 {
     static const char *const later[] = {"retry-after: 120", NULL};
@@ -109,6 +196,8 @@ static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
     struct sim_reply reply = reply_of(world, host->mood);
     check_limit(world, call, &reply);
     check_held(world, call);
+    check_gone(world, call, &reply);
+    check_rate(world, call);
     if (reply.end == GW_HTTP_ANSWERED && reply.status == 200) {
         receipt->answered_ms = sim_wall_ms(world->sim);
         receipt->crashes = world->crashes;
@@ -124,7 +213,7 @@ static struct gw_fault_act choose(void *ctx, enum gw_call call, const struct gw_
 {
     struct world *world = ctx;
     struct gw_fault_act act = gw_fault_by_odds(&world->odds, call, op);
-    if (op->env == world->driver || call == GW_CALL_OPEN_LANES)
+    if (op->env == world->driver || call == GW_CALL_OPEN_LANES || call == GW_CALL_HEALTH_LOAD)
         act = (struct gw_fault_act){0};
     return act;
 }
@@ -235,10 +324,16 @@ void world_crash(struct world *world)
         sim_env_kill(world->shards[i]->env);
         sim_bury(world->shards[i]);
     }
-    for (size_t i = 0; i < world->posted_count; i++)
-        world->posted[i]->failed |= !world->posted[i]->acked; /* never answered */
+    for (size_t i = 0; i < world->posted_count; i++) {
+        struct posted *posted = world->posted[i];
+        if (posted->acked || posted->failed)
+            continue;
+        posted->failed = true; /* never answered */
+        sim_bury(posted->intake.snapshot);
+    }
     world->crashes++;
     memset(world->open, 0, sizeof(world->open));
+    places_forget(world);
     sim_env_kill(world->ledger_env);
     world->ledger_env = sim_env_create(world->sim);
     gw_memory_crash(world->memory, world->ledger_env);
@@ -279,6 +374,7 @@ void world_restart(struct world *world)
         sim_env_kill(world->shards[i]->env);
         gw_shard_destroy(world->shards[i]);
     }
+    places_forget(world);
     gw_fault_destroy(world->fault);
     start(world);
 }
@@ -389,6 +485,7 @@ static void put(struct world *world, int app, struct gw_config *config, uint64_t
         gw_config_unref(world->configs[app]);
     world->configs[app] = config;
     publish(world, op.put.snapshot);
+    places_follow(world, app);
     bool held = !config->is_active;
     world->inactive_ms[app] = held ? sim_now_us(world->sim) / 1000 + BEGUN_MS : 0;
 }
@@ -409,8 +506,8 @@ void world_config_create(struct world *world, int app)
              "{\"appId\":\"app-%d\",\"eventType\":\"*\",\"webhookUrl\":\"https://one.example/%d\","
              "\"secret\":\"" SECRET "\",\"maxInFlight\":%d,\"headers\":{\"x-app\":\"%d\"},"
              "\"retry\":{\"schedule\":[2,30,600,7200],\"timeoutMs\":2000},"
-             "\"workflows\":{\"w\":[\"https://two.example/%d\",\"https://three.example/%d\"]}}",
-             app, app, WORLD_LIMIT, app, app, app);
+             "%s\"workflows\":{\"w\":[\"https://two.example/%d\",\"https://three.example/%d\"]}}",
+             app, app, WORLD_LIMIT, app, app ? "" : "\"rateLimit\":" RATE ",", app, app);
     struct gw_config_change change = change_of(world, json);
     struct gw_config *config;
     struct gw_error error;
@@ -454,6 +551,48 @@ void world_config_delete(struct world *world, int app)
     gw_config_unref(world->configs[app]);
     world->configs[app] = NULL;
     publish(world, op.remove.snapshot);
+    places_follow(world, app);
+}
+
+struct enable_op {
+    struct gw_target_ask ask;
+    bool done;
+};
+
+static void on_enabled(struct gw_target_ask *ask)
+{
+    gw_container_of(ask, struct enable_op, ask)->done = true;
+}
+
+/* Until it is stored: a store that fails says so, and is asked again. */
+void world_enable(struct world *world, int app)
+{
+    struct gw_config *config = world->configs[app];
+    struct gw_target_view views[32] = {0};
+    char app_id[16];
+    if (!config)
+        return;
+    snprintf(app_id, sizeof(app_id), "app-%d", app);
+    gw_check(config->route_count <= gw_count(views));
+    for (size_t i = 0; i < config->route_count; i++) {
+        views[i].url = config->routes[i].url.text;
+        place_of(world, config->routes[i].url.text.ptr)->gone_ms = 0;
+    }
+    struct enable_op op = {.ask = {.err = GW_ERR_BUSY}};
+    for (int tries = 0; op.ask.err != GW_OK && tries < 1000; tries++) {
+        op.done = false;
+        op.ask = (struct gw_target_ask){
+            .app_id = gw_slice_from(app_id),
+            .views = views,
+            .count = config->route_count,
+            .enables = true,
+            .done = on_enabled,
+        };
+        gw_target_ask(world->shards[sim_random(world->sim, WORLD_SHARDS)], &op.ask);
+        wait_for(world, &op.done);
+    }
+    if (op.ask.err != GW_OK)
+        world_broken(world, "a target cannot be enabled");
 }
 
 void world_retry(struct world *world, size_t index)
@@ -462,6 +601,7 @@ void world_retry(struct world *world, size_t index)
     if (!posted->acked || !posted->intake.delivery_count)
         return;
     char app_id[16];
+    posted->retried = true;
     snprintf(app_id, sizeof(app_id), "app-%d", posted->app);
     struct gw_shard *owner = gw_flow_owner(&world->flow, gw_slice_from(app_id));
     struct retry_op op = {
@@ -517,6 +657,19 @@ static bool was_answered(struct world *world, const struct gw_row *row)
     return receipt && receipt->answered_ms;
 }
 
+/* Given up only when its time was over; the clock was stepped by an hour at most meanwhile. */
+static void check_dead(struct world *world, const struct gw_delivery *delivery)
+{
+    bool is_given_up = delivery->reason == GW_END_EXPIRED;
+    if (!delivery->attempts && !is_given_up)
+        world_broken(world, "dead without an attempt");
+    if (is_given_up)
+        world->given_up++;
+    int64_t least_ms = GW_RETRY_GIVE_UP_MS + WORLD_SCHEDULE_MS - 3600 * 1000;
+    if (is_given_up && delivery->ended_ms - delivery->created_ms < least_ms)
+        world_broken(world, "given up too early");
+}
+
 static void check_row(struct world *world, const struct gw_row *row)
 {
     switch (row->delivery.state) {
@@ -525,10 +678,7 @@ static void check_row(struct world *world, const struct gw_row *row)
         if (!was_answered(world, row))
             world_broken(world, "delivered, but nobody answered 2xx");
         break;
-    case GW_DELIVERY_DEAD:
-        if (!row->delivery.attempts)
-            world_broken(world, "dead without an attempt");
-        break;
+    case GW_DELIVERY_DEAD: check_dead(world, &row->delivery); break;
     case GW_DELIVERY_CANCELLED: break;
     }
 }
