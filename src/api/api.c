@@ -48,6 +48,8 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_GET, "/v1/deliveries", LOOKING, gw_deliveries_get, NO_BODY},
     {GW_GET, "/v1/deliveries/{id}", LOOKING, gw_deliveries_get_one, NO_BODY},
     {GW_POST, "/v1/deliveries/{id}/retry", ADMIN | CLIENT, gw_deliveries_retry, NO_BODY},
+    {GW_GET, "/v1/targets", LOOKING, gw_targets_get, NO_BODY},
+    {GW_POST, "/v1/targets/enable", ADMIN | CLIENT, gw_targets_enable, CONFIG},
     {GW_GET, "/v1/why/{id}", LOOKING, gw_why_get, NO_BODY},
     {GW_POST, "/v1/keys", ADMIN, gw_keys_post, CONFIG},
     {GW_GET, "/v1/keys", ADMIN, gw_keys_get, NO_BODY},

@@ -120,6 +120,9 @@ void gw_deliveries_get(struct gw_api_request *request);
 void gw_deliveries_get_one(struct gw_api_request *request);
 void gw_deliveries_retry(struct gw_api_request *request);
 
+void gw_targets_get(struct gw_api_request *request);
+void gw_targets_enable(struct gw_api_request *request);
+
 void gw_why_get(struct gw_api_request *request);
 
 void gw_keys_post(struct gw_api_request *request);

@@ -1,18 +1,19 @@
 /* config.c: the configuration API. Owns one change at a time of one request:
  *
- *   create:  read ─────────────▶ names ─▶ put (must not exist) ─▶ publish to all shards ─▶ 201
- *   PATCH:   key ─▶ current ─▶ change ─▶ names ─▶ put (current's version) ─▶ publish ────▶ 200
- *                    ▲                              │ somebody was faster, and no If-Match
- *                    └──────────────────────────────┘ bounded
+ *   create:  read ─────────────▶ names ─▶ put (must not exist) ──┐
+ *   PATCH:   key ─▶ current ─▶ change ─▶ names ─▶ put (current's  ├▶ publish to all shards ─▶ enable
+ *                    ▲                            version) ───────┘  the targets it names ─▶ 201, 200
+ *                    └── somebody was faster, and no If-Match: bounded
  *   DELETE:  current ─▶ remove (current's version) ─▶ publish ─▶ 200; somebody was faster: as PATCH
  *
  * Two writers never lose a change, for a put names the version it was made from; and a change is
- * answered when every shard works by it. Its line of the audit log is stored with it. What was stored but could not be answered (a crash in
- * between) is in force after the restart. */
+ * answered when every shard works by it. Its line of the audit log is stored with it. What was
+ * stored but could not be answered (a crash in between) is in force after the restart. */
 #include "api/audit.h"
 #include "api/hosts.h"
 #include "api/query.h"
 #include "api/reply.h"
+#include "api/targets.h"
 #include "base/check.h"
 #include "base/crypto.h"
 #include "flow/snapshots.h"
@@ -37,6 +38,7 @@ struct change {
     struct gw_config_remove remove;
     struct gw_snapshot *snapshot; /* with the change */
     struct gw_publish publish;
+    struct gw_naming naming;
 };
 
 static struct gw_configs *configs_of(const struct gw_api_request *request)
@@ -164,9 +166,18 @@ static struct gw_audit line_of(const struct change *change, const struct gw_conf
 
 /* ── Storing and publishing ────────────────────────────────────────────────────────────────── */
 
+static void on_named(struct gw_naming *naming)
+{
+    answer_change(gw_container_of(naming, struct change, naming));
+}
+
+/* Somebody says that these URLs are right: what was disabled is tried again. */
 static void on_published(struct gw_publish *publish)
 {
-    answer_change(gw_container_of(publish, struct change, publish));
+    struct change *change = gw_container_of(publish, struct change, publish);
+    const struct gw_config *before = current_of(change);
+    bool is_back = before && !before->is_active && change->config->is_active;
+    gw_targets_enable_named(&change->naming, change->request, change->config, is_back, on_named);
 }
 
 static void change_start(struct change *change);

@@ -175,7 +175,8 @@ static void on_listed(struct gw_op *base)
         return;
     }
     for (size_t i = 0; i < op->count; i++)
-        gw_look_add(&listing->look, op->rows[i].message->app_id);
+        gw_look_add(&listing->look, op->rows[i].message->app_id,
+                    op->rows[i].delivery.state == GW_DELIVERY_PENDING);
     gw_look_start(&listing->look);
 }
 
@@ -260,7 +261,7 @@ static void on_one_found(struct gw_op *op)
         fail(one, 404, "there is no such delivery");
         return;
     }
-    gw_look_add(&one->look, one->row->message->app_id);
+    gw_look_add(&one->look, one->row->message->app_id, true);
     gw_look_start(&one->look);
 }
 

@@ -129,7 +129,7 @@ static void on_found(struct gw_op *op)
         return;
     }
     gw_look_init(&looked->look, request, on_look);
-    gw_look_add(&looked->look, find->events[0].message->app_id);
+    gw_look_add(&looked->look, find->events[0].message->app_id, true);
     gw_look_start(&looked->look);
 }
 

@@ -187,7 +187,7 @@ static void on_counted(struct gw_op *base)
         return;
     }
     for (size_t i = 0; i < op->open_count; i++)
-        gw_look_add(&ledger->look, op->open[i].app_id);
+        gw_look_add(&ledger->look, op->open[i].app_id, true);
     gw_look_start(&ledger->look);
 }
 

@@ -1,9 +1,10 @@
 /* look.c: owns how deliveries are shown: one shape for lists, details, events and retries.
  *
  * The ledger knows what happened; whether a pending delivery is held, and where it goes next, the
- * configs of now say. So a look gathers the snapshots of all apps in question first: those in memory
- * at once, the others from the store side by side. Failing to read one fails the look as a whole,
- * for an answer must not call a held delivery pending. */
+ * configs and the health of targets of now say. So a look gathers the snapshots of all apps in
+ * question first, those in memory at once, the others from the store side by side; and of those with
+ * something open what the store has of targets in trouble. Failing to read one fails the look as a
+ * whole, for an answer must not call a held delivery pending. */
 #include "api/look.h"
 
 #include "api/reply.h"
@@ -36,15 +37,19 @@ static void grow(struct gw_look *look)
     look->app_cap = cap;
 }
 
-void gw_look_add(struct gw_look *look, struct gw_slice app_id)
+void gw_look_add(struct gw_look *look, struct gw_slice app_id, bool is_open)
 {
-    if (find_app(look, app_id))
+    struct gw_look_app *known = find_app(look, app_id);
+    if (known) {
+        known->asks_health |= is_open;
         return;
+    }
     if (look->app_count == look->app_cap)
         grow(look);
     struct gw_look_app *app = gw_arena_zalloc(gw_api_arena(look->request), sizeof(*app));
     app->app_id = app_id;
     app->look = look;
+    app->asks_health = is_open;
     look->apps[look->app_count++] = app;
 }
 
@@ -81,12 +86,47 @@ static void load_app(struct gw_look *look, struct gw_look_app *app)
     gw_configs_load(shard->flow->configs, &app->load);
 }
 
+static void on_health(struct gw_op *op)
+{
+    struct gw_health_load *load = gw_container_of(op, struct gw_health_load, op);
+    struct gw_look_app *app = gw_container_of(load, struct gw_look_app, health_load);
+    struct gw_look *look = app->look;
+    if (op->err != GW_OK && look->failed.err == GW_OK)
+        look->failed = *op;
+    size_t count = op->err == GW_OK ? load->count : 0;
+    app->targets = gw_arena_alloc(gw_api_arena(look->request), count * sizeof(*app->targets));
+    for (size_t i = 0; i < count; i++) {
+        struct gw_look_target *target = &app->targets[app->target_count];
+        target->url = load->items[i].url;
+        if (gw_health_decode(&target->health, load->items[i].json) == GW_OK &&
+            target->health.state >= GW_HEALTH_PROBED)
+            app->target_count++;
+    }
+    one_less(look);
+}
+
+static void load_health(struct gw_look *look, struct gw_look_app *app)
+{
+    struct gw_ledger *ledger = look->request->api->shard->flow->ledger;
+    app->asks_health = false;
+    app->health_load = (struct gw_health_load){
+        .op = {.env = gw_api_env(look->request), .done = on_health},
+        .arena = gw_api_arena(look->request),
+        .app_id = app->app_id,
+    };
+    look->left++;
+    gw_ledger_health_load(ledger, &app->health_load);
+}
+
 void gw_look_start(struct gw_look *look)
 {
     look->left = 1; /* this call's own */
-    for (size_t i = 0; i < look->app_count; i++)
+    for (size_t i = 0; i < look->app_count; i++) {
         if (!look->apps[i]->snapshot)
             load_app(look, look->apps[i]);
+        if (look->apps[i]->asks_health)
+            load_health(look, look->apps[i]);
+    }
     one_less(look);
 }
 
@@ -96,12 +136,28 @@ const struct gw_snapshot *gw_look_snapshot(const struct gw_look *look, struct gw
     return app ? app->snapshot : NULL;
 }
 
+static const struct gw_health *find_health(const struct gw_look *look, struct gw_slice app_id,
+                                           const struct gw_route *route)
+{
+    const struct gw_look_app *app = find_app(look, app_id);
+    for (size_t i = 0; i < app->target_count; i++)
+        if (gw_slice_eq(app->targets[i].url, route->url.text))
+            return &app->targets[i].health;
+    return NULL;
+}
+
+static bool is_held(const struct gw_config *config, const struct gw_health *health)
+{
+    return !config->is_active || (health && health->state == GW_HEALTH_DISABLED);
+}
+
 bool gw_look_holds(const struct gw_look *look, struct gw_slice app_id, uint64_t lane)
 {
     const struct gw_snapshot *snapshot = gw_look_snapshot(look, app_id);
     const struct gw_route *route;
     struct gw_config *config;
-    return snapshot && gw_snapshot_lane(snapshot, lane, &config, &route) && !config->is_active;
+    return snapshot && gw_snapshot_lane(snapshot, lane, &config, &route) &&
+           is_held(config, find_health(look, app_id, route));
 }
 
 void gw_look_deinit(struct gw_look *look)
@@ -128,7 +184,10 @@ struct gw_view gw_look_view(const struct gw_look *look, const struct gw_row *row
         view.url = gw_url_shown(view.route->url.text);
     if (delivery->state != GW_DELIVERY_PENDING)
         return view;
-    view.held = view.config && !view.config->is_active;
+    if (view.config)
+        view.health = find_health(look, row->message->app_id, view.route);
+    bool by_hand = delivery->resume_ms && view.config && view.config->is_active;
+    view.held = view.config && is_held(view.config, view.health) && !by_hand;
     if (view.held)
         view.status = "held";
     else if (view.config)

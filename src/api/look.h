@@ -1,17 +1,28 @@
-/* look.h: what a stored delivery looks like to people: its row, and the configs of now. */
+/* look.h: what a stored delivery looks like to people: its row, the configs and the targets of now. */
 #pragma once
 
 #include "api/api_impl.h"
 #include "core/attempt.h"
+#include "core/health.h"
+
+/* A target that is in trouble. */
+struct gw_look_target {
+    struct gw_slice url;
+    struct gw_health health; /* PROBED or DISABLED */
+};
 
 struct gw_look_app {
     struct gw_slice app_id;
     struct gw_snapshot *snapshot; /* a reference; NULL until it is there */
     struct gw_look *look;
     struct gw_config_load load;
+    bool asks_health; /* it has something open, and how its targets do is not there yet */
+    struct gw_health_load health_load;
+    struct gw_look_target *targets;
+    size_t target_count;
 };
 
-/* The snapshots of the apps that some rows belong to. */
+/* The snapshots of the apps that some rows belong to, and how their targets do. */
 struct gw_look {
     struct gw_api_request *request;
     void (*ready)(struct gw_look *look);
@@ -23,7 +34,8 @@ struct gw_look {
 
 void gw_look_init(struct gw_look *look, struct gw_api_request *request,
                   void (*ready)(struct gw_look *look));
-void gw_look_add(struct gw_look *look, struct gw_slice app_id); /* lives as long as the look */
+/* app_id lives as long as the look. `is_open`: something of it is, so its targets matter. */
+void gw_look_add(struct gw_look *look, struct gw_slice app_id, bool is_open);
 
 /* Gets what was added since the last time; `ready` is called, perhaps before this returns. Look at
  * look->failed.err first. */
@@ -38,7 +50,8 @@ void gw_look_deinit(struct gw_look *look);
 struct gw_view {
     const struct gw_row *row;
     const char *status;             /* "held" told apart */
-    bool held;                      /* its config is inactive */
+    bool held;                      /* its config is inactive, or its target is disabled */
+    const struct gw_health *health; /* of its target, while it waits; NULL: nothing is wrong */
     const struct gw_config *config; /* that its lane belongs to now; NULL: it leads nowhere */
     const struct gw_route *route;
     bool attempted;

@@ -258,11 +258,11 @@ static void look(struct why *why)
     struct gw_slice id = why->request->id;
     gw_look_init(&why->look, why->request, on_why_look);
     for (size_t i = 0; i < why->find.count; i++)
-        gw_look_add(&why->look, why->find.events[i].message->app_id);
+        gw_look_add(&why->look, why->find.events[i].message->app_id, true);
     /* Perhaps it is an appId that was pasted. */
     if (why->find.count + why->refused.count == 0 && id.len <= GW_NAME_BYTES_MAX &&
         gw_api_may_see(why->request, id))
-        gw_look_add(&why->look, id);
+        gw_look_add(&why->look, id, false);
     gw_look_start(&why->look);
 }
 

@@ -90,6 +90,13 @@ static const char *summary_delivered(const struct gw_why_story *story, struct gw
                            gw_why_duration(arena, taken_us(view)));
 }
 
+static const char *disabled_because(const struct gw_health *health)
+{
+    return gw_slice_is(gw_slice_from(gw_health_reason(health)), "gone")
+               ? "for it answered 410 Gone"
+               : "for every attempt failed for days";
+}
+
 static const char *summary_waiting(const struct gw_view *view, struct gw_arena *arena,
                                    int64_t now_ms)
 {
@@ -104,6 +111,19 @@ static const char *summary_waiting(const struct gw_view *view, struct gw_arena *
                            failure(&view->last, arena));
 }
 
+static const char *summary_held(const struct gw_view *view, struct gw_arena *arena)
+{
+    if (view->config->is_active)
+        return gw_arena_printf(arena,
+                               "Held: its target %s is disabled, %s, so nothing is sent and no "
+                               "attempt is used up.",
+                               url_text(view, arena), disabled_because(view->health));
+    return gw_arena_printf(arena,
+                           "Held: the config for \"%.*s\" is inactive, so nothing is sent to %s "
+                           "and no attempt is used up.",
+                           GW_SLICE_ARG(view->config->event_type), url_text(view, arena));
+}
+
 static const char *summary_of_worst(const struct gw_why_story *story, struct gw_arena *arena,
                                     int64_t now_ms)
 {
@@ -113,11 +133,7 @@ static const char *summary_of_worst(const struct gw_why_story *story, struct gw_
     switch (story->verdict) {
     case GW_WHY_DELIVERED: return summary_delivered(story, arena);
     case GW_WHY_WAITING: return summary_waiting(view, arena, now_ms);
-    case GW_WHY_HELD:
-        return gw_arena_printf(arena,
-                               "Held: the config for \"%.*s\" is inactive, so nothing is sent to "
-                               "%s and no attempt is used up.",
-                               GW_SLICE_ARG(view->config->event_type), url_text(view, arena));
+    case GW_WHY_HELD: return summary_held(view, arena);
     case GW_WHY_CANCELLED: return gw_arena_printf(arena, "Cancelled: %s", reason);
     case GW_WHY_DEAD:
         if (!view->attempted)
@@ -147,6 +163,9 @@ const char *gw_why_summary(const struct gw_why_story *story, struct gw_arena *ar
 
 static const char *next_waiting(const struct gw_view *view, struct gw_arena *arena, int64_t now_ms)
 {
+    static const char probed[] =
+        ", or later, when it is its turn: all attempts at its target fail, so they are made one at "
+        "a time, up to a minute apart";
     const struct gw_delivery *delivery = &view->row->delivery;
     const char *due = view->config ? when(arena, view->next_ms, now_ms) : "";
     if (!view->config)
@@ -158,9 +177,10 @@ static const char *next_waiting(const struct gw_view *view, struct gw_arena *are
                                due);
     size_t steps = view->config->retry.count;
     size_t left = delivery->step < steps ? steps - delivery->step : 0;
-    return gw_arena_printf(arena, "Attempt %u is made %s; if it fails, %zu more follow%s.%s%s",
-                           delivery->attempts + 1, due, left, left == 1 ? "s" : "",
-                           view->attempted ? " " : "",
+    bool is_probed = view->health && view->health->state == GW_HEALTH_PROBED;
+    return gw_arena_printf(arena, "Attempt %u is made %s%s; if it fails, %zu more follow%s.%s%s",
+                           delivery->attempts + 1, due, is_probed ? probed : "", left,
+                           left == 1 ? "s" : "", view->attempted ? " " : "",
                            view->attempted ? advice_of(&view->last) : "");
 }
 
@@ -200,6 +220,17 @@ static const char *no_retry(const struct gw_view *view)
     return NULL;
 }
 
+static const char *next_held(const struct gw_view *view, struct gw_arena *arena)
+{
+    if (view->config->is_active)
+        return "It goes out when its target is enabled: by POST /v1/targets/enable, by a PATCH of "
+               "the config that names its URL, or by a retry by hand that succeeds. Have the "
+               "client mend the endpoint first.";
+    return gw_arena_printf(arena,
+                           "It goes out when isActive of the config for \"%.*s\" is set to true.",
+                           GW_SLICE_ARG(view->config->event_type));
+}
+
 static const char *next_dead(const struct gw_view *view, struct gw_arena *arena)
 {
     char id[GW_ID_TEXT_MAX];
@@ -219,11 +250,7 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
     switch (story->verdict) {
     case GW_WHY_DELIVERED: return next_delivered(story);
     case GW_WHY_WAITING: return next_waiting(&story->worst, arena, now_ms);
-    case GW_WHY_HELD:
-        return gw_arena_printf(arena,
-                               "It goes out when isActive of the config for \"%.*s\" is set to "
-                               "true.",
-                               GW_SLICE_ARG(story->worst.config->event_type));
+    case GW_WHY_HELD: return next_held(&story->worst, arena);
     case GW_WHY_CANCELLED: return next_cancelled(&story->worst);
     case GW_WHY_DEAD: return next_dead(&story->worst, arena);
     case GW_WHY_SKIPPED: return gw_why_skipped_next(story, arena);
@@ -381,6 +408,11 @@ static void step_end(const struct gw_view *view, const char *whose, struct steps
     if (!is_open(view))
         add(steps, delivery->ended_ms, gw_delivery_state_name(delivery->state),
             gw_arena_printf(arena, "%s%s", whose, gw_end_reason_text(delivery->reason)));
+    else if (view->held && view->config->is_active)
+        add(steps, view->health->since_ms, "held",
+            gw_arena_printf(arena,
+                            "%sThe target is disabled; what waits is held and uses up no attempt.",
+                            whose));
     else if (view->held)
         add(steps, view->config->updated_ms, "held",
             gw_arena_printf(arena,

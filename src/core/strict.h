@@ -26,9 +26,11 @@ bool gw_strict_i64(yyjson_val *value, int64_t *out);
 /* yyjson on an arena: nothing needs to be freed, and running out ends the process. */
 yyjson_alc gw_strict_alc(struct gw_arena *arena);
 
-/* Of a string; ptr NULL when it is none. */
+/* Of a string; absent when it is none: yyjson tells a length of arrays, too. */
 static inline struct gw_slice gw_strict_str(yyjson_val *value)
 {
+    if (!yyjson_is_str(value))
+        return (struct gw_slice){0};
     return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
 }
 

@@ -226,7 +226,8 @@ static void count_segment(struct sqlite_conn *conn, struct gw_tally_op *op, stru
         !find_name(conn, SQLITE_NAME_TYPE, op->event_type, &filter.type))
         return;
     read_tallies(conn, &filter, &op->counted, &tallies);
-    read_latencies(conn, &tallies, latencies);
+    if (!op->open_only)
+        read_latencies(conn, &tallies, latencies);
     read_open(conn, &tallies, op->arena, lanes);
     if (op->full)
         recount(conn, &filter, &op->rows);
