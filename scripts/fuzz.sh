@@ -24,7 +24,7 @@ if [ $# -eq 0 ]; then
     done
 fi
 
-limits=(-timeout=20 -rss_limit_mb=2048 -max_len=16384 -dict=test/fuzz/words.dict)
+limits=(-timeout=60 -rss_limit_mb=2048 -max_len=16384 -dict=test/fuzz/words.dict)
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 passed=0

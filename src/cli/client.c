@@ -351,6 +351,8 @@ struct gw_slice gw_client_text(yyjson_val *object, const char *name)
 {
     yyjson_val *value = yyjson_obj_get(object, name);
 
+    if (!yyjson_is_str(value))
+        return (struct gw_slice){NULL, 0};
     return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
 }
 

@@ -179,6 +179,8 @@ static void wrong_ones(void **state)
         {"{\"alg\":\"\"}", CLAIMS},
         {"{\"alg\":null}", CLAIMS},
         {"{\"alg\":[\"RS256\"]}", CLAIMS},
+        {"{\"alg\":[\"R\",\"S\",\"2\",\"5\",\"6\"]}", CLAIMS}, /* as long as the right one */
+        {"{\"alg\":{\"R\":1,\"S\":1,\"2\":1,\"5\":1,\"6\":1}}", CLAIMS},
         {"{\"ALG\":\"RS256\"}", CLAIMS},
         {"{}", CLAIMS},
         {"[\"RS256\"]", CLAIMS},
