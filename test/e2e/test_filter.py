@@ -3,11 +3,13 @@ describes. Where moto is not what AWS says, DIFFERENCES has the sentence."""
 
 import json
 import random
+import re
 import unicodedata
 
 import pytest
 from harness import pattern_model
 from harness.core_tool import CoreTool
+from harness.server import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.events.models import EventPattern
@@ -168,6 +170,32 @@ def test_where_moto_differs_from_aws(tool, pattern, event, right, sentence):
     assert ours(tool, pattern, event) is right
     assert models(pattern, event) is right
     assert motos(pattern, event) is not right, "moto has learnt it: take it out of the list"
+
+
+GUIDE = (ROOT / "docs/filter.md").read_text()
+EXAMPLE = re.compile(r"^```json\n(.*?)\n```$|^- (matches|not) `(.*)`$", re.MULTILINE)
+
+
+def test_the_guide_is_right(tool):
+    pattern, said = None, 0
+    for block, verdict, event in EXAMPLE.findall(GUIDE):
+        if block:
+            pattern = block
+            continue
+        assert tool.ask("match", pattern=pattern, event=event) == {"matches": verdict == "matches"}
+        said += 1
+    assert said == GUIDE.count("\n- matches `") + GUIDE.count("\n- not `") > 10
+
+
+def test_the_guides_operators_are_all(tool):
+    table = "".join(line for line in GUIDE.splitlines() if line.startswith("| `"))
+    shown = re.findall(r"`(\{[^…`]*\})`", table)
+    assert len(shown) > 8
+    for item in shown:
+        assert "matches" in tool.ask("match", pattern=f'{{"a":[{item}]}}', event="{}"), item
+    refusal = tool.ask("match", pattern='{"a":[{"regex":"x"}]}', event="{}")["error"]
+    for op in re.search(r"one operator of (.*), was", refusal)[1].split(", "):
+        assert f'`{{"{op}": ' in GUIDE
 
 
 # The number 300 as text is what the User Guide compares; event-ruler adds the value ("matchers for
