@@ -94,8 +94,11 @@ static void on_settled(struct gw_op *op)
     struct gw_delivery next = flight->next;
     struct gw_health_attempt attempt = attempt_of(flight);
     bool was_attempted = settle->attempt != NULL;
+    struct gw_shard *shard = flight->shard;
+    gw_shard_begin(shard); /* what it says of its target is stored before the shard is idle */
     gw_attempt_free(flight);
     gw_schedule_landed(pending, &next, was_attempted ? &attempt : NULL);
+    gw_shard_end(shard);
 }
 
 static void settle(struct gw_flight *flight, const struct gw_attempt *attempt)
