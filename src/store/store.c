@@ -62,7 +62,7 @@ void gw_op_clear(struct gw_op *op)
 
 static struct gw_op *ready(struct gw_op *op, enum gw_call call)
 {
-    op->kind = call;
+    op->kind = (int)call;
     gw_op_clear(op);
     return op;
 }
