@@ -47,7 +47,7 @@ def _populate(api, receiver, app):
     subscribe(api, app, receiver.url(f"/{app}?token=t0ken-{app}"), headers={"x-app": app})
     subscribe(api, app, receiver.url(f"/{app}/gone"), "GONE")
     receiver.always(f"/{app}/gone", 410)
-    ids = SimpleNamespace(app=app)
+    ids = SimpleNamespace(app=app, url=receiver.url(f"/{app}/gone"))
     sent = api.send(event(app, eventId="e-1", transactionId="t-1"))
     ids.message, ids.delivery = sent["id"], sent["deliveries"][0]["id"]
     settled(api, ids.delivery, "delivered")
@@ -206,6 +206,10 @@ ROWS = [
         lambda world, ids: (f"/v1/keys/{_key_of(world, ids)}", None, None)),
     Row("GET", "/v1/audit", (ADMIN,), 200, 404, _path("/v1/audit", **app_id)),
     Row("GET", "/v1/ledger", LOOKING, 200, 404, _path("/v1/ledger", **app_id)),
+    Row("GET", "/v1/targets", LOOKING, 200, 404, _path("/v1/targets", **app_id)),
+    Row("POST", "/v1/targets/enable", (ADMIN, CLIENT), 200, 403,
+        lambda world, ids: ("/v1/targets/enable", {"appId": ids.app, "url": ids.url}, None),
+        "another app"),
 ]  # fmt: skip
 
 # What needs an allowed address only, and what needs not even that.
