@@ -55,14 +55,14 @@ def assert_is(api, app, counted):
 
 def mixed_load(api, app, receiver):
     """Returns what was done, and a dead delivery."""
-    for path, status in (("/good", 200), ("/bad", 500)):
-        receiver.always(path, status)
+    receiver.always("/good", 200)
     receiver.script("/again", 503, 503)
     subscribe(api, app, receiver.url("/good"), "GOOD")
     subscribe(api, app, receiver.url("/again"), "AGAIN", retry={"schedule": [0, 0, 0]})
-    subscribe(api, app, receiver.url("/bad"), "DEAD", retry=NEVER)
-    for type in ("WAITS", "HELD", "GOES"):
-        subscribe(api, app, receiver.url("/bad"), type, retry=LATER)
+    # Each has a target of its own: one that fails ten times would be probed, and all else wait.
+    for type, retry in (("DEAD", NEVER), ("WAITS", LATER), ("HELD", LATER), ("GOES", LATER)):
+        receiver.always(f"/{type}", 500)
+        subscribe(api, app, receiver.url(f"/{type}"), type, retry=retry)
     subscribe(api, app, receiver.url("/good"), "OFF", isActive=False)
     subscribe(api, app, receiver.url("/good"), "NO", filter={"eventId": [{"exists": False}]})
     counted, waiting, dead = Counter(), [], []
@@ -98,7 +98,7 @@ def test_mixed_load(server, app, receiver):
     assert_is(api, app, counted)
 
     # A manual retry takes a dead one back, and counts its end again.
-    receiver.script("/bad", 200)
+    receiver.script("/DEAD", 200)
     api.retry(dead[0]).expect(202)
     settled(api, dead[0], "delivered")
     api.retry(dead[1]).expect(202)
