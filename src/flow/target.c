@@ -435,6 +435,8 @@ void gw_target_release(struct gw_schedule *schedule, struct gw_target *target)
 {
     if (target == &schedule->ending || schedule->closing || !needs_nothing(target))
         return;
+    if (schedule->shard->draining)
+        return; /* nothing new is begun, and all of it goes soon */
     if (target->saving)
         return; /* comes here again when that is done */
     int64_t now_ms = gw_env_wall_ms(schedule->shard->env);

@@ -297,6 +297,24 @@ static bool is_true(void *ctx)
     return *(bool *)ctx;
 }
 
+/* What the last attempt of a shard that stops says of its target is stored before it is idle. */
+static void test_a_stop_waits_for_what_it_learns(void **state)
+{
+    struct rig *rig = rig_create(100);
+    struct site *site = rig_site(rig, "a.example", OFTEN);
+    bool idle = false;
+    (void)state;
+    site->status = 410;
+    site->delay_ms = 500;
+    rig_post(rig, site, 1);
+    rig_run(rig, 300);
+    gw_shard_drain(rig->shard, on_idle, &idle);
+    assert_true(sim_run(rig->sim, is_true, &idle, 3 * SECOND_MS));
+    rig_restart(rig);
+    expect_state(rig, site, GW_HEALTH_DISABLED);
+    rig_destroy(rig);
+}
+
 /* A save that fails keeps nobody from stopping. */
 static void test_a_stop_does_not_wait_for_saves(void **state)
 {
@@ -326,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_forgotten_with_its_url),
         cmocka_unit_test(test_held_follows_a_new_url),
         cmocka_unit_test(test_saves_are_repeated),
+        cmocka_unit_test(test_a_stop_waits_for_what_it_learns),
         cmocka_unit_test(test_a_stop_does_not_wait_for_saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
