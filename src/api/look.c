@@ -111,7 +111,7 @@ static void load_health(struct gw_look *look, struct gw_look_app *app)
     app->asks_health = false;
     app->health_load = (struct gw_health_load){
         .op = {.env = gw_api_env(look->request), .done = on_health},
-        .arena = gw_api_arena(look->request),
+        .arena = &app->arena,
         .app_id = app->app_id,
     };
     look->left++;
@@ -162,8 +162,10 @@ bool gw_look_holds(const struct gw_look *look, struct gw_slice app_id, uint64_t 
 
 void gw_look_deinit(struct gw_look *look)
 {
-    for (size_t i = 0; i < look->app_count; i++)
+    for (size_t i = 0; i < look->app_count; i++) {
         gw_snapshot_unref(look->apps[i]->snapshot);
+        gw_arena_deinit(&look->apps[i]->arena);
+    }
     look->app_count = 0;
 }
 

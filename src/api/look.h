@@ -18,6 +18,7 @@ struct gw_look_app {
     struct gw_config_load load;
     bool asks_health; /* it has something open, and how its targets do is not there yet */
     struct gw_health_load health_load;
+    struct gw_arena arena; /* of health_load: apps are read side by side, by several threads */
     struct gw_look_target *targets;
     size_t target_count;
 };

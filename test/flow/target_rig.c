@@ -32,8 +32,11 @@ static struct site *site_of(struct rig *rig, const char *url)
 static int number_in(struct gw_slice body)
 {
     const char *at = memmem(body.ptr, body.len, "\"n\":", 4);
+    int number = 0;
     gw_check(at != NULL);
-    return atoi(at + 4);
+    for (at += 4; at < body.ptr + body.len && *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (*at - '0');
+    return number;
 }
 
 static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
