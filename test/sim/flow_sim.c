@@ -1,10 +1,10 @@
-/* flow_sim.c: the deterministic simulation: the real flow and core, a few hundred worlds, one for
+/* flow_sim.c: the deterministic simulation: the real flow and core, a hundred worlds, one for
  * each seed. A world posts events, changes configs, breaks and mends clients' servers, retries by
  * hand, enables targets, steps the clock, crashes and restarts, all at random, and in half of the
  * worlds the store is late, fails and loses answers too; then everything else is mended, and every
  * promise is checked.
  *
- *   flow_sim                 300 seeds from 1
+ *   flow_sim                 100 seeds from 1
  *   flow_sim FIRST COUNT     others; a failure prints its seed, and the same seed fails again
  */
 #include "flow_world.h"
@@ -129,7 +129,7 @@ static const char *run(uint64_t seed, bool talk)
 int main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
     unsigned failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     sim_init();
