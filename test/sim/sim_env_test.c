@@ -399,7 +399,7 @@ static uint64_t digest_of_run(uint64_t seed, char *text)
     }
     assert_true(sim_run(sim, NULL, NULL, 100));
     gw_env_random(envs[1], bytes, sizeof(bytes));
-    snprintf(text, 512, "%s %02x%02x%02x", seen, bytes[0], bytes[1], bytes[2]);
+    snprintf(text, 512, "%.400s %02x%02x%02x", seen, bytes[0], bytes[1], bytes[2]);
     uint64_t digest = sim_digest(sim);
     sim_destroy(sim);
     return digest;
