@@ -13,8 +13,9 @@
  *   backlog=0     deliveries that are accepted first and left open; then the store is opened again,
  *                 and how long that takes is told
  *
- * An accept's time is counted from when it was to begin. Besides the processor's time, the bytes that
- * the store's own threads write are told, for these do not depend on what else the machine does. */
+ * An accept's time is counted from when it was to begin. Of the store's own threads are told the
+ * processor's time and the bytes read and written, from and to the page cache, for a life: these do
+ * not depend on what else the machine does. */
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/crypto.h"
@@ -35,7 +36,7 @@
 
 /* What threads of these names have used since they began. */
 struct used {
-    double us, system_us, bytes; /* written */
+    double us, system_us, read, written; /* bytes */
 };
 
 enum { WRITER, LOG, MERGE, THREADS };
@@ -96,7 +97,7 @@ static void task_read(const char *task, const char *file, char text[512])
 
 static void used_add(struct used *used, const char *task, const char *name)
 {
-    unsigned long long ns = 0, ticks = 0, bytes = 0;
+    unsigned long long ns = 0, ticks = 0, read = 0, written = 0;
     char text[512];
 
     task_read(task, "comm", text);
@@ -108,10 +109,11 @@ static void used_add(struct used *used, const char *task, const char *name)
     task_read(task, "stat", text);
     sscanf(text, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %llu", &ticks);
     task_read(task, "io", text);
-    sscanf(text, "rchar: %*u wchar: %llu", &bytes);
+    sscanf(text, "rchar: %llu wchar: %llu", &read, &written);
     used->us += (double)ns / 1000;
     used->system_us += (double)ticks * 1e6 / (double)sysconf(_SC_CLK_TCK);
-    used->bytes += (double)bytes;
+    used->read += (double)read;
+    used->written += (double)written;
 }
 
 static struct used used_by(const char *name)
@@ -194,8 +196,9 @@ static void say(struct bench *bench)
     for (size_t i = 0; i < THREADS; i++) {
         struct used now = used_by(threads[i]), *was = &bench->used[i];
         store_us += (now.us - was->us) / lives;
-        printf(" %s %.1f us (%.1f sys) %.1f KiB ", threads[i] + 4, (now.us - was->us) / lives,
-               (now.system_us - was->system_us) / lives, (now.bytes - was->bytes) / lives / 1024);
+        printf(" %s %.1f us (%.1f sys) %.1f/%.1f KiB ", threads[i] + 4, (now.us - was->us) / lives,
+               (now.system_us - was->system_us) / lives, (now.read - was->read) / lives / 1024,
+               (now.written - was->written) / lives / 1024);
         *was = now;
     }
     bench->last_us = store_us;
