@@ -313,6 +313,7 @@ void gw_http_client_call(struct gw_env *env, struct gw_http_call *call)
     call->connect_us = call->tls_us = call->first_byte_us = call->total_us = 0;
     call->addr = (struct gw_addr){0};
     call->reply = GW_SLICE("");
+    call->is_whole = false;
     call->error[0] = '\0';
     if (prepare(t))
         send_request(t);

@@ -321,11 +321,13 @@ void gw_http_reply_outcome(struct gw_transfer *t, CURLcode code)
     fill_times(t);
     call->status = 0;
     call->reply = GW_SLICE("");
+    call->is_whole = false;
     call->error[0] = '\0';
     if (t->is_answered) {
         call->end = GW_HTTP_ANSWERED;
         call->status = t->status;
         call->reply = gw_arena_dup(call->arena, gw_buf_slice(&t->reply));
+        call->is_whole = code == CURLE_OK && t->body_bytes == t->reply.len;
     } else if (t->bad) {
         gw_http_reply_fail(call, GW_HTTP_PROTOCOL, "%s", t->bad);
     } else {

@@ -288,6 +288,7 @@ static void test_http(void **state)
     assert_true(sim_run(sim, NULL, NULL, 5000));
     assert_int_equal(call.status, 503);
     assert_true(gw_slice_is(call.reply, "abc"));
+    assert_false(call.is_whole);
     assert_int_equal(call.addr.family, 4);
     assert_int_equal(call.total_us, call.connect_us + call.first_byte_us);
 

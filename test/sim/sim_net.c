@@ -182,6 +182,7 @@ void sim_net_http(struct gw_env *base, struct gw_http_call *call)
     call->connect_us = call->tls_us = call->first_byte_us = call->total_us = 0;
     call->addr = (struct gw_addr){0};
     call->reply = (struct gw_slice){0};
+    call->is_whole = false;
     call->error[0] = '\0';
     x->event =
         sim_plan(env, sim_while(env->sim, env->sim->options.connect_us), SIM_HTTP_ARRIVED, x);
@@ -265,7 +266,8 @@ static void answer(struct gw_http_call *call, const struct sim_reply *reply)
     for (const char *const *line = reply->header_lines; line && *line; line++)
         if (call->on_header && header_split(*line, &name, &value))
             call->on_header(call, name, value);
-    if (body.len > call->reply_keep_max)
+    call->is_whole = body.len <= call->reply_keep_max;
+    if (!call->is_whole)
         body.len = call->reply_keep_max;
     call->reply = body.len > 0 ? gw_arena_dup(call->arena, body) : GW_SLICE("");
 }

@@ -232,14 +232,12 @@ static void replies_are_read_and_kept_up_to_a_limit(void **state)
     static const struct {
         const char *path;
         size_t read_max, keep_max, kept;
+        bool is_whole;
     } rows[] = {
-        {"/big/3000", 65536, 2048, 2048},
-        {"/big/65536", 65536, 100000, 65536},
-        {"/big/10", 65536, 2048, 10},
-        {"/big/3000", 65536, 0, 0},
-        {"/big/3000", 0, 2048, 2048},
-        {"/big/9000000", 65536, 2048, 2048},
-        {"/big/500000", 1 << 20, 1 << 20, 500000},
+        {"/big/3000", 65536, 2048, 2048, false},    {"/big/65536", 65536, 100000, 65536, true},
+        {"/big/10", 65536, 2048, 10, true},         {"/big/2048", 65536, 2048, 2048, true},
+        {"/big/3000", 65536, 0, 0, false},          {"/big/3000", 0, 2048, 2048, false},
+        {"/big/9000000", 65536, 2048, 2048, false}, {"/big/500000", 1 << 20, 1 << 20, 500000, true},
     };
     struct web web = {0};
 
@@ -252,6 +250,7 @@ static void replies_are_read_and_kept_up_to_a_limit(void **state)
         call.http.reply_keep_max = rows[i].keep_max;
         assert_call(&call, GW_HTTP_ANSWERED, 200, "");
         assert_int_equal(call.http.reply.len, rows[i].kept);
+        assert_int_equal(call.http.is_whole, rows[i].is_whole);
     }
     web_stop(&web);
 }
