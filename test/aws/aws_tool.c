@@ -1,0 +1,122 @@
+/* aws_tool.c: what src/aws/ computes, for a test in another language: reads a JSON object from each
+ * line of standard input and answers with one.
+ *
+ *   {"op":"sign","service","region","id","secret","token","now_ms","method","host","path",
+ *    "params":[[NAME,VALUE]…],"fields":[[NAME,VALUE]…],"body"}  {"target":TEXT,"lines":[TEXT…]}
+ */
+#include "aws/sign.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <yyjson.h>
+
+static struct gw_slice text_of(yyjson_val *value)
+{
+    return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
+static struct gw_slice member(yyjson_val *request, const char *name)
+{
+    return text_of(yyjson_obj_get(request, name));
+}
+
+static struct gw_aws_field *pairs_of(yyjson_val *list, struct gw_arena *arena, size_t *count)
+{
+    struct gw_aws_field *pairs = gw_arena_alloc(arena, yyjson_arr_size(list) * sizeof(*pairs) + 1);
+    yyjson_val *pair;
+    size_t i, max;
+
+    yyjson_arr_foreach(list, i, max, pair)
+    {
+        pairs[i].name = text_of(yyjson_arr_get(pair, 0));
+        pairs[i].value = text_of(yyjson_arr_get(pair, 1));
+    }
+    *count = yyjson_arr_size(list);
+    return pairs;
+}
+
+static void sign(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                 yyjson_mut_val *root)
+{
+    static struct gw_aws_signer signer; /* kept, as in use: with whatever key it has */
+    struct gw_aws_keys keys = {member(request, "id"), member(request, "secret"),
+                               member(request, "token")};
+    struct gw_aws_request asked = {
+        .method = yyjson_get_str(yyjson_obj_get(request, "method")),
+        .host = member(request, "host"),
+        .path = gw_aws_path(arena, member(request, "path")),
+        .body = member(request, "body"),
+    };
+    const char *region = yyjson_get_str(yyjson_obj_get(request, "region"));
+    const char *service = yyjson_get_str(yyjson_obj_get(request, "service"));
+    size_t count;
+
+    if (!signer.region || strcmp(signer.region, region) || strcmp(signer.service, service)) {
+        gw_free((void *)(uintptr_t)signer.region);
+        gw_free((void *)(uintptr_t)signer.service);
+        gw_aws_signer_deinit(&signer);
+        signer = (struct gw_aws_signer){.region = gw_strdup(region), .service = gw_strdup(service)};
+    }
+    struct gw_aws_field *params = pairs_of(yyjson_obj_get(request, "params"), arena, &count);
+    asked.query = gw_aws_query(arena, params, count);
+    asked.fields = pairs_of(yyjson_obj_get(request, "fields"), arena, &asked.field_count);
+    const char *const *lines = gw_aws_sign(
+        &signer, &keys, &asked, yyjson_get_sint(yyjson_obj_get(request, "now_ms")), arena);
+    yyjson_mut_obj_add_strcpy(answer, root, "target",
+                              gw_arena_printf(arena, "%.*s%s%.*s", GW_SLICE_ARG(asked.path),
+                                              asked.query.len > 0 ? "?" : "",
+                                              GW_SLICE_ARG(asked.query)));
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(answer, root, "lines");
+    for (; *lines; lines++)
+        yyjson_mut_arr_add_strcpy(answer, list, *lines);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                yyjson_mut_val *root);
+} ops[] = {
+    {"sign", sign},
+};
+
+/* False: the line was none of ours. */
+static bool answer(struct gw_slice line)
+{
+    yyjson_doc *doc = yyjson_read(line.ptr, line.len, 0);
+    yyjson_val *request = yyjson_doc_get_root(doc);
+    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(reply);
+    struct gw_arena arena = {0};
+    bool is_known = false;
+
+    yyjson_mut_doc_set_root(reply, root);
+    for (size_t i = 0; i < gw_count(ops); i++) {
+        if (yyjson_equals_str(yyjson_obj_get(request, "op"), ops[i].name)) {
+            ops[i].run(request, &arena, reply, root);
+            is_known = true;
+        }
+    }
+    char *text = yyjson_mut_write(reply, 0, NULL);
+    puts(text);
+    fflush(stdout);
+    free(text);
+    gw_arena_deinit(&arena);
+    yyjson_mut_doc_free(reply);
+    yyjson_doc_free(doc);
+    return is_known;
+}
+
+int main(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+    bool is_well = true;
+
+    while (is_well && (len = getline(&line, &size, stdin)) > 0)
+        is_well = answer((struct gw_slice){line, (size_t)len});
+    free(line);
+    return is_well ? 0 : 1;
+}
