@@ -230,8 +230,8 @@ static enum gw_err fill(yyjson_mut_doc *doc, const struct gw_config_given *given
 {
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 
-    put_text(doc, root, "appId", given->app);
-    put_text(doc, root, "eventType", given->type);
+    put_text(doc, root, "appId", given->pair.app);
+    put_text(doc, root, "eventType", given->pair.type);
     put_text(doc, root, "webhookUrl", given->url);
     put_text(doc, root, "product", given->product);
     put_text(doc, root, "secret", given->secret);

@@ -1,12 +1,13 @@
 /* config_body.h: the JSON of a config request out of what was given on the command line. Pure. */
 #pragma once
 
-#include "cli/options.h"
+#include "cli/config_pair.h"
 
 #define GW_GIVEN_NOT (-1) /* of a flag or number: was not given */
 
 struct gw_config_given {
-    const char *app, *type, *url, *product, *secret;
+    struct gw_config_pair pair;
+    const char *url, *product, *secret;
     const char *retry;      /* "5,300,1800" or "none" */
     const char *filter;     /* JSON or "none" */
     const char *rate_limit; /* "50" or "none" */
@@ -24,14 +25,8 @@ void gw_config_given_init(struct gw_config_given *given);
 void gw_config_given_deinit(struct gw_config_given *given);
 
 /* The options that fill it. */
-#define GW_CONFIG_KEY_OPTIONS(given)                                                               \
-    {.name = "app", .value = "APP", .help = "appId", .text = &(given).app},                        \
-    {                                                                                              \
-        .name = "type", .value = "TYPE", .help = "eventType; * is every type",                     \
-        .text = &(given).type                                                                      \
-    }
 #define GW_CONFIG_OPTIONS(given)                                                                   \
-    GW_CONFIG_KEY_OPTIONS(given),                                                                  \
+    GW_CONFIG_PAIR_OPTIONS((given).pair),                                                          \
         {.name = "url", .value = "URL", .help = "where events go", .text = &(given).url},          \
         {.name = "workflow",                                                                       \
          .value = "ID=URL",                                                                        \

@@ -1,30 +1,23 @@
 /* config_change.c: `gwh config create|update|rotate`: making and changing configs. */
 #include "base/crypto.h"
-#include "cli/client.h"
 #include "cli/config_body.h"
-#include "cli/config_pair.h"
 #include "cli/config_show.h"
 #include "cli/input.h"
-#include "cli/term.h"
-
-#include <stdlib.h>
 
 #define FILE_BYTES_MAX ((size_t)1024 * 1024)
 
-static int change(const struct gw_client_options *common, const struct gw_client_request *request,
-                  const char *what)
+/* `what` was done, in words. */
+static int change(const struct gw_client_options *common, const char *method, const char *if_match,
+                  const struct gw_buf *body, char *what)
 {
-    struct gw_client client;
-    struct gw_client_answer answer = {0};
-
-    int code = gw_client_open(&client, common);
-    if (code < 0)
-        code = gw_client_call(&client, request, &answer);
-    if (code < 0 && !client.json)
-        gw_config_show_change(answer.result, what);
-    gw_client_answer_deinit(&answer);
-    gw_client_close(&client);
-    return code < 0 ? GW_EXIT_DONE : code;
+    return gw_ask_once(common, &(struct gw_ask){
+                                   .method = method,
+                                   .path = "/v1/config",
+                                   .body = gw_buf_slice(body),
+                                   .if_match = if_match,
+                                   .tell = gw_config_show_change,
+                                   .ctx = what,
+                               });
 }
 
 static bool is_any_given(const struct gw_config_given *given)
@@ -74,7 +67,7 @@ static int make_body(const struct gw_options *options, struct gw_config_given *g
         gw_buf_deinit(&text);
         return code;
     }
-    int code = gw_config_pair_take(options, &given->app, &given->type);
+    int code = gw_config_pair_take(options, &given->pair);
     if (code >= 0)
         return code;
     if (given->url == NULL && command == &gw_config_create_command)
@@ -108,10 +101,7 @@ static int run_create(int argc, char **argv)
     if (code < 0)
         code = make_body(&options, &given, file, &body);
     if (code < 0)
-        code = change(&common,
-                      &(struct gw_client_request){
-                          .method = "POST", .path = "/v1/config", .body = gw_buf_slice(&body)},
-                      "created");
+        code = change(&common, "POST", NULL, &body, "created");
     gw_buf_deinit(&body);
     gw_config_given_deinit(&given);
     return code;
@@ -161,12 +151,7 @@ static int run_update(int argc, char **argv)
     if (code < 0)
         code = make_body(&options, &given, file, &body);
     if (code < 0)
-        code = change(&common,
-                      &(struct gw_client_request){.method = "PATCH",
-                                                  .path = "/v1/config",
-                                                  .body = gw_buf_slice(&body),
-                                                  .if_match = if_match},
-                      "changed");
+        code = change(&common, "PATCH", if_match, &body, "changed");
     gw_buf_deinit(&body);
     gw_config_given_deinit(&given);
     return code;
@@ -189,32 +174,28 @@ const struct gw_command gw_config_update_command = {
 
 /* ── rotate ────────────────────────────────────────────────────────────────────────────────── */
 
-static void make_rotation(const struct gw_config_given *given, bool at_once, struct gw_buf *body)
+static void make_rotation(const struct gw_config_pair *pair, bool at_once, struct gw_buf *body)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    size_t len = 0;
 
     yyjson_mut_doc_set_root(doc, root);
-    yyjson_mut_obj_add_str(doc, root, "appId", given->app);
-    yyjson_mut_obj_add_str(doc, root, "eventType", given->type);
+    yyjson_mut_obj_add_str(doc, root, "appId", pair->app);
+    yyjson_mut_obj_add_str(doc, root, "eventType", pair->type);
     if (at_once)
         yyjson_mut_obj_add_str(doc, root, "updateSecret", "now");
     else
         yyjson_mut_obj_add_bool(doc, root, "updateSecret", true);
-    char *text = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, &len);
-    gw_buf_add(body, text, len);
-    free(text);
-    yyjson_mut_doc_free(doc);
+    gw_ask_body(doc, body);
 }
 
 static int run_rotate(int argc, char **argv)
 {
     struct gw_client_options common = {0};
-    struct gw_config_given given;
+    struct gw_config_pair pair = {0};
     int at_once = 0;
     const struct gw_option rows[] = {
-        GW_CONFIG_KEY_OPTIONS(given),
+        GW_CONFIG_PAIR_OPTIONS(pair),
         {.name = "now",
          .help = "the old secret ends at once (else it signs beside the new one for a day)",
          .flag = &at_once},
@@ -225,16 +206,11 @@ static int run_rotate(int argc, char **argv)
                                  .words_max = GW_CONFIG_PAIR_WORDS};
     struct gw_buf body = {0};
 
-    gw_config_given_init(&given);
-    int code = gw_options_take(&options, argc, argv);
-    if (code < 0)
-        code = gw_config_pair_take(&options, &given.app, &given.type);
+    int code = gw_config_pair_parse(&options, argc, argv, &pair);
     if (code >= 0)
         return code;
-    make_rotation(&given, at_once > 0, &body);
-    code = change(&common,
-                  &(struct gw_client_request){
-                      .method = "PATCH", .path = "/v1/config", .body = gw_buf_slice(&body)},
+    make_rotation(&pair, at_once > 0, &body);
+    code = change(&common, "PATCH", NULL, &body,
                   at_once > 0 ? "rotated, the old secret is over:"
                               : "rotated, the old secret signs beside the new one for a while:");
     gw_buf_deinit(&body);

@@ -4,22 +4,12 @@
  * with a tilde what changed and is not shown. Objects are compared member by member, so that one new
  * header does not repeat all the others. */
 #include "base/timefmt.h"
-#include "cli/config_body.h"
+#include "cli/ask.h"
 #include "cli/config_pair.h"
-#include "cli/pages.h"
-#include "cli/term.h"
 #include "cli/text.h"
+#include "core/strict.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-
-#define LINES_MAX 100000
-
-struct telling {
-    struct gw_term term;
-    struct gw_buf out;
-    size_t count;
-};
 
 /* ── One value ─────────────────────────────────────────────────────────────────────────────── */
 
@@ -28,8 +18,7 @@ static void add_value(struct gw_buf *out, yyjson_val *value)
     size_t len = 0;
 
     if (yyjson_is_str(value)) {
-        gw_text_add_clean(out, (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)},
-                          false);
+        gw_text_add_clean(out, gw_strict_str(value), false);
         return;
     }
     char *text = yyjson_val_write(value, YYJSON_WRITE_NOFLAG, &len);
@@ -43,7 +32,7 @@ static bool is_there(yyjson_val *value)
 }
 
 /* "+ name: value", or its size where it was too large to be kept, or the name alone. */
-static void add_line(struct telling *t, char sign, const char *name, yyjson_val *value,
+static void add_line(struct gw_page *page, char sign, const char *name, yyjson_val *value,
                      yyjson_val *bytes)
 {
     enum gw_tone tone = sign == '+' ? GW_TONE_GOOD : sign == '-' ? GW_TONE_BAD : GW_TONE_WARN;
@@ -56,46 +45,46 @@ static void add_line(struct telling *t, char sign, const char *name, yyjson_val 
     } else if (bytes) {
         gw_buf_addf(&line, ": (%lld bytes)", (long long)yyjson_get_sint(bytes));
     }
-    gw_term_paint(&t->term, &t->out, tone, gw_buf_slice(&line));
-    gw_buf_addc(&t->out, '\n');
+    gw_term_paint(&page->term, &page->out, tone, gw_buf_slice(&line));
+    gw_buf_addc(&page->out, '\n');
     gw_buf_deinit(&line);
 }
 
-static void add_member(struct telling *t, const char *name, yyjson_val *key, yyjson_val *from,
+static void add_member(struct gw_page *page, const char *name, yyjson_val *key, yyjson_val *from,
                        yyjson_val *to)
 {
     struct gw_buf path = {0};
 
     gw_buf_addf(&path, "%s.", name);
-    gw_text_add_clean(&path, (struct gw_slice){yyjson_get_str(key), yyjson_get_len(key)}, false);
+    gw_text_add_clean(&path, gw_strict_str(key), false);
     if (from && !yyjson_equals(from, to))
-        add_line(t, '-', gw_buf_text(&path), from, NULL);
+        add_line(page, '-', gw_buf_text(&path), from, NULL);
     if (to && !yyjson_equals(from, to))
-        add_line(t, '+', gw_buf_text(&path), to, NULL);
+        add_line(page, '+', gw_buf_text(&path), to, NULL);
     gw_buf_deinit(&path);
 }
 
 /* "headers.x-a": what either has and the other lacks, or has otherwise. */
-static void add_members(struct telling *t, const char *name, yyjson_val *from, yyjson_val *to)
+static void add_members(struct gw_page *page, const char *name, yyjson_val *from, yyjson_val *to)
 {
     size_t i, max;
     yyjson_val *key, *value;
 
     yyjson_obj_foreach(from, i, max, key, value)
     {
-        add_member(t, name, key, value,
+        add_member(page, name, key, value,
                    yyjson_obj_getn(to, yyjson_get_str(key), yyjson_get_len(key)));
     }
     yyjson_obj_foreach(to, i, max, key, value)
     {
         if (!yyjson_obj_getn(from, yyjson_get_str(key), yyjson_get_len(key)))
-            add_member(t, name, key, NULL, value);
+            add_member(page, name, key, NULL, value);
     }
 }
 
 /* ── One change ────────────────────────────────────────────────────────────────────────────── */
 
-static void add_head(struct telling *t, yyjson_val *entry)
+static void add_head(struct gw_page *page, yyjson_val *entry)
 {
     int64_t at_ms = gw_client_time(entry, "at"), version = gw_client_number(entry, "version", 0);
     struct gw_slice actor = gw_client_text(entry, "actor"),
@@ -106,22 +95,22 @@ static void add_head(struct telling *t, yyjson_val *entry)
 
     if (at_ms != GW_NEVER) {
         gw_time_text(at_ms, stamp);
-        gw_term_paintf(&t->term, &t->out, GW_TONE_DIM, "%.10s %.8s", stamp, stamp + 11);
-        gw_buf_adds(&t->out, GW_SLICE("  "));
+        gw_term_paintf(&page->term, &page->out, GW_TONE_DIM, "%.10s %.8s", stamp, stamp + 11);
+        gw_buf_adds(&page->out, GW_SLICE("  "));
     }
     if (gw_slice_starts(action, GW_SLICE("config_")))
         action = gw_slice_skip(action, strlen("config_"));
     gw_text_add_clean(&what, action, false);
-    gw_term_paint(&t->term, &t->out, GW_TONE_BOLD, gw_buf_slice(&what));
+    gw_term_paint(&page->term, &page->out, GW_TONE_BOLD, gw_buf_slice(&what));
     if (version > 0)
-        gw_buf_addf(&t->out, " (version %lld)", (long long)version);
-    gw_buf_adds(&t->out, GW_SLICE(" by "));
-    gw_text_add_clean(&t->out, actor, false);
+        gw_buf_addf(&page->out, " (version %lld)", (long long)version);
+    gw_buf_adds(&page->out, GW_SLICE(" by "));
+    gw_text_add_clean(&page->out, actor, false);
     if (address.ptr) {
-        gw_buf_adds(&t->out, GW_SLICE(" from "));
-        gw_text_add_clean(&t->out, address, false);
+        gw_buf_adds(&page->out, GW_SLICE(" from "));
+        gw_text_add_clean(&page->out, address, false);
     }
-    gw_buf_addc(&t->out, '\n');
+    gw_buf_addc(&page->out, '\n');
     gw_buf_deinit(&what);
 }
 
@@ -130,7 +119,7 @@ static bool is_object_or_none(yyjson_val *value)
     return yyjson_is_obj(value) || !is_there(value);
 }
 
-static void add_change(struct telling *t, yyjson_val *change)
+static void add_change(struct gw_page *page, yyjson_val *change)
 {
     yyjson_val *from = yyjson_obj_get(change, "from"), *to = yyjson_obj_get(change, "to");
     yyjson_val *from_bytes = yyjson_obj_get(change, "fromBytes"),
@@ -142,14 +131,14 @@ static void add_change(struct telling *t, yyjson_val *change)
     gw_text_add_clean(&buf, gw_client_text(change, "field"), false);
     const char *name = gw_buf_text(&buf);
     if ((!was && !is) || (is_whole && yyjson_equals(from, to))) {
-        add_line(t, '~', name, NULL, NULL); /* that it changed is all that may be shown */
+        add_line(page, '~', name, NULL, NULL); /* that it changed is all that may be shown */
     } else if (is_whole && is_object_or_none(from) && is_object_or_none(to)) {
-        add_members(t, name, from, to);
+        add_members(page, name, from, to);
     } else {
         if (was)
-            add_line(t, '-', name, from, from_bytes);
+            add_line(page, '-', name, from, from_bytes);
         if (is)
-            add_line(t, '+', name, to, to_bytes);
+            add_line(page, '+', name, to, to_bytes);
     }
     gw_buf_deinit(&buf);
 }
@@ -169,71 +158,47 @@ static bool is_noise(yyjson_val *change)
            (from && to && is_nothing(from) && is_nothing(to));
 }
 
-static void tell(void *ctx, yyjson_val *entry)
+static void tell(struct gw_page *page, yyjson_val *entry)
 {
-    struct telling *t = ctx;
     size_t i, max;
     yyjson_val *change;
 
-    if (t->count++ > 0)
-        gw_buf_addc(&t->out, '\n');
-    add_head(t, entry);
+    if (page->item_count > 0)
+        gw_buf_addc(&page->out, '\n');
+    add_head(page, entry);
     yyjson_arr_foreach(yyjson_obj_get(entry, "changes"), i, max, change)
     {
         if (!is_noise(change))
-            add_change(t, change);
+            add_change(page, change);
     }
 }
 
 /* ── The command ───────────────────────────────────────────────────────────────────────────── */
 
-static int show(struct gw_client *client, const struct gw_config_given *given, const char *cursor)
-{
-    struct telling t = {.term = gw_term_look(STDOUT_FILENO)};
-    struct gw_buf path = {0};
-
-    gw_buf_adds(&path, GW_SLICE("/v1/config/history"));
-    gw_client_add_query(&path, "appId", given->app);
-    gw_client_add_query(&path, "eventType", given->type);
-    int code = gw_pages_walk(client, &(struct gw_pages){.path = gw_buf_text(&path),
-                                                        .cursor = cursor,
-                                                        .items_max = LINES_MAX,
-                                                        .each = tell,
-                                                        .ctx = &t});
-    if (code < 0 && !client->json && t.count == 0)
-        gw_buf_adds(&t.out, GW_SLICE("nothing is known of it: no such config was ever made\n"));
-    gw_term_flush(&t.out);
-    gw_buf_deinit(&t.out);
-    gw_buf_deinit(&path);
-    return code < 0 ? GW_EXIT_DONE : code;
-}
-
 static int run(int argc, char **argv)
 {
-    struct gw_client_options common = {0};
-    struct gw_config_given given;
-    const char *cursor = NULL;
-    const struct gw_option rows[] = {
-        GW_CONFIG_KEY_OPTIONS(given),
-        {.name = "cursor", .value = "C", .help = "go on behind an earlier page", .text = &cursor},
-        GW_CLIENT_OPTIONS(common)};
+    struct gw_list_options given = {0};
+    struct gw_config_pair pair = {0};
+    const struct gw_option rows[] = {GW_CONFIG_PAIR_OPTIONS(pair),
+                                     {.name = "cursor",
+                                      .value = "C",
+                                      .help = "go on behind an earlier page",
+                                      .text = &given.cursor},
+                                     GW_CLIENT_OPTIONS(given.common)};
     struct gw_options options = {.command = &gw_config_history_command,
                                  .rows = rows,
                                  .count = gw_count(rows),
                                  .words_max = GW_CONFIG_PAIR_WORDS};
-    struct gw_client client;
 
-    gw_config_given_init(&given);
-    int code = gw_options_take(&options, argc, argv);
-    if (code < 0)
-        code = gw_config_pair_take(&options, &given.app, &given.type);
+    int code = gw_config_pair_parse(&options, argc, argv, &pair);
     if (code >= 0)
         return code;
-    code = gw_client_open(&client, &common);
-    if (code < 0)
-        code = show(&client, &given, cursor);
-    gw_client_close(&client);
-    return code;
+    return gw_ask_list(&given, &(struct gw_ask_list){
+                                   .path = "/v1/config/history",
+                                   .query = {{"appId", pair.app}, {"eventType", pair.type}},
+                                   .tell = tell,
+                                   .none = "nothing is known of it: no such config was ever made",
+                               });
 }
 
 const struct gw_command gw_config_history_command = {

@@ -1,33 +1,25 @@
 /* config_test.c: `gwh config test`: one real, signed POST to where a config leads, and how it went.
  * Owns nothing that outlives a call. The event's bytes are sent as they were given. */
-#include "cli/client.h"
-#include "cli/config_body.h"
+#include "cli/ask.h"
 #include "cli/config_pair.h"
 #include "cli/input.h"
-#include "cli/term.h"
 #include "cli/text.h"
-
-#include <stdlib.h>
-#include <unistd.h>
 
 #define EVENT_BYTES_MAX ((size_t)16 * 1024 * 1024) /* the server's own limit is lower */
 
 /* ── Asking ────────────────────────────────────────────────────────────────────────────────── */
 
 /* {"appId":…,"eventType":… without the brace that ends it */
-static void add_pair(const char *app, const char *type, struct gw_buf *body)
+static void add_pair(const struct gw_config_pair *pair, struct gw_buf *body)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    size_t len = 0;
 
     yyjson_mut_doc_set_root(doc, root);
-    yyjson_mut_obj_add_str(doc, root, "appId", app);
-    yyjson_mut_obj_add_str(doc, root, "eventType", type);
-    char *text = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, &len);
-    gw_buf_add(body, text, len - 1);
-    free(text);
-    yyjson_mut_doc_free(doc);
+    yyjson_mut_obj_add_str(doc, root, "appId", pair->app);
+    yyjson_mut_obj_add_str(doc, root, "eventType", pair->type);
+    gw_ask_body(doc, body);
+    body->len--;
 }
 
 /* What is not JSON must not be put inside what is. */
@@ -102,7 +94,7 @@ static void add_wrapped(const struct gw_term *term, struct gw_buf *out, struct g
 }
 
 /* As `gwh why` tells an attempt. */
-static void add_story(struct gw_buf *out, yyjson_val *attempt, bool is_delivered)
+static void add_story(struct gw_buf *out, yyjson_val *attempt, bool is_good)
 {
     struct gw_slice address = gw_client_text(attempt, "address"),
                     error = gw_client_text(attempt, "error"), url = gw_client_text(attempt, "url");
@@ -112,7 +104,7 @@ static void add_story(struct gw_buf *out, yyjson_val *attempt, bool is_delivered
         gw_buf_adds(out, GW_SLICE(" at "));
         gw_buf_adds(out, address);
     }
-    if (is_delivered) {
+    if (is_good) {
         gw_buf_addf(out, " answered %lld", (long long)gw_client_number(attempt, "statusCode", 0));
     } else {
         gw_buf_adds(out, GW_SLICE(" failed, "));
@@ -126,61 +118,42 @@ static void add_story(struct gw_buf *out, yyjson_val *attempt, bool is_delivered
     gw_buf_addc(out, '.');
 }
 
-static void show(yyjson_val *attempt, bool is_delivered)
+static bool is_delivered(yyjson_val *attempt)
 {
-    struct gw_term term = gw_term_look(STDOUT_FILENO);
+    return gw_slice_is(gw_client_text(attempt, "outcome"), "success");
+}
+
+static void tell(struct gw_page *page, yyjson_val *attempt)
+{
     struct gw_slice answer = gw_client_text(attempt, "responseExcerpt"),
                     advice = gw_client_text(attempt, "advice");
-    struct gw_buf out = {0}, story = {0}, said = {0};
+    bool is_good = is_delivered(attempt);
+    struct gw_buf story = {0}, said = {0};
 
-    gw_term_paint(&term, &out, is_delivered ? GW_TONE_GOOD : GW_TONE_BAD,
-                  is_delivered ? GW_SLICE("delivered") : GW_SLICE("not delivered"));
-    gw_buf_addc(&out, '\n');
-    add_story(&story, attempt, is_delivered);
-    add_wrapped(&term, &out, gw_buf_slice(&story));
+    gw_term_paint(&page->term, &page->out, is_good ? GW_TONE_GOOD : GW_TONE_BAD,
+                  is_good ? GW_SLICE("delivered") : GW_SLICE("not delivered"));
+    gw_buf_addc(&page->out, '\n');
+    add_story(&story, attempt, is_good);
+    add_wrapped(&page->term, &page->out, gw_buf_slice(&story));
     if (answer.len > 0) {
         gw_buf_adds(&said, GW_SLICE("It answered: "));
         gw_buf_adds(&said, answer);
-        add_wrapped(&term, &out, gw_buf_slice(&said));
+        add_wrapped(&page->term, &page->out, gw_buf_slice(&said));
     }
-    if (!is_delivered && advice.len > 0)
-        add_wrapped(&term, &out, advice);
-    gw_term_flush(&out);
+    if (!is_good && advice.len > 0)
+        add_wrapped(&page->term, &page->out, advice);
     gw_buf_deinit(&said);
     gw_buf_deinit(&story);
-    gw_buf_deinit(&out);
 }
 
 /* ── The command ───────────────────────────────────────────────────────────────────────────── */
 
-static int post(const struct gw_client_options *common, struct gw_slice body)
-{
-    struct gw_client client;
-    struct gw_client_answer answer = {0};
-
-    int code = gw_client_open(&client, common);
-    if (code < 0)
-        code = gw_client_call(
-            &client,
-            &(struct gw_client_request){.method = "POST", .path = "/v1/config/test", .body = body},
-            &answer);
-    if (code < 0) {
-        bool is_delivered = gw_slice_is(gw_client_text(answer.result, "outcome"), "success");
-        if (!client.json)
-            show(answer.result, is_delivered);
-        code = is_delivered ? GW_EXIT_DONE : GW_EXIT_FAILED;
-    }
-    gw_client_answer_deinit(&answer);
-    gw_client_close(&client);
-    return code;
-}
-
 static int run(int argc, char **argv)
 {
     struct gw_client_options common = {0};
-    struct gw_config_given given;
+    struct gw_config_pair pair = {0};
     const char *event = NULL;
-    const struct gw_option rows[] = {GW_CONFIG_KEY_OPTIONS(given),
+    const struct gw_option rows[] = {GW_CONFIG_PAIR_OPTIONS(pair),
                                      {.name = "event",
                                       .value = "FILE|-",
                                       .help = "send this JSON object, instead of one made up",
@@ -192,18 +165,21 @@ static int run(int argc, char **argv)
                                  .words_max = GW_CONFIG_PAIR_WORDS};
     struct gw_buf body = {0};
 
-    gw_config_given_init(&given);
-    int code = gw_options_take(&options, argc, argv);
-    if (code < 0)
-        code = gw_config_pair_take(&options, &given.app, &given.type);
+    int code = gw_config_pair_parse(&options, argc, argv, &pair);
     if (code >= 0)
         return code;
-    add_pair(given.app, given.type, &body);
+    add_pair(&pair, &body);
     if (event)
         code = add_event(event, &body);
     gw_buf_addc(&body, '}');
     if (code < 0)
-        code = post(&common, gw_buf_slice(&body));
+        code = gw_ask_once(&common, &(struct gw_ask){
+                                        .method = "POST",
+                                        .path = "/v1/config/test",
+                                        .body = gw_buf_slice(&body),
+                                        .tell = tell,
+                                        .is_yes = is_delivered,
+                                    });
     gw_buf_deinit(&body);
     return code;
 }

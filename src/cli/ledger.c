@@ -1,9 +1,5 @@
 /* ledger.c: `gwh ledger`: what the ledger counted of some hours, and whether it closes. */
-#include "cli/client.h"
-#include "cli/table.h"
-
-#include <stdio.h>
-#include <unistd.h>
+#include "cli/ask.h"
 
 #define FULL_TIMEOUT_MS 3600000 /* rows are read at about a million a second */
 
@@ -94,55 +90,30 @@ static void add_differences(yyjson_val *recount, const struct gw_term *term, str
     }
 }
 
-static void show(yyjson_val *result, const struct asked *asked, bool closes)
+static bool closes(yyjson_val *result)
 {
-    struct gw_term term = gw_term_look(STDOUT_FILENO);
-    yyjson_val *recount = yyjson_obj_get(result, "recount");
-    struct gw_slice from = gw_client_text(result, "from"), to = gw_client_text(result, "to");
-    struct gw_buf out = {0};
-
-    gw_term_paintf(&term, &out, GW_TONE_DIM, "accepted from %.*s to %.*s%s%s\n\n",
-                   GW_SLICE_ARG(from), GW_SLICE_ARG(to), asked->app ? ", of " : "",
-                   asked->app ? asked->app : "");
-    add_table(result, &term, &out);
-    gw_buf_addc(&out, '\n');
-    add_differences(recount, &term, &out);
-    if (closes)
-        gw_term_paint(&term, &out, GW_TONE_GOOD,
-                      recount ? GW_SLICE("closes, and every row agrees") : GW_SLICE("closes"));
-    else
-        gw_term_paint(&term, &out, GW_TONE_BAD, GW_SLICE("does not close"));
-    gw_buf_addc(&out, '\n');
-    gw_term_flush(&out);
-    gw_buf_deinit(&out);
+    return yyjson_is_true(yyjson_obj_get(result, "closes"));
 }
 
-static int ask(struct gw_client *client, const struct asked *asked)
+static void tell(struct gw_page *page, yyjson_val *result)
 {
-    struct gw_client_answer answer = {0};
-    struct gw_buf path = {0};
+    const struct asked *asked = page->ctx;
+    const struct gw_term *term = &page->term;
+    yyjson_val *recount = yyjson_obj_get(result, "recount");
+    struct gw_slice from = gw_client_text(result, "from"), to = gw_client_text(result, "to");
 
-    gw_buf_adds(&path, GW_SLICE("/v1/ledger"));
-    gw_client_add_query(&path, "appId", asked->app);
-    gw_client_add_query(&path, "from", asked->from);
-    gw_client_add_query(&path, "to", asked->to);
-    gw_client_add_query(&path, "full", asked->full > 0 ? "true" : NULL);
-    int code = gw_client_call(client,
-                              &(struct gw_client_request){
-                                  .method = "GET",
-                                  .path = gw_buf_text(&path),
-                                  .timeout_ms = asked->full > 0 ? FULL_TIMEOUT_MS : 0,
-                              },
-                              &answer);
-    if (code < 0) {
-        bool closes = yyjson_is_true(yyjson_obj_get(answer.result, "closes"));
-        if (!client->json)
-            show(answer.result, asked, closes);
-        code = closes ? GW_EXIT_DONE : GW_EXIT_FAILED;
-    }
-    gw_client_answer_deinit(&answer);
-    gw_buf_deinit(&path);
-    return code;
+    gw_term_paintf(term, &page->out, GW_TONE_DIM, "accepted from %.*s to %.*s%s%s\n\n",
+                   GW_SLICE_ARG(from), GW_SLICE_ARG(to), asked->app ? ", of " : "",
+                   asked->app ? asked->app : "");
+    add_table(result, term, &page->out);
+    gw_buf_addc(&page->out, '\n');
+    add_differences(recount, term, &page->out);
+    if (closes(result))
+        gw_term_paint(term, &page->out, GW_TONE_GOOD,
+                      recount ? GW_SLICE("closes, and every row agrees") : GW_SLICE("closes"));
+    else
+        gw_term_paint(term, &page->out, GW_TONE_BAD, GW_SLICE("does not close"));
+    gw_buf_addc(&page->out, '\n');
 }
 
 /* ── The command ───────────────────────────────────────────────────────────────────────────── */
@@ -159,16 +130,21 @@ static int run(int argc, char **argv)
         GW_CLIENT_OPTIONS(common)};
     struct gw_options options = {
         .command = &gw_ledger_command, .rows = rows, .count = gw_count(rows)};
-    struct gw_client client;
 
     int code = gw_options_take(&options, argc, argv);
     if (code >= 0)
         return code;
-    code = gw_client_open(&client, &common);
-    if (code < 0)
-        code = ask(&client, &asked);
-    gw_client_close(&client);
-    return code;
+    return gw_ask_once(&common, &(struct gw_ask){
+                                    .path = "/v1/ledger",
+                                    .query = {{"appId", asked.app},
+                                              {"from", asked.from},
+                                              {"to", asked.to},
+                                              {"full", asked.full > 0 ? "true" : NULL}},
+                                    .timeout_ms = asked.full > 0 ? FULL_TIMEOUT_MS : 0,
+                                    .tell = tell,
+                                    .is_yes = closes,
+                                    .ctx = &asked,
+                                });
 }
 
 const struct gw_command gw_ledger_command = {

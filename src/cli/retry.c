@@ -1,43 +1,23 @@
 /* retry.c: `gwh retry`: one extra attempt now, for each delivery named. */
-#include "cli/client.h"
-#include "cli/term.h"
+#include "cli/ask.h"
 #include "cli/text.h"
 
 #define WORDS_MAX 250
 
-static void show(yyjson_val *result, const char *id)
+static void tell(struct gw_page *page, yyjson_val *result)
 {
-    struct gw_buf out = {0};
+    struct gw_slice id = gw_slice_from(page->ctx), url = gw_client_text(result, "url");
+    struct gw_buf *out = &page->out;
 
-    gw_text_add_clean(&out, gw_slice_from(id), false);
-    gw_buf_adds(&out, GW_SLICE(" is tried again now"));
-    struct gw_slice url = gw_client_text(result, "url");
+    gw_text_add_clean(out, id, false);
+    gw_buf_adds(out, GW_SLICE(" is tried again now"));
     if (url.ptr) {
-        gw_buf_adds(&out, GW_SLICE(" → "));
-        gw_text_add_clean(&out, url, false);
+        gw_buf_adds(out, GW_SLICE(" → "));
+        gw_text_add_clean(out, url, false);
     }
-    gw_buf_adds(&out, GW_SLICE("\n  how it went: gwh why "));
-    gw_text_add_clean(&out, gw_slice_from(id), false);
-    gw_buf_addc(&out, '\n');
-    gw_term_flush(&out);
-    gw_buf_deinit(&out);
-}
-
-static int retry_one(struct gw_client *client, const char *id)
-{
-    struct gw_client_answer answer = {0};
-    struct gw_buf path = {0};
-
-    gw_buf_adds(&path, GW_SLICE("/v1/deliveries"));
-    gw_client_add_segment(&path, id);
-    gw_buf_adds(&path, GW_SLICE("/retry"));
-    int code = gw_client_call(
-        client, &(struct gw_client_request){.method = "POST", .path = gw_buf_text(&path)}, &answer);
-    if (code < 0 && !client->json)
-        show(answer.result, id);
-    gw_client_answer_deinit(&answer);
-    gw_buf_deinit(&path);
-    return code < 0 ? GW_EXIT_DONE : code;
+    gw_buf_adds(out, GW_SLICE("\n  how it went: gwh why "));
+    gw_text_add_clean(out, id, false);
+    gw_buf_addc(out, '\n');
 }
 
 static int run(int argc, char **argv)
@@ -49,20 +29,15 @@ static int run(int argc, char **argv)
                                  .count = gw_count(rows),
                                  .words_min = 1,
                                  .words_max = WORDS_MAX};
-    struct gw_client client;
-    int worst = GW_EXIT_DONE;
 
     int code = gw_options_take(&options, argc, argv);
     if (code >= 0)
         return code;
-    code = gw_client_open(&client, &common);
-    for (size_t i = 0; code < 0 && i < options.word_count; i++) {
-        int one = retry_one(&client, options.words[i]);
-        if (one > worst)
-            worst = one;
-    }
-    gw_client_close(&client);
-    return code < 0 ? worst : code;
+    return gw_ask_each(
+        &common,
+        &(struct gw_ask){
+            .method = "POST", .path = "/v1/deliveries", .action = "/retry", .tell = tell},
+        options.words, options.word_count);
 }
 
 const struct gw_command gw_retry_command = {

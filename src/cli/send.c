@@ -1,11 +1,8 @@
 /* send.c: `gwh send`: one event to the API, byte by byte as it was given; send_batch.c does many. */
-#include "cli/client.h"
+#include "cli/ask.h"
 #include "cli/input.h"
 #include "cli/send_batch.h"
-#include "cli/term.h"
 #include "cli/text.h"
-
-#include <unistd.h>
 
 #define EVENT_BYTES_MAX                                                                            \
     ((size_t)64 * 1024 * 1024) /* the server's own limit is lower, and says so */
@@ -48,49 +45,38 @@ static void add_deliveries(yyjson_val *deliveries, struct gw_buf *out)
     }
 }
 
-static void show(yyjson_val *result, yyjson_doc *event)
+static void tell(struct gw_page *page, yyjson_val *result)
 {
-    struct gw_term term = gw_term_look(STDOUT_FILENO);
-    struct gw_buf out = {0};
+    const struct gw_slice *body = page->ctx;
+    const struct gw_term *term = &page->term;
+    struct gw_buf *out = &page->out;
     bool is_duplicate = yyjson_is_true(yyjson_obj_get(result, "duplicate"));
     bool differs = yyjson_is_true(yyjson_obj_get(result, "payloadDiffers"));
     struct gw_slice reason = gw_client_text(yyjson_obj_get(result, "skipped"), "reason");
 
-    gw_term_paint(&term, &out, is_duplicate ? GW_TONE_WARN : GW_TONE_GOOD,
+    gw_term_paint(term, out, is_duplicate ? GW_TONE_WARN : GW_TONE_GOOD,
                   is_duplicate ? GW_SLICE("duplicate of") : GW_SLICE("accepted"));
-    gw_buf_addc(&out, ' ');
-    gw_text_add_clean(&out, gw_client_text(result, "id"), false);
+    gw_buf_addc(out, ' ');
+    gw_text_add_clean(out, gw_client_text(result, "id"), false);
     if (is_duplicate)
-        gw_buf_adds(&out, differs ? GW_SLICE(": nothing is sent, though this payload differs from "
-                                             "the first one")
-                                  : GW_SLICE(": nothing is sent"));
-    gw_buf_addc(&out, '\n');
-    if (reason.ptr)
-        add_skip(&term, &out, reason, event);
-    add_deliveries(yyjson_obj_get(result, "deliveries"), &out);
-    gw_term_flush(&out);
-    gw_buf_deinit(&out);
+        gw_buf_adds(out, differs ? GW_SLICE(": nothing is sent, though this payload differs from "
+                                            "the first one")
+                                 : GW_SLICE(": nothing is sent"));
+    gw_buf_addc(out, '\n');
+    if (reason.ptr) {
+        yyjson_doc *event = yyjson_read(body->ptr, body->len, 0);
+        add_skip(term, out, reason, event);
+        yyjson_doc_free(event);
+    }
+    add_deliveries(yyjson_obj_get(result, "deliveries"), out);
 }
 
 static int send_event(const struct gw_client_options *options, struct gw_slice body)
 {
-    struct gw_client client;
-    struct gw_client_answer answer = {0};
-    int code = gw_client_open(&client, options);
-
-    if (code < 0)
-        code = gw_client_call(
-            &client,
-            &(struct gw_client_request){.method = "POST", .path = "/v1/events", .body = body},
-            &answer);
-    if (code < 0 && !client.json) {
-        yyjson_doc *event = yyjson_read(body.ptr, body.len, 0);
-        show(answer.result, event);
-        yyjson_doc_free(event);
-    }
-    gw_client_answer_deinit(&answer);
-    gw_client_close(&client);
-    return code < 0 ? GW_EXIT_DONE : code;
+    return gw_ask_once(
+        options,
+        &(struct gw_ask){
+            .method = "POST", .path = "/v1/events", .body = body, .tell = tell, .ctx = &body});
 }
 
 static int run(int argc, char **argv)

@@ -1,11 +1,8 @@
 /* why.c: `gwh why`: the whole story of an id: the verdict first, then each event step by step, then
  * what comes next. The words are the API's; the layout is made here. */
 #include "base/timefmt.h"
-#include "cli/client.h"
-#include "cli/term.h"
+#include "cli/ask.h"
 #include "cli/text.h"
-
-#include <unistd.h>
 
 #define TIME_WIDTH  12 /* hh:mm:ss.mmm */
 #define SINCE_WIDTH 10
@@ -13,9 +10,8 @@
 #define INDENT      (4 + TIME_WIDTH + 1 + SINCE_WIDTH + 2 + WHAT_WIDTH + 2)
 #define LINE_MIN    30
 
-struct page {
-    struct gw_term term;
-    struct gw_buf out;
+struct story {
+    struct gw_page *page;
     int64_t start_ms; /* of the event shown */
     int64_t day;
 };
@@ -38,16 +34,17 @@ static enum gw_tone tone_of(struct gw_slice verdict)
 }
 
 /* Clean, and in lines that fit behind `indent` columns. */
-static void add_text(struct page *page, struct gw_slice text, size_t indent)
+static void add_text(struct story *story, struct gw_slice text, size_t indent)
 {
     struct gw_buf clean = {0};
     size_t width = SIZE_MAX;
 
     gw_text_add_clean(&clean, text, false);
-    if (page->term.width > 0)
-        width = page->term.width > indent + LINE_MIN ? page->term.width - indent : LINE_MIN;
-    gw_text_add_wrapped(&page->out, gw_buf_slice(&clean), width, indent);
-    gw_buf_addc(&page->out, '\n');
+    if (story->page->term.width > 0)
+        width = story->page->term.width > indent + LINE_MIN ? story->page->term.width - indent
+                                                            : LINE_MIN;
+    gw_text_add_wrapped(&story->page->out, gw_buf_slice(&clean), width, indent);
+    gw_buf_addc(&story->page->out, '\n');
     gw_buf_deinit(&clean);
 }
 
@@ -82,121 +79,105 @@ static const char *since(int64_t ms, struct gw_buf *text)
 }
 
 /* Days are shown once each, on a line of their own. */
-static void add_time(struct page *page, int64_t at_ms)
+static void add_time(struct story *story, int64_t at_ms)
 {
     struct gw_buf text = {0};
     char stamp[GW_TIME_TEXT_MAX];
     struct gw_slice whole = gw_time_text(at_ms, stamp);
 
-    if (at_ms / 86400000 != page->day) {
-        page->day = at_ms / 86400000;
-        gw_buf_adds(&page->out, GW_SLICE("  "));
-        gw_term_paintf(&page->term, &page->out, GW_TONE_DIM, "%.10s UTC", whole.ptr);
-        gw_buf_addc(&page->out, '\n');
+    if (at_ms / 86400000 != story->day) {
+        story->day = at_ms / 86400000;
+        gw_buf_adds(&story->page->out, GW_SLICE("  "));
+        gw_term_paintf(&story->page->term, &story->page->out, GW_TONE_DIM, "%.10s UTC", whole.ptr);
+        gw_buf_addc(&story->page->out, '\n');
     }
-    gw_buf_addf(&page->out, "    %.12s ", whole.ptr + 11);
-    if (page->start_ms == GW_NEVER)
-        page->start_ms = at_ms;
-    const char *behind = at_ms > page->start_ms ? since(at_ms - page->start_ms, &text) : "";
+    gw_buf_addf(&story->page->out, "    %.12s ", whole.ptr + 11);
+    if (story->start_ms == GW_NEVER)
+        story->start_ms = at_ms;
+    const char *behind = at_ms > story->start_ms ? since(at_ms - story->start_ms, &text) : "";
     struct gw_buf padded = {0};
     add_padded(&padded, behind, SINCE_WIDTH, true);
-    gw_term_paint(&page->term, &page->out, GW_TONE_DIM, gw_buf_slice(&padded));
+    gw_term_paint(&story->page->term, &story->page->out, GW_TONE_DIM, gw_buf_slice(&padded));
     gw_buf_deinit(&padded);
     gw_buf_deinit(&text);
 }
 
-static void add_step(struct page *page, yyjson_val *step)
+static void add_step(struct story *story, yyjson_val *step)
 {
     struct gw_slice what = gw_client_text(step, "what");
     int64_t at_ms = gw_client_time(step, "at");
     struct gw_buf clean = {0}, padded = {0};
 
     if (at_ms != GW_NEVER)
-        add_time(page, at_ms);
+        add_time(story, at_ms);
     else
-        gw_text_add_spaces(&page->out, 4 + TIME_WIDTH + 1 + SINCE_WIDTH);
+        gw_text_add_spaces(&story->page->out, 4 + TIME_WIDTH + 1 + SINCE_WIDTH);
     gw_text_add_clean(&clean, what, false);
     add_padded(&padded, gw_buf_text(&clean), WHAT_WIDTH, false);
-    gw_buf_adds(&page->out, GW_SLICE("  "));
-    gw_term_paint(&page->term, &page->out, tone_of(what), gw_buf_slice(&padded));
-    gw_buf_adds(&page->out, GW_SLICE("  "));
-    add_text(page, gw_client_text(step, "detail"), INDENT);
+    gw_buf_adds(&story->page->out, GW_SLICE("  "));
+    gw_term_paint(&story->page->term, &story->page->out, tone_of(what), gw_buf_slice(&padded));
+    gw_buf_adds(&story->page->out, GW_SLICE("  "));
+    add_text(story, gw_client_text(step, "detail"), INDENT);
     gw_buf_deinit(&clean);
     gw_buf_deinit(&padded);
 }
 
-static void add_event(struct page *page, yyjson_val *event)
+static void add_event(struct story *story, yyjson_val *event)
 {
     struct gw_slice verdict = gw_client_text(event, "verdict"),
                     next = gw_client_text(event, "next"), id = gw_client_text(event, "id");
     size_t i, max;
     yyjson_val *step;
 
-    page->start_ms = GW_NEVER;
-    page->day = -1;
-    gw_buf_addc(&page->out, '\n');
-    gw_term_paint(&page->term, &page->out, GW_TONE_BOLD, id.ptr ? id : GW_SLICE("(not stored)"));
-    gw_buf_adds(&page->out, GW_SLICE("  "));
-    gw_term_paint(&page->term, &page->out, tone_of(verdict), verdict);
-    gw_buf_addc(&page->out, '\n');
+    story->start_ms = GW_NEVER;
+    story->day = -1;
+    gw_buf_addc(&story->page->out, '\n');
+    gw_term_paint(&story->page->term, &story->page->out, GW_TONE_BOLD,
+                  id.ptr ? id : GW_SLICE("(not stored)"));
+    gw_buf_adds(&story->page->out, GW_SLICE("  "));
+    gw_term_paint(&story->page->term, &story->page->out, tone_of(verdict), verdict);
+    gw_buf_addc(&story->page->out, '\n');
     yyjson_arr_foreach(yyjson_obj_get(event, "steps"), i, max, step)
     {
-        add_step(page, step);
+        add_step(story, step);
     }
     if (next.ptr) {
-        gw_buf_adds(&page->out, GW_SLICE("  "));
-        gw_term_paint(&page->term, &page->out, GW_TONE_BOLD, GW_SLICE("next"));
-        gw_buf_adds(&page->out, GW_SLICE("  "));
-        add_text(page, next, 8);
+        gw_buf_adds(&story->page->out, GW_SLICE("  "));
+        gw_term_paint(&story->page->term, &story->page->out, GW_TONE_BOLD, GW_SLICE("next"));
+        gw_buf_adds(&story->page->out, GW_SLICE("  "));
+        add_text(story, next, 8);
     }
 }
 
 /* The verdict stands out, also where the summary begins with it. */
-static void add_verdict(struct page *page, struct gw_slice verdict, struct gw_slice summary)
+static void add_verdict(struct story *story, struct gw_slice verdict, struct gw_slice summary)
 {
     struct gw_slice start = {summary.ptr, verdict.len < summary.len ? verdict.len : summary.len};
     bool is_said = gw_slice_eq_nocase(start, verdict);
 
-    gw_term_paint(&page->term, &page->out, tone_of(verdict), is_said ? start : verdict);
+    gw_term_paint(&story->page->term, &story->page->out, tone_of(verdict),
+                  is_said ? start : verdict);
     if (!is_said)
-        gw_buf_adds(&page->out, GW_SLICE(": "));
-    add_text(page, is_said ? gw_slice_skip(summary, start.len) : summary, 2);
+        gw_buf_adds(&story->page->out, GW_SLICE(": "));
+    add_text(story, is_said ? gw_slice_skip(summary, start.len) : summary, 2);
 }
 
-static void show(yyjson_val *result)
+static void tell(struct gw_page *page, yyjson_val *result)
 {
-    struct page page = {.term = gw_term_look(STDOUT_FILENO)};
-    struct gw_slice verdict = gw_client_text(result, "verdict");
+    struct story story = {.page = page};
     size_t i, max;
     yyjson_val *event;
 
-    add_verdict(&page, verdict, gw_client_text(result, "summary"));
+    add_verdict(&story, gw_client_text(result, "verdict"), gw_client_text(result, "summary"));
     yyjson_arr_foreach(yyjson_obj_get(result, "events"), i, max, event)
     {
-        add_event(&page, event);
+        add_event(&story, event);
     }
-    gw_term_flush(&page.out);
-    gw_buf_deinit(&page.out);
 }
 
-static int ask(struct gw_client *client, const char *id)
+static bool is_known(yyjson_val *result)
 {
-    struct gw_client_answer answer = {0};
-    struct gw_buf path = {0};
-
-    gw_buf_adds(&path, GW_SLICE("/v1/why"));
-    gw_client_add_segment(&path, id);
-    int code = gw_client_call(
-        client, &(struct gw_client_request){.method = "GET", .path = gw_buf_text(&path)}, &answer);
-    if (code < 0) {
-        if (!client->json)
-            show(answer.result);
-        bool is_unknown = gw_slice_is(gw_client_text(answer.result, "verdict"), "unknown");
-        code = is_unknown ? GW_EXIT_FAILED : GW_EXIT_DONE;
-    }
-    gw_client_answer_deinit(&answer);
-    gw_buf_deinit(&path);
-    return code;
+    return !gw_slice_is(gw_client_text(result, "verdict"), "unknown");
 }
 
 static int run(int argc, char **argv)
@@ -208,16 +189,13 @@ static int run(int argc, char **argv)
                                  .count = gw_count(rows),
                                  .words_min = 1,
                                  .words_max = 1};
-    struct gw_client client;
 
     int code = gw_options_take(&options, argc, argv);
     if (code >= 0)
         return code;
-    code = gw_client_open(&client, &common);
-    if (code < 0)
-        code = ask(&client, options.words[0]);
-    gw_client_close(&client);
-    return code;
+    return gw_ask_once(
+        &common, &(struct gw_ask){
+                     .path = "/v1/why", .id = options.words[0], .tell = tell, .is_yes = is_known});
 }
 
 const struct gw_command gw_why_command = {

@@ -49,8 +49,8 @@ static void only_what_was_given(void **state)
 {
     (void)state;
     expect_body("{}");
-    given.app = "acme";
-    given.type = "T";
+    given.pair.app = "acme";
+    given.pair.type = "T";
     given.url = "https://a.example/x";
     expect_body("{\"appId\":\"acme\",\"eventType\":\"T\",\"webhookUrl\":\"https://a.example/x\"}");
 }
@@ -58,7 +58,7 @@ static void only_what_was_given(void **state)
 static void everything(void **state)
 {
     (void)state;
-    given.app = "ac\"me";
+    given.pair.app = "ac\"me";
     given.product = "P";
     given.secret = "s";
     given.max_in_flight = 3;
@@ -176,7 +176,7 @@ static void says_what_is_wrong(void **state)
     add(&given.headers, "x: 2");
     expect_refused("--header: x is given twice");
     given.headers.count = 0;
-    given.app = "\xFF";
+    given.pair.app = "\xFF";
     expect_refused("an option's value is not UTF-8");
 }
 
