@@ -31,10 +31,14 @@ static size_t print_body(const struct gw_event_options *o, FILE *out, unsigned a
     int len;
 
     gw_hex16_write(run, o->run);
-    len = fprintf(out,
-                  "{\"appId\":\"%s-%u\",\"eventType\":\"%s\"," GW_EVENT_ID_KEY ":\"%s-%.16s\","
-                  "\"transactionId\":\"t-%s-%.16s\"," GW_SENT_NS_KEY ":\"%.*s\",\"pad\":\"",
-                  o->app, app + 1, o->event_type, run, zeros, run, zeros, GW_SENT_NS_LEN, zeros);
+    len =
+        fprintf(out, "{\"appId\":\"%s-%u\",\"eventType\":\"%s\",", o->app, app + 1, o->event_type);
+    if (o->workflow)
+        len += fprintf(out, "\"workflowId\":\"%s\",", o->workflow);
+    len += fprintf(out,
+                   GW_EVENT_ID_KEY ":\"%s-%.16s\",\"transactionId\":\"t-%s-%.16s\"," GW_SENT_NS_KEY
+                                   ":\"%.*s\",\"pad\":\"",
+                   run, zeros, run, zeros, GW_SENT_NS_LEN, zeros);
     return (size_t)len;
 }
 

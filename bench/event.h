@@ -11,6 +11,7 @@ enum { GW_EVENT_HEADERS_MAX = 32, GW_EVENT_APPS_MAX = 10000, GW_EVENT_BATCH_MAX 
 
 struct gw_event_options {
     const char *path, *app, *event_type;
+    const char *workflow;                      /* NULL = the event names none */
     const char *headers[GW_EVENT_HEADERS_MAX]; /* `name: value` */
     size_t header_count, body_bytes;
     unsigned app_count; /* events are for APP-1, APP-2, … in turn */

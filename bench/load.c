@@ -62,7 +62,7 @@ TAILQ_HEAD(conn_list, conn);
 
 struct load {
     /* what was asked for */
-    const char *url, *acked_path;
+    const char *url, *acked_path, *times_path;
     struct gw_event_options event;
     unsigned conn_count;
     uint64_t duration_ns, count, rate, timeout_ns, drain_ns;
@@ -80,6 +80,7 @@ struct load {
     uint64_t first_send_ns, last_answer_ns, cpu_ns;
     struct gw_hist latency, lag;
     struct gw_bitmap acked;
+    struct gw_times times;
 };
 
 /* ---- connections ---- */
@@ -221,7 +222,7 @@ static void send_due(struct load *l, uint64_t now_ns)
 
 /* ---- answers ---- */
 
-static void on_event(struct load *l, uint64_t seq, unsigned status)
+static void on_event(struct load *l, uint64_t seq, unsigned status, uint64_t now_ns)
 {
     l->answered++;
     l->statuses[status]++;
@@ -230,16 +231,18 @@ static void on_event(struct load *l, uint64_t seq, unsigned status)
     l->ok++;
     if (l->acked_path)
         gw_bitmap_set(&l->acked, seq);
+    if (l->times_path)
+        gw_times_set(&l->times, seq, now_ns);
 }
 
 /* Each line of a batch's answer begins with {"statusCode":202 */
-static void on_lines(struct load *l, struct conn *c, const char *at, size_t len)
+static void on_lines(struct load *l, struct conn *c, size_t len, uint64_t now_ns)
 {
-    for (; len > 0; at++, len--) {
+    for (const char *at = c->in; at < c->in + len; at++) {
         unsigned column = c->column++;
 
         if (*at == '\n') {
-            on_event(l, c->seq + c->line++, c->line_status);
+            on_event(l, c->seq + c->line++, c->line_status, now_ns);
             c->column = c->line_status = 0;
         } else if (column >= 14 && column < 17) {
             c->line_status = (c->line_status * 10 + (unsigned)(*at - '0')) % STATUS_MAX;
@@ -252,7 +255,7 @@ static void on_answer(struct load *l, struct conn *c, uint64_t now_ns)
     bool is_batch = l->event.batch > 1 && c->status == 200;
 
     while (!is_batch && c->line < l->event.batch)
-        on_event(l, c->seq + c->line++, c->status);
+        on_event(l, c->seq + c->line++, c->status, now_ns);
     l->protocol_errors += c->line != l->event.batch;
     l->last_answer_ns = now_ns;
     gw_hist_record(&l->latency, now_ns - c->from_ns);
@@ -342,7 +345,7 @@ static bool on_bytes(struct load *l, struct conn *c, uint64_t now_ns)
         return true;
     part = c->in_len < c->body_left ? c->in_len : c->body_left;
     if (l->event.batch > 1 && c->status == 200)
-        on_lines(l, c, c->in, part);
+        on_lines(l, c, part, now_ns);
     c->body_left -= part;
     c->in_len -= part;
     if (c->in_len > 0)
@@ -573,7 +576,9 @@ static const char usage[] =
     "  --event-type T     (BENCH_EVENT)\n"
     "  --timeout S        give up on an answer (30)\n"
     "  --drain S          wait for the last answers at the end (30)\n"
-    "  --acked FILE       append at the end which events were answered with 2xx\n";
+    "  --workflow NAME    a workflowId in each event (none)\n"
+    "  --acked FILE       append at the end which events were answered with 2xx\n"
+    "  --times FILE       append at the end when\n";
 
 static const char *option_name(const char *name, const char *text)
 {
@@ -613,7 +618,9 @@ static void parse_options(struct load *l, int argc, char **argv)
         TYPE,
         TIMEOUT,
         DRAIN,
+        WORKFLOW,
         ACKED,
+        TIMES,
         HELP
     };
     static const struct option options[] = {
@@ -630,7 +637,9 @@ static void parse_options(struct load *l, int argc, char **argv)
         {"event-type", required_argument, NULL, TYPE},
         {"timeout", required_argument, NULL, TIMEOUT},
         {"drain", required_argument, NULL, DRAIN},
+        {"workflow", required_argument, NULL, WORKFLOW},
         {"acked", required_argument, NULL, ACKED},
+        {"times", required_argument, NULL, TIMES},
         {"help", no_argument, NULL, HELP},
         {0},
     };
@@ -658,7 +667,9 @@ static void parse_options(struct load *l, int argc, char **argv)
         case TYPE: e->event_type = option_name(name, optarg); break;
         case TIMEOUT: l->timeout_ns = gw_option_seconds_ns(name, optarg); break;
         case DRAIN: l->drain_ns = gw_option_seconds_ns(name, optarg); break;
+        case WORKFLOW: e->workflow = option_name(name, optarg); break;
         case ACKED: l->acked_path = optarg; break;
+        case TIMES: l->times_path = optarg; break;
         case HELP: fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); exit(2);
         }
@@ -693,7 +704,7 @@ int main(int argc, char **argv)
     parse_options(l, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_TIMERSLACK, 1000);
-    l->event.run = l->acked.run = gw_random64();
+    l->event.run = l->acked.run = l->times.run = gw_random64();
     l->events = gw_event_source_create(&l->event);
     TAILQ_INIT(&l->idle);
     l->conns = calloc(l->conn_count, sizeof(*l->conns));
@@ -705,6 +716,8 @@ int main(int argc, char **argv)
     report(l);
     if (l->acked_path)
         gw_bitmap_append(&l->acked, l->acked_path);
+    if (l->times_path)
+        gw_times_append(&l->times, l->times_path);
     gw_event_source_destroy(l->events);
     return l->ok > 0 ? 0 : 1;
 }

@@ -29,7 +29,9 @@ struct gw_tally {
     struct key *slots; /* open addressing; all zero = free */
     size_t slot_count; /* a power of two, at most half full */
     struct gw_bitmap runs[RUNS_MAX];
+    struct gw_times times[RUNS_MAX]; /* of the same runs */
     size_t run_count;
+    bool keeps_times;
 };
 
 static struct key *slots_alloc(size_t count)
@@ -41,13 +43,14 @@ static struct key *slots_alloc(size_t count)
     return slots;
 }
 
-struct gw_tally *gw_tally_create(void)
+struct gw_tally *gw_tally_create(bool keeps_times)
 {
     struct gw_tally *tally = calloc(1, sizeof(*tally));
 
     if (!tally)
         gw_die("out of memory");
     pthread_mutex_init(&tally->mutex, NULL);
+    tally->keeps_times = keeps_times;
     tally->slot_count = SLOTS_START;
     tally->slots = slots_alloc(SLOTS_START);
     tally->start_ns = gw_now_ns();
@@ -57,8 +60,10 @@ struct gw_tally *gw_tally_create(void)
 
 void gw_tally_destroy(struct gw_tally *tally)
 {
-    for (size_t i = 0; i < tally->run_count; i++)
+    for (size_t i = 0; i < tally->run_count; i++) {
         free(tally->runs[i].bytes);
+        free(tally->times[i].ns);
+    }
     free(tally->slots);
     pthread_mutex_destroy(&tally->mutex);
     free(tally);
@@ -162,7 +167,7 @@ static uint64_t sent_ns_of(const struct gw_tally_request *request)
     return value;
 }
 
-static void seen_add(struct gw_tally *tally, const char *event_id, size_t len)
+static void seen_add(struct gw_tally *tally, const char *event_id, size_t len, uint64_t now_ns)
 {
     uint64_t run, seq;
     size_t i = tally->run_count;
@@ -175,9 +180,11 @@ static void seen_add(struct gw_tally *tally, const char *event_id, size_t len)
         if (tally->run_count == RUNS_MAX)
             return;
         i = ++tally->run_count;
-        tally->runs[i - 1].run = run;
+        tally->runs[i - 1].run = tally->times[i - 1].run = run;
     }
     gw_bitmap_set(&tally->runs[i - 1], seq);
+    if (tally->keeps_times)
+        gw_times_set(&tally->times[i - 1], seq, now_ns);
 }
 
 static void count_times(struct gw_tally *tally, uint64_t now_ns)
@@ -219,7 +226,7 @@ uint64_t gw_tally_record(struct gw_tally *tally, const struct gw_tally_request *
     tally->body_bytes += request->body_len;
     count_times(tally, request->now_ns);
     if (event_id)
-        seen_add(tally, event_id, event_id_len);
+        seen_add(tally, event_id, event_id_len, request->now_ns);
     if (!has_id)
         tally->without_id++;
     else if (slot_insert(tally->slots, tally->slot_count, key))
@@ -282,5 +289,13 @@ void gw_tally_write_seen(struct gw_tally *tally, const char *path)
     pthread_mutex_lock(&tally->mutex);
     for (size_t i = 0; i < tally->run_count; i++)
         gw_bitmap_append(&tally->runs[i], path);
+    pthread_mutex_unlock(&tally->mutex);
+}
+
+void gw_tally_write_times(struct gw_tally *tally, const char *path)
+{
+    pthread_mutex_lock(&tally->mutex);
+    for (size_t i = 0; i < tally->run_count; i++)
+        gw_times_append(&tally->times[i], path);
     pthread_mutex_unlock(&tally->mutex);
 }

@@ -185,3 +185,41 @@ void gw_bitmap_append(const struct gw_bitmap *map, const char *path)
         (bytes && fwrite(map->bytes, bytes, 1, file) != 1) || fclose(file))
         gw_die("cannot write %s: %s", path, strerror(errno));
 }
+
+void gw_times_set(struct gw_times *times, uint64_t seq, uint64_t ns)
+{
+    if (seq >= GW_EVENTS_MAX)
+        return;
+    if (seq >= times->cap) {
+        size_t cap = times->cap ? times->cap : 65536;
+
+        while (cap <= seq)
+            cap *= 2;
+        times->ns = realloc(times->ns, cap * sizeof(*times->ns));
+        if (!times->ns)
+            gw_die("out of memory");
+        memset(times->ns + times->cap, 0, (cap - times->cap) * sizeof(*times->ns));
+        times->cap = cap;
+    }
+    if (times->ns[seq] == 0)
+        times->ns[seq] = ns;
+    if (seq >= times->count)
+        times->count = seq + 1;
+}
+
+void gw_times_append(const struct gw_times *times, const char *path)
+{
+    FILE *file = fopen(path, "ab");
+    uint64_t word = htole64(times->run), count = htole64(times->count);
+
+    if (!file)
+        gw_die("cannot write %s: %s", path, strerror(errno));
+    fwrite(&word, sizeof(word), 1, file);
+    fwrite(&count, sizeof(count), 1, file);
+    for (size_t i = 0; i < times->count; i++) {
+        word = htole64(times->ns[i]);
+        fwrite(&word, sizeof(word), 1, file);
+    }
+    if (ferror(file) || fclose(file))
+        gw_die("cannot write %s: %s", path, strerror(errno));
+}

@@ -55,4 +55,17 @@ bool gw_bitmap_set(struct gw_bitmap *map, uint64_t bit);
 /* Appends `run, bits` (little endian u64 each) and the bytes to a file of such records. */
 void gw_bitmap_append(const struct gw_bitmap *map, const char *path);
 
+/* A moment for each sequence number of one run. */
+struct gw_times {
+    uint64_t run;
+    size_t count; /* highest number that has one, plus one */
+    size_t cap;
+    uint64_t *ns; /* 0 = none */
+};
+
+/* The first moment of each counts. */
+void gw_times_set(struct gw_times *times, uint64_t seq, uint64_t ns);
+/* Appends `run, count` and the moments, little endian u64 each, to a file of such records. */
+void gw_times_append(const struct gw_times *times, const char *path);
+
 #endif
