@@ -49,8 +49,9 @@ fuzz: ## fuzz the parsers and the API, each for FUZZ_SECONDS (60)
 	@scripts/deps.sh test
 	@scripts/fuzz.sh
 
-docs: ## regenerate and check the reference pages
-	@echo "make docs: comes with docs/settings.md, which is not written yet"; exit 1
+docs: build ## write the pages of docs/ that come from the program's own tables
+	@build/gwh reference man >docs/gwh.1
+	@build/gwh reference settings >docs/settings.md
 
 lambda: ## the AWS Lambda zip
 	@echo "make lambda: comes with the AWS part, which is not written yet"; exit 1

@@ -21,6 +21,7 @@ test_packages=(
     clang libclang-rt-dev shellcheck
     libcmocka-dev
     sqlite3 curl python3 python3-venv
+    zsh fish groff-base
 )
 # package and the least version that will do
 least_versions=(

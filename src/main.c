@@ -1,8 +1,7 @@
-/* main.c: `gwh`: finds the command and runs it. Owns the table of all commands, and the help pages
- * that are about more than one.
+/* main.c: `gwh`: finds the command in the table and runs it. Owns the help pages that are about more
+ * than one.
  *
  * Exit codes: 0 done; 1 failed, or the answer is no; 2 bad usage or setting; 3 cannot start. */
-#include "app/serve.h"
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/term.h"
@@ -13,34 +12,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const struct gw_command serve_command = {
-    .name = "serve",
-    .summary = "everything in one process: API, intake, delivery",
-    .usage = "serve [settings]",
-    .example = "gwh serve --data ./gwh-data --listen 127.0.0.1:8080",
-    .main = gw_serve_main,
-};
-
-static const struct gw_command *const commands[] = {
-    &serve_command,          &gw_config_create_command,  &gw_config_list_command,
-    &gw_config_get_command,  &gw_config_update_command,  &gw_config_rotate_command,
-    &gw_config_test_command, &gw_config_history_command, &gw_config_delete_command,
-    &gw_keys_create_command, &gw_keys_list_command,      &gw_keys_revoke_command,
-    &gw_send_command,        &gw_deliveries_command,     &gw_why_command,
-    &gw_retry_command,       &gw_ledger_command,         &gw_listen_command,
-    &gw_verify_command,      &gw_simulate_command,       &gw_backup_command,
-};
-
 /* ── Pages ─────────────────────────────────────────────────────────────────────────────────── */
 
 static void add_commands(struct gw_buf *out, const char *first_word)
 {
     size_t len = strlen(first_word);
 
-    for (size_t i = 0; i < gw_count(commands); i++) {
-        const char *name = commands[i]->name;
+    for (size_t i = 0; i < gw_command_count; i++) {
+        const char *name = gw_commands[i]->name;
         if (len == 0 || (strncmp(name, first_word, len) == 0 && name[len] == ' '))
-            gw_buf_addf(out, "  %-16s %s\n", name, commands[i]->summary);
+            gw_buf_addf(out, "  %-16s %s\n", name, gw_commands[i]->summary);
     }
 }
 
@@ -78,17 +59,17 @@ static int group(const char *word)
 /* The command that the words name; *words: how many of them do. */
 static const struct gw_command *find(int argc, char **argv, int *words)
 {
-    for (size_t i = 0; i < gw_count(commands); i++) {
-        struct gw_slice rest = gw_slice_from(commands[i]->name), word;
+    for (size_t i = 0; i < gw_command_count; i++) {
+        struct gw_slice rest = gw_slice_from(gw_commands[i]->name), word;
         int at = 0;
         while (at < argc && rest.ptr && gw_slice_split(&rest, ' ', &word) &&
                gw_slice_is(word, argv[at]))
             at++;
-        struct gw_slice name = gw_slice_from(commands[i]->name);
+        struct gw_slice name = gw_slice_from(gw_commands[i]->name);
         int wanted = memchr(name.ptr, ' ', name.len) ? 2 : 1;
         if (at == wanted) {
             *words = wanted;
-            return commands[i];
+            return gw_commands[i];
         }
     }
     return NULL;
@@ -98,8 +79,8 @@ static bool is_group(const char *word)
 {
     size_t len = strlen(word);
 
-    for (size_t i = 0; i < gw_count(commands); i++)
-        if (strncmp(commands[i]->name, word, len) == 0 && commands[i]->name[len] == ' ')
+    for (size_t i = 0; i < gw_command_count; i++)
+        if (strncmp(gw_commands[i]->name, word, len) == 0 && gw_commands[i]->name[len] == ' ')
             return true;
     return false;
 }
@@ -111,9 +92,9 @@ static int unknown(int argc, char **argv)
 
     gw_buf_addf(&both, "%s %s", argv[0], argc > 1 ? argv[1] : "");
     two = (struct gw_text_nearest){.word = gw_buf_slice(&both)};
-    for (size_t i = 0; i < gw_count(commands); i++) {
-        gw_text_consider(&one, commands[i]->name);
-        gw_text_consider(&two, commands[i]->name);
+    for (size_t i = 0; i < gw_command_count; i++) {
+        gw_text_consider(&one, gw_commands[i]->name);
+        gw_text_consider(&two, gw_commands[i]->name);
     }
     const char *best = two.best ? two.best : one.best;
     const char *shown = argc > 1 && is_group(argv[0]) ? both.ptr : argv[0];

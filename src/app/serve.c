@@ -489,9 +489,10 @@ static int read_settings(struct serve *serve, int argc, char **argv)
     }
     if (!serve->settings.help)
         return -1;
-    char *help = gw_settings_help();
-    fputs(help, stdout);
-    gw_free(help);
+    struct gw_buf help = {0};
+    gw_settings_help(&help);
+    fputs(gw_buf_text(&help), stdout);
+    gw_buf_deinit(&help);
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* settings.c: owns the table of settings, and the way from a text to a value. A new setting is a row
- * here and a field in the struct.
+ * here and a field in the struct; settings_page.c makes the pages.
  *
  * Invariant: a struct that was parsed holds, for each row, a value that the row allows. A setting
  * that is a secret is never repeated in an error. */
@@ -8,7 +8,6 @@
 #include "app/master_key.h"
 #include "app/public_cert.h"
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/check.h"
 #include "base/crypto.h"
 #include "flow/quota.h"
@@ -112,7 +111,8 @@ static const struct row rows[] = {
      "the store's page cache"},
     {"disk-reserve-bytes", NULL, TYPE_INT64, AT(disk_reserve_bytes), "268435456", 0, 1024 * GIB,
      "free space below which no events are taken"},
-    {"log-level", NULL, TYPE_LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
+    {"log-level", NULL, TYPE_LEVEL, AT(log_level), "info", 0, 0,
+     "how little a thing may matter and be logged"},
     {"admin-key", NULL, TYPE_ADMIN_KEY, AT(admin_key), "", 0, 0,
      "appid:appkey of the administrator, instead of DIR/admin.key"},
     {"master-key-file", NULL, TYPE_TEXT, AT(master_key_file), "", 0, 0,
@@ -124,12 +124,10 @@ static const struct row rows[] = {
 /* Of the client commands and the tests. */
 static const char *const other_variables[] = {"GWH_URL", "GWH_KEY"};
 
-#define VARIABLE_MAX 64
-
-static void variable_name(const struct row *row, char name[VARIABLE_MAX])
+static void variable_name(const struct row *row, char name[GW_SETTING_VARIABLE_MAX])
 {
-    int len = snprintf(name, VARIABLE_MAX, "GWH_%s", row->flag);
-    gw_check(len > 0 && len < VARIABLE_MAX);
+    int len = snprintf(name, GW_SETTING_VARIABLE_MAX, "GWH_%s", row->flag);
+    gw_check(len > 0 && len < GW_SETTING_VARIABLE_MAX);
     for (char *c = name; *c; c++)
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 }
@@ -329,7 +327,7 @@ static enum gw_err read_flag(int argc, char *const *argv, int *at, const char **
                              struct gw_error *error)
 {
     const char *arg = argv[(*at)++];
-    char env_name[VARIABLE_MAX];
+    char env_name[GW_SETTING_VARIABLE_MAX];
     if (strncmp(arg, "--", 2) != 0)
         return gw_error_set(error, GW_ERR_INVALID, "unknown argument \"%.60s\"; see --help", arg);
     struct gw_slice value = gw_slice_from(arg + 2), name;
@@ -370,7 +368,7 @@ static const char *variable(char *const *env, const char *name)
 static enum gw_err set_row(struct gw_settings *settings, const struct row *row,
                            const char *flag_text, char *const *env, struct gw_error *error)
 {
-    char flag_name[VARIABLE_MAX + 2], env_name[VARIABLE_MAX];
+    char flag_name[GW_SETTING_VARIABLE_MAX + 2], env_name[GW_SETTING_VARIABLE_MAX];
     struct source source = {row, flag_name, flag_text, error};
     variable_name(row, env_name);
     snprintf(flag_name, sizeof(flag_name), "--%s", row->flag);
@@ -446,7 +444,7 @@ static const char *type_text(const struct row *row)
     case TYPE_NETS:
     case TYPE_PROXIES: return "NETWORKS";
     case TYPE_PORTS: return "PORTS";
-    case TYPE_LEVEL: return "LEVEL";
+    case TYPE_LEVEL: return "error|warn|info|debug";
     case TYPE_ADMIN_KEY: return "APPID:APPKEY";
     case TYPE_MASTER_KEY: return "BASE64";
     case TYPE_PUBLIC_CERT: return "PEM|@FILE";
@@ -455,39 +453,28 @@ static const char *type_text(const struct row *row)
     gw_never("an unknown type");
 }
 
-static void help_row(struct gw_buf *out, const struct row *row)
+bool gw_setting_at(size_t index, struct gw_setting *setting)
 {
-    char name[VARIABLE_MAX];
-    variable_name(row, name);
-    if (is_env_only(row))
-        gw_buf_addf(out, "  %s=%s\n", name, type_text(row));
-    else
-        gw_buf_addf(out, "  --%s %s   %s%s%s\n", row->flag, type_text(row), name,
-                    row->bare ? ", " : "", row->bare ? row->bare : "");
-    gw_buf_addf(out, "        %s", row->help);
-    if (row->max)
-        gw_buf_addf(out, "; %lld to %lld", (long long)row->min, (long long)row->max);
-    if (row->preset && *row->preset)
-        gw_buf_addf(out, " (default %s)", row->preset);
-    gw_buf_addc(out, '\n');
-}
-
-char *gw_settings_help(void)
-{
-    struct gw_buf out = {0};
-    gw_buf_addf(&out, "Usage: gwh serve [--SETTING VALUE]…\n\n"
-                      "Serves the API, takes events, delivers webhooks. Each setting is a flag or "
-                      "an environment\nvariable; the flag wins.\n\n");
-    for (size_t i = 0; i < gw_count(rows); i++)
-        help_row(&out, &rows[i]);
-    gw_buf_addf(&out, "\nExit codes: 0 done, 1 failed, 2 bad setting, 3 cannot start.\n");
-    gw_buf_text(&out);
-    return out.ptr;
+    if (index >= gw_count(rows))
+        return false;
+    const struct row *row = &rows[index];
+    *setting = (struct gw_setting){
+        .name = row->flag,
+        .is_env_only = is_env_only(row),
+        .bare = row->bare,
+        .value = type_text(row),
+        .preset = row->preset && *row->preset ? row->preset : NULL,
+        .min = row->min,
+        .max = row->max,
+        .help = row->help,
+    };
+    variable_name(row, setting->variable);
+    return true;
 }
 
 static bool is_known_variable(struct gw_slice name)
 {
-    char own[VARIABLE_MAX];
+    char own[GW_SETTING_VARIABLE_MAX];
     for (size_t i = 0; i < gw_count(rows); i++) {
         variable_name(&rows[i], own);
         if (gw_slice_is(name, own))

@@ -4,6 +4,7 @@
  * nothing is not set. Every text is checked by the same parser, the default's too. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "core/url.h"
@@ -41,8 +42,27 @@ enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *cons
                               char *const *env, struct gw_error *error);
 void gw_settings_deinit(struct gw_settings *settings);
 
-/* The table as a text for people; free with gw_free. */
-char *gw_settings_help(void);
+/* ── The table, for pages that are made of it ──────────────────────────────────────────────── */
+
+#define GW_SETTING_VARIABLE_MAX 64
+
+struct gw_setting {
+    const char *name;                       /* "max-body-bytes" */
+    bool is_env_only;                       /* no flag: arguments are seen by everybody */
+    char variable[GW_SETTING_VARIABLE_MAX]; /* "GWH_MAX_BODY_BYTES" */
+    const char *bare;                       /* another variable's name; NULL = none */
+    const char *value;                      /* what a value is called: "NUMBER" */
+    const char *preset;                     /* NULL = none */
+    int64_t min, max;                       /* of numbers; both 0: it is none */
+    const char *help;                       /* one line */
+};
+
+/* The setting of that number; false behind the last. */
+bool gw_setting_at(size_t index, struct gw_setting *setting);
+
+/* What `gwh serve --help` shows, and docs/settings.md. */
+void gw_settings_help(struct gw_buf *out);
+void gw_settings_page(struct gw_buf *out);
 
 /* A variable GWH_… that no setting has, nor the client commands: probably misspelt. NULL at the
  * end; start with *at = 0. */

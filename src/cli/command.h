@@ -1,7 +1,7 @@
-/* command.h: what a command is: a row of the table in main.c, kept beside its code. */
+/* command.h: what a command is: a row of the table in commands.c, kept beside its code. */
 #pragma once
 
-#include <stdbool.h>
+#include "base/slice.h"
 
 /* Exit codes. */
 enum {
@@ -21,6 +21,26 @@ struct gw_command {
     int (*main)(int argc, char **argv); /* argv[0] is the name's last word */
 };
 
+/* All of them, those of a group together. */
+extern const struct gw_command *const gw_commands[];
+extern const size_t gw_command_count;
+
+/* "config" of "config create", and "create"; of a single word, the second is absent. */
+struct gw_slice gw_command_word(const struct gw_command *command, size_t which);
+
+/* What stands in a usage or for a value: "hex|base64"? Those to choose from, and nothing else. */
+bool gw_command_is_choice(struct gw_slice value);
+/* The first word that the command takes, as its usage calls it: "FILE|-"; ptr NULL: it takes none. */
+struct gw_slice gw_command_argument(const struct gw_command *command);
+
+/* Calls `see` for each option of a command: a setting is one of `serve`'s. */
+struct gw_command_option {
+    const char *name, *value, *help; /* value NULL: a flag */
+};
+typedef void gw_command_see(void *ctx, const struct gw_command_option *option);
+void gw_command_options(const struct gw_command *command, gw_command_see *see, void *ctx);
+
+extern const struct gw_command gw_serve_command;
 extern const struct gw_command gw_send_command;
 extern const struct gw_command gw_config_list_command;
 extern const struct gw_command gw_config_get_command;
@@ -41,3 +61,5 @@ extern const struct gw_command gw_listen_command;
 extern const struct gw_command gw_verify_command;
 extern const struct gw_command gw_simulate_command;
 extern const struct gw_command gw_backup_command;
+extern const struct gw_command gw_completion_command;
+extern const struct gw_command gw_reference_command;

@@ -1,6 +1,7 @@
 /* options.c: reading a command line against a table, and printing that table as help.
  *
- * Owns nothing: values point into argv. Lists grow on the heap and are the command's to free. */
+ * Owns nothing but who listens (one thread): values point into argv. Lists grow on the heap and are
+ * the command's to free. */
 #include "cli/options.h"
 
 #include "base/alloc.h"
@@ -231,11 +232,35 @@ void gw_options_help(const struct gw_options *options, struct gw_buf *out)
     add_lines(out, command->example);
 }
 
+/* Who wants to know the table of the command that runs; NULL: nobody, it runs in earnest. */
+static struct listener {
+    gw_options_tell *tell;
+    void *ctx;
+    bool was_told;
+} * listener;
+
+bool gw_options_of(const struct gw_command *command, gw_options_tell *tell, void *ctx)
+{
+    struct listener own = {.tell = tell, .ctx = ctx};
+    char name[] = "";
+    char *argv[] = {name, NULL};
+
+    listener = &own;
+    command->main(1, argv);
+    listener = NULL;
+    return own.was_told;
+}
+
 int gw_options_take(struct gw_options *options, int argc, char **argv)
 {
     struct gw_error error;
     struct gw_buf page = {0};
 
+    if (listener) {
+        listener->tell(listener->ctx, options);
+        listener->was_told = true;
+        return GW_EXIT_DONE;
+    }
     if (gw_options_parse(options, argc, argv, &error) != GW_OK)
         return gw_term_fail(GW_EXIT_USAGE, "%s: %s", options->command->name, error.text);
     if (!options->wants_help)

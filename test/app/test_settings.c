@@ -256,14 +256,16 @@ static void help(void **state)
     (void)state;
     assert_int_equal(parse(&s, "--nonsense --help", NULL), GW_OK);
     assert_true(s.help);
-    char *text = gw_settings_help();
+    struct gw_buf page = {0};
+    gw_settings_help(&page);
+    const char *text = gw_buf_text(&page);
     for (size_t i = 0; i < gw_count(words); i++)
         if (!strstr(text, words[i]))
             fail_msg("no %s in %s", words[i], text);
     assert_null(strstr(text, "--admin-key"));
     assert_null(strstr(text, "--master-key "));
     assert_non_null(strstr(text, "GWH_MASTER_KEY=BASE64"));
-    gw_free(text);
+    gw_buf_deinit(&page);
 }
 
 static void unknown_variables(void **state)

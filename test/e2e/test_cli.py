@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(seconds(60))
 COMMANDS = ["serve", "send", "config create", "config get", "config list", "config update",
             "config delete", "config rotate", "config test", "config history", "keys create",
             "keys list", "keys revoke", "deliveries", "retry", "why", "ledger", "listen", "verify",
-            "simulate"]  # fmt: skip
+            "simulate", "completion", "reference"]  # fmt: skip
 
 
 def test_help():
