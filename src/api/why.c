@@ -2,6 +2,7 @@
  *
  *   id ─▶ message? ─▶ delivery? ─▶ event id? ─▶ transaction id? ─▶ none
  *          └───────────┴────────────┴── found ──┴▶ refused? ─▶ configs of now ─▶ stories
+ *                                                                (filtered out? ─▶ bodies)
  *
  * Of one (appId, eventId) the newest event decides: what was skipped, or refused, and came again
  * later is no trouble any more. Of one target of an event the newest delivery decides, for a replay is
@@ -14,6 +15,7 @@
 
 #define EVENTS_MAX 100
 #define STEPS_MAX  20 /* events whose steps are told, the worst; the others' are left out */
+#define BODIES_MAX 5  /* events whose bodies are looked into; each may be a MiB */
 
 struct why {
     struct gw_api_request *request;
@@ -25,6 +27,8 @@ struct why {
     struct gw_look look;
     struct gw_why_story *stories;
     size_t story_count;
+    struct gw_find body; /* of stories[body_at] */
+    size_t body_at, body_count;
 };
 
 const char *gw_why_verdict_name(enum gw_why_verdict verdict)
@@ -217,6 +221,43 @@ static void answer(struct why *why)
     gw_reply_end(request);
 }
 
+static void look_into_bodies(struct why *why);
+
+/* One that is not there any more, or not to be had now, is told without. */
+static void on_body(struct gw_op *op)
+{
+    struct gw_find *find = gw_container_of(op, struct gw_find, op);
+    struct why *why = gw_container_of(find, struct why, body);
+    if (op->err == GW_OK && find->count > 0 && find->events[0].message->body.len > 0)
+        gw_why_ask_filter(&why->stories[why->body_at], find->events[0].message->body,
+                          gw_api_arena(why->request));
+    why->body_at++;
+    look_into_bodies(why);
+}
+
+/* One after the other, and then the answer. */
+static void look_into_bodies(struct why *why)
+{
+    struct gw_api_request *request = why->request;
+    while (why->body_at < why->story_count && !gw_why_wants_body(&why->stories[why->body_at]))
+        why->body_at++;
+    if (why->body_at == why->story_count || why->body_count == BODIES_MAX) {
+        answer(why);
+        return;
+    }
+    why->body_count++;
+    why->body = (struct gw_find){
+        .op = {.env = gw_api_env(request), .done = on_body},
+        .arena = gw_api_arena(request),
+        .key = GW_FIND_MESSAGE,
+        .id = why->stories[why->body_at].event->message->id,
+        .app_id = request->caller.scope,
+        .with_body = true,
+        .max = 1,
+    };
+    gw_ledger_find(request->api->shard->flow->ledger, &why->body);
+}
+
 static void on_why_look(struct gw_look *look)
 {
     struct why *why = gw_container_of(look, struct why, look);
@@ -248,7 +289,7 @@ static void on_why_look(struct gw_look *look)
             .superseded = is_made_good(why, i),
         };
     sort_stories(why->stories, why->story_count);
-    answer(why);
+    look_into_bodies(why);
 }
 
 /* ── Finding ───────────────────────────────────────────────────────────────────────────────── */

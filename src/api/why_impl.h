@@ -27,6 +27,9 @@ struct gw_why_story {
     enum gw_why_verdict verdict;
     struct gw_view worst; /* the delivery that decided; row NULL = it has none */
     size_t deliveries, delivered;
+    bool matches_now; /* it was filtered out, and would not be now */
+    const char
+        *misses; /* it was filtered out: what it lacks for the filter of now; NULL = unknown */
 };
 
 const char *gw_why_verdict_name(enum gw_why_verdict verdict);
@@ -41,6 +44,11 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
 
 /* "steps":[…] */
 void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out);
+
+/* A filter kept the event back, and there is one now to be asked about its body; and the asking,
+ * which keeps nothing of the body. */
+bool gw_why_wants_body(const struct gw_why_story *story);
+void gw_why_ask_filter(struct gw_why_story *story, struct gw_slice body, struct gw_arena *arena);
 
 /* Why an event goes nowhere, as the end of a sentence; and what to do about it. */
 const char *gw_why_skipped(const struct gw_why_story *story, struct gw_arena *arena);

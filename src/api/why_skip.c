@@ -1,7 +1,8 @@
 /* why_skip.c: words for an event that goes nowhere: why, and which config it may have been meant for.
  * Owns nothing; texts are in the arena or for ever.
  *
- * What was decided then is told by the event; the configs are those of now, and are told as such. */
+ * What was decided then is told by the event; the configs are those of now, and are told as such. A
+ * filter is asked again, with the event's body: of what is in it only kinds are told. */
 #include "api/why_impl.h"
 
 #define TYPES_TOLD 3
@@ -79,6 +80,52 @@ static const char *named_config(const struct gw_why_story *story, struct gw_aren
                            GW_SLICE_ARG(config->event_type), version, now);
 }
 
+/* ── Filters ───────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_changed(const struct gw_why_story *story, const struct gw_config *config)
+{
+    return config->version != story->event->message->config_version;
+}
+
+bool gw_why_wants_body(const struct gw_why_story *story)
+{
+    if (!story->event || story->event->message->skip != GW_SKIP_FILTERED)
+        return false;
+    const struct gw_config *config = config_now(story);
+    return config && config->filter;
+}
+
+/* The same filter that did not match then cannot match now: if it seems to, nothing is known. */
+void gw_why_ask_filter(struct gw_why_story *story, struct gw_slice body, struct gw_arena *arena)
+{
+    const struct gw_config *config = config_now(story);
+    struct gw_buf text = {0};
+    if (gw_pattern_explain(config->filter, body, &text))
+        story->misses = gw_arena_text(arena, gw_buf_slice(&text));
+    else
+        story->matches_now = is_changed(story, config) && gw_pattern_match(config->filter, body);
+    gw_buf_deinit(&text);
+}
+
+static bool is_let_through_now(const struct gw_why_story *story)
+{
+    const struct gw_config *config = config_now(story);
+    return story->matches_now || (config && !config->filter);
+}
+
+static const char *mismatch(const struct gw_why_story *story, struct gw_arena *arena)
+{
+    const struct gw_config *config = config_now(story);
+    if (is_let_through_now(story))
+        return config->filter ? "; the filter of now does" : "; there is none any more";
+    if (!story->misses)
+        return "";
+    return gw_arena_printf(
+        arena, "%s: %s", is_changed(story, config) ? "; nor does that of now" : "", story->misses);
+}
+
+/* ── Why ───────────────────────────────────────────────────────────────────────────────────── */
+
 const char *gw_why_skipped(const struct gw_why_story *story, struct gw_arena *arena)
 {
     switch (story->event->message->skip) {
@@ -87,8 +134,8 @@ const char *gw_why_skipped(const struct gw_why_story *story, struct gw_arena *ar
         return gw_arena_printf(arena, "%s was inactive when the event came",
                                named_config(story, arena));
     case GW_SKIP_FILTERED:
-        return gw_arena_printf(arena, "the filter of %s did not match it",
-                               named_config(story, arena));
+        return gw_arena_printf(arena, "the filter of %s did not match it%s",
+                               named_config(story, arena), mismatch(story, arena));
     case GW_SKIP_NONE: break;
     }
     return "it has no delivery";
@@ -127,6 +174,8 @@ const char *gw_why_skipped_next(const struct gw_why_story *story, struct gw_aren
             return "Nothing is sent by itself, but the config is active now: " AGAIN;
         return "Nothing is sent. Set isActive to true, then " AGAIN;
     case GW_SKIP_FILTERED:
+        if (is_let_through_now(story))
+            return "Nothing is sent by itself, but the config would let it through now: " AGAIN;
         return "Nothing is sent, as the filter wants it. If that is wrong, change the filter, "
                "then " AGAIN;
     case GW_SKIP_NONE: break;

@@ -232,18 +232,27 @@ static enum answer part_answer(struct walk *walk, struct part part, yyjson_val *
     return answer;
 }
 
+bool gw_pattern_hold(const struct gw_leaf *const *leaves, size_t count, yyjson_val *root,
+                     size_t *steps)
+{
+    struct walk walk = {*steps};
+
+    enum answer answer = part_answer(&walk, (struct part){leaves, count, 0}, root);
+    *steps = walk.steps;
+    return answer != FAILS || is_over(&walk);
+}
+
 bool gw_pattern_match(const struct gw_pattern *pattern, struct gw_slice json)
 {
     struct gw_tree tree;
-    struct walk walk = {0};
+    size_t steps = 0;
     bool matches = false;
 
     gw_tree_init(&tree, json);
     gw_check(tree.root != NULL);
     for (size_t i = 0; i < pattern->count && !matches; i++) {
         const struct gw_rule *rule = &pattern->rules[i];
-        struct part part = {rule->leaves, rule->count, 0};
-        matches = part_answer(&walk, part, tree.root) != FAILS || is_over(&walk);
+        matches = gw_pattern_hold(rule->leaves, rule->count, tree.root, &steps);
     }
     gw_tree_deinit(&tree);
     return matches;

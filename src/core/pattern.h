@@ -33,6 +33,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 #include <yyjson.h>
@@ -54,3 +55,9 @@ enum gw_err gw_pattern_parse(struct gw_pattern **pattern, yyjson_val *value, str
  * not looked at. Bounded work: of an event so large and a pattern so long that more than
  * GW_PATTERN_STEPS_MAX steps would be needed, it is said that they match. */
 bool gw_pattern_match(const struct gw_pattern *pattern, struct gw_slice json);
+
+/* Why an event does not match, for people: appends what the pattern asks for and the event has not,
+ * each with its path. Of the event's values only their kind is told. Where "$or" leaves a choice, it
+ * is told of what is nearest to a match. False, and nothing is appended: it does match, or finding
+ * out would take too long. */
+bool gw_pattern_explain(const struct gw_pattern *pattern, struct gw_slice json, struct gw_buf *out);

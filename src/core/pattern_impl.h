@@ -61,8 +61,9 @@ struct gw_leaf {
     size_t step_count;
     const struct gw_test *tests; /* one of them must hold */
     size_t test_count;
-    size_t cost;        /* tests, those of lists in them too */
-    bool may_be_absent; /* GW_TEST_ABSENT is among them */
+    struct gw_slice text; /* the tests as they were given, cut where they are long */
+    size_t cost;          /* tests, those of lists in them too */
+    bool may_be_absent;   /* GW_TEST_ABSENT is among them */
 };
 
 struct gw_rule {
@@ -74,6 +75,11 @@ struct gw_pattern {
     const struct gw_rule *rules;
     size_t count;
 };
+
+/* pattern.c: do these hold, all of them together? They are sorted like a rule's. The steps taken are
+ * added to *steps; beyond GW_PATTERN_STEPS_MAX the answer is yes. */
+bool gw_pattern_hold(const struct gw_leaf *const *leaves, size_t count, yyjson_val *root,
+                     size_t *steps);
 
 /* ── Reading ───────────────────────────────────────────────────────────────────────────────── */
 

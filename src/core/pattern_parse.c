@@ -114,6 +114,20 @@ static enum gw_err rules_join(struct gw_pattern_reader *reader, struct rules *ru
 
 /* ── Objects ───────────────────────────────────────────────────────────────────────────────── */
 
+/* JSON, but no more of it than fits into a sentence. */
+static struct gw_slice text_of(struct gw_pattern_reader *reader, yyjson_val *items)
+{
+    size_t len;
+    char *text = yyjson_val_write_opts(items, YYJSON_WRITE_NOFLAG, &gw_tree_heap, &len, NULL);
+
+    gw_check(text != NULL);
+    struct gw_slice whole = {text, len}, cut = gw_strict_cut(whole);
+    const char *copy =
+        gw_arena_printf(reader->arena, "%.*s%s", GW_SLICE_ARG(cut), cut.len < whole.len ? "…" : "");
+    gw_free(text);
+    return gw_slice_from(copy);
+}
+
 /* The path to here, and what may stand there. */
 static enum gw_err leaf_take(struct gw_pattern_reader *reader, yyjson_val *items,
                              struct rules *rules)
@@ -142,6 +156,7 @@ static enum gw_err leaf_take(struct gw_pattern_reader *reader, yyjson_val *items
     leaf->step_count = reader->step_count;
     leaf->tests = tests;
     leaf->test_count = count;
+    leaf->text = text_of(reader, items);
     return rules_extend(reader, rules, leaf);
 }
 

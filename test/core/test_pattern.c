@@ -32,6 +32,10 @@ static void check(const char *pattern_json, const char *event, bool wanted)
             fail_msg("%s was refused: %s", pattern_json, error.text);
         if (gw_pattern_match(pattern, json) != wanted)
             fail_msg("%s must%s match %s", pattern_json, wanted ? "" : " not", event);
+        struct gw_buf why = {0};
+        assert_true(gw_pattern_explain(pattern, json, &why) == !wanted);
+        assert_true((why.len > 0) == !wanted);
+        gw_buf_deinit(&why);
         exact_free(json);
         gw_arena_deinit(&arena);
     }
@@ -509,13 +513,62 @@ static void too_much_work(void **state)
     gw_arena_deinit(&arena);
 }
 
+/* In words, and without a value of the event. */
+static void explained(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *event, *words;
+    } rows[] = {
+        {"{\"a\":[\"x\"]}", "{\"a\":\"CANARY\"}",
+         "a must match [\"x\"], the event has a string there"},
+        {"{\"a\":{\"b\":[{\"numeric\":[\">\",1.50]}]}}", "{\"a\":{\"b\":1}}",
+         "a.b must match [{\"numeric\":[\">\",1.50]}], the event has a number there"},
+        {"{\"a\":{\"b\":[1]}}", "{\"a\":7}", "a.b must match [1], the event has nothing there"},
+        {"{\"a\":[true]}", "{\"a\":false}", "a must match [true], the event has a boolean there"},
+        {"{\"a\":[{\"exists\":false}]}", "{\"a\":null}",
+         "a must match [{\"exists\":false}], the event has null there"},
+        {"{\"a\":[{\"exists\":true}]}", "{\"a\":[]}",
+         "a must match [{\"exists\":true}], the event has an empty array there"},
+        {"{\"a\":{\"b\":[\"x\"]}}", "{\"a\":[{\"b\":\"CANARY\"},{\"b\":7},{}]}",
+         "a.b must match [\"x\"], the event has nothing and a number and a string there"},
+        {"{\"a\":[\"x\"],\"b\":[\"y\"],\"c\":[\"z\"]}", "{\"b\":\"y\",\"c\":{}}",
+         "a must match [\"x\"], the event has nothing there; "
+         "c must match [\"z\"], the event has an object there"},
+        {"{\"a\":[1],\"b\":[1],\"c\":[1],\"d\":[1],\"e\":[1]}", "{}",
+         "a must match [1], the event has nothing there; b must match [1], the event has nothing "
+         "there; c must match [1], the event has nothing there; and 2 more"},
+        {"{\"a\":{\"b\":[1],\"c\":[1]}}", "{\"a\":[{\"b\":1},{\"c\":1}]}",
+         "each of its conditions holds by itself, but no single element of the event's arrays "
+         "fulfils them together"},
+        {"{\"a\":[1],\"$or\":[{\"b\":[1]},{\"c\":[1],\"d\":[1]}]}", "{\"a\":1,\"c\":1}",
+         "of its 2 alternatives, to the nearest: b must match [1], the event has nothing there"},
+        {"{\"a\":[\"0123456789\",\"0123456789\",\"0123456789\",\"0123456789\"]}", "{}",
+         "a must match [\"0123456789\",\"0123456789\",\"0123456789\",…, the event has nothing "
+         "there"},
+    };
+
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_arena arena = {0};
+        struct gw_buf why = {0};
+        struct gw_pattern *pattern =
+            parse(rows[i].pattern, &arena, NULL, YYJSON_READ_NUMBER_AS_RAW);
+        assert_true(gw_pattern_explain(pattern, gw_slice_from(rows[i].event), &why));
+        assert_string_equal(gw_buf_text(&why), rows[i].words);
+        gw_buf_deinit(&why);
+        gw_arena_deinit(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values),       cmocka_unit_test(numbers),       cmocka_unit_test(strings),
-        cmocka_unit_test(anything_but), cmocka_unit_test(exists),        cmocka_unit_test(arrays),
-        cmocka_unit_test(or_),          cmocka_unit_test(refused),       cmocka_unit_test(ceilings),
-        cmocka_unit_test(large_events), cmocka_unit_test(too_much_work),
+        cmocka_unit_test(values),        cmocka_unit_test(numbers),
+        cmocka_unit_test(strings),       cmocka_unit_test(anything_but),
+        cmocka_unit_test(exists),        cmocka_unit_test(arrays),
+        cmocka_unit_test(or_),           cmocka_unit_test(refused),
+        cmocka_unit_test(ceilings),      cmocka_unit_test(large_events),
+        cmocka_unit_test(too_much_work), cmocka_unit_test(explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,6 +232,37 @@ def test_skipped_filtered(telling, receiver, golden):
     golden("skipped_filtered", "filtered-e")
 
 
+def test_skipped_filtered_in_parts(telling, receiver, golden):
+    """Each part that did not match, with what the event had there; of values only the kind."""
+    filter = {"status": ["approved"], "order": {"total": [{"numeric": [">", 100]}]},
+              "reviewer": {"country": ["DE"]}, "test": [{"exists": False}]}  # fmt: skip
+    subscribe(telling.api, "parts", receiver.url(), type="DONE", filter=filter)
+    sent(telling.api, "parts", status=CANARY, order={"total": "12"}, reviewer=[{"country": "DE"}])
+    golden("skipped_filtered_in_parts", "parts-e")
+
+
+def test_skipped_filtered_then_changed(telling, receiver, golden):
+    """The filter of now is asked, and told apart from that of then."""
+    subscribe(telling.api, "refiltered", receiver.url(), type="DONE", filter={"n": [1]})
+    sent(telling.api, "refiltered", n=2)
+    telling.api.patch("refiltered", "DONE", filter={"n": [3]}).expect(200)
+    golden("skipped_filtered_still", "refiltered-e")
+    telling.api.patch("refiltered", "DONE", filter={"n": [2]}).expect(200)
+    golden("skipped_filtered_once", "refiltered-e")
+    telling.api.patch("refiltered", "DONE", filter=None).expect(200)
+    golden("skipped_filtered_no_more", "refiltered-e")
+
+
+def test_who_may_see_no_payload_is_told_kinds(telling, receiver):
+    """What differs in values only is told alike, to everybody."""
+    subscribe(telling.api, "kinds", receiver.url(), type="DONE", filter={"secret": ["x"]})
+    told = []
+    for value in (CANARY, "another"):
+        id = telling.api.send(event("kinds", type="DONE", secret=value))["id"]
+        told.append(telling.api.why(id)["summary"])
+    assert told[0] == told[1] and "secret" in told[0] and "a string" in told[0]
+
+
 def test_refused(telling, golden):
     telling.api.post_event(event("refused", eventId="refused-e", transactionId=7)).expect(400)
     golden("refused", "refused-e")
