@@ -143,7 +143,7 @@ class Cpu:
 class Server:
     def __init__(self, build, folder, *options):
         self.data = folder / "data"
-        self.data.mkdir()
+        self.data.mkdir(parents=True)
         self.log = folder / "server.log"
         self.port = free_port()
         argv = [build / "gwh", "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}",

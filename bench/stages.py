@@ -13,6 +13,7 @@ FAN = 3
 MANY = 10_000
 WELL = 1_000  # of MANY, the others hang
 HANGING, SLICE_S = 50, 5  # neighbours: how many hang, and how long one phase takes
+HANGING_SLICES = 5  # hanging: so often each of both
 NEIGHBOUR_RATE = 200  # events a second for all that are not well
 
 
@@ -33,9 +34,8 @@ class Place:
         self.plain = self.sink("--times", self.seen_times)
         certificate = folder / "sink.pem"
         self.tls = self.sink(certificate=certificate)
-        self.server = Server(self.build, folder, "--ca-file", certificate)
-        stack.callback(self.server.stop)
-        self.server.wait_ready()
+        self.servers = []
+        self.server = self.start_server("--ca-file", certificate)
 
     def sink(self, *options, **more):
         sink = Sink(self.build, "--seen", self.seen, *options, **more)
@@ -43,9 +43,16 @@ class Place:
         self.sinks.append(sink)
         return sink
 
-    def configs(self, app, targets, **fields):
+    def start_server(self, *options):
+        server = Server(self.build, self.folder / f"server-{len(self.servers)}", *options)
+        self.stack.callback(server.stop)
+        self.servers.append(server)
+        server.wait_ready()
+        return server
+
+    def configs(self, app, targets, server=None, **fields):
         """Configs of app-1, app-2, …: one for each URL."""
-        self.server.write_configs("POST", [
+        (server or self.server).write_configs("POST", [
             {"appId": f"{app}-{i + 1}", "webhookUrl": url, "maxInFlight": 256, **fields}
             for i, url in enumerate(targets)])
 
@@ -60,30 +67,32 @@ class Place:
             argv += ["--header", f"{name}: {value}"]
         return Load(self.build, f"http://127.0.0.1:{port}{path}", *argv)
 
-    def start_events(self, app, *more, path="/v1/events"):
-        return self.start_load(self.server.port, app, *more, path=path, headers=self.server.headers)
+    def start_events(self, app, *more, path="/v1/events", server=None):
+        server = server or self.server
+        return self.start_load(server.port, app, *more, path=path, headers=server.headers)
 
-    def events(self, app, *more, path="/v1/events"):
-        report = self.start_events(app, *more, path=path).report()
-        self.server.check_alive()
+    def events(self, app, *more, **where):
+        report = self.start_events(app, *more, **where).report()
+        for server in self.servers:
+            server.check_alive()
         self.refused += report["status_other"] + report["failed"] + report["unsent"]
         return report
 
-    def deliver(self, sink, app, *more, fan=1):
+    def deliver(self, sink, app, *more, fan=1, server=None):
         """Events through the server, until each has come `fan` times: both reports, and the CPU."""
+        server = server or self.server
         sink.stats(reset=True)
-        before = self.server.cpu()
-        sent = self.events(app, *more)
+        before = server.cpu()
+        sent = self.events(app, *more, server=server)
         wanted = sent["status_2xx"] * fan
         got = sink.wait_for(wanted)
         self.duplicates += got["duplicates"]
         self.short += wanted - min(wanted, got["unique"])
-        return sent, got, self.server.cpu().since(before)
+        return sent, got, server.cpu().since(before)
 
     def stop(self):
-        self.server.stop()
-        for sink in self.sinks:
-            sink.stop()
+        for program in self.servers + self.sinks:
+            program.stop()
 
     def lost(self):
         """Events answered with 2xx that no sink ever saw, id by id; beside them what came less often
@@ -237,24 +246,25 @@ def neighbours(p):
 
 
 def hanging(p):
-    """Full speed to the healthy tenth of many targets: alone, and while the rest hangs, each with
-    something due all the time."""
+    """Full speed to the healthy tenth of many targets, where there are no others and where all those
+    hang, each with something due all the time. Two servers, by turns; one that waits costs nothing."""
+    lone, full = p.server, p.start_server()
     hosts = [p.sink("--hang") for _ in range(2)]
-    p.configs("well", [f"{p.plain.url}/{i}" for i in range(WELL)])
-    p.configs("hang", [f"{hosts[i % 2].url}/{i}" for i in range(MANY - WELL)])
-
-    def rate(*more):
-        sent, got, _ = p.deliver(p.plain, "well", "--apps", WELL, *more)
-        return rate_of(sent, got)
-
-    rate("--count", 3 * WELL)  # all are known, and known to be well
-    alone = rate("--duration", p.options.seconds)
-    p.events("hang", "--apps", MANY - WELL, "--count", 3 * (MANY - WELL), "--acked", "/dev/null")
-    time.sleep(2)
-    among = rate("--duration", p.options.seconds)
+    p.configs("hang", [f"{hosts[i % 2].url}/{i}" for i in range(MANY - WELL)], server=full)
+    for server in (lone, full):
+        p.configs("well", [f"{p.plain.url}/{i}" for i in range(WELL)], server=server)
+        p.deliver(p.plain, "well", "--apps", WELL, "--count", 3 * WELL, server=server)
+    p.events("hang", "--apps", MANY - WELL, "--count", 3 * (MANY - WELL), "--acked", "/dev/null",
+             server=full)
+    rates = {lone: [], full: []}
+    for server in (lone, full) * HANGING_SLICES:
+        sent, got, _ = p.deliver(p.plain, "well", "--apps", WELL, "--duration",
+                                 p.options.seconds / 2, server=server)
+        rates[server].append(rate_of(sent, got))
+    alone, among = (statistics.median(rates[server]) for server in (lone, full))
     return {"well_alone_rate": alone, "well_among_rate": among, "well_kept": among / alone,
             "hanging_attempts": sum(host.stats()["received"] for host in hosts),
-            "hanging_peak_mib": p.server.peak_mib()}
+            "hanging_peak_mib": full.peak_mib()}
 
 
 ROUND = [raw, full_speed, https, fan_out, paced, batched]
