@@ -95,10 +95,27 @@ static void transfer_free(struct gw_transfer *t)
     gw_free(t);
 }
 
+#define SETM(multi, option, value)                                                                 \
+    gw_check(curl_multi_setopt((multi), (option), (value)) == CURLM_OK)
+
+/* Of what libcurl may keep it takes connections in use off, too: those that hang must not keep others
+ * from being kept. */
+static void set_open(struct gw_transfer *t, bool is_open)
+{
+    struct gw_http_client *client = t->client;
+
+    if (t->is_open == is_open)
+        return;
+    t->is_open = is_open;
+    client->open_count += is_open ? 1 : (size_t)0 - 1;
+    SETM(client->multi, CURLMOPT_MAXCONNECTS, (long)(client->kept_max + client->open_count));
+}
+
 static void transfer_release(struct gw_transfer *t)
 {
     struct gw_http_client *client = t->client;
 
+    set_open(t, false);
     gw_list_remove(&t->link);
     t->call->impl = NULL;
     t->call = NULL;
@@ -272,6 +289,7 @@ static void send_request(struct gw_transfer *t)
     gw_check(curl_multi_add_handle(client->multi, t->easy) == CURLM_OK);
     gw_list_remove(&t->link);
     gw_list_push(&client->open, &t->link);
+    set_open(t, true);
     client->is_due = true;
 }
 
@@ -429,16 +447,14 @@ void gw_http_client_init(void)
     gw_check(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 }
 
-#define SETM(multi, option, value)                                                                 \
-    gw_check(curl_multi_setopt((multi), (option), (value)) == CURLM_OK)
-
 enum gw_err gw_http_client_create(struct gw_loop *loop, const struct gw_loop_options *options,
                                   struct gw_http_client **out, struct gw_error *error)
 {
     struct gw_http_client *client = gw_zalloc(sizeof(*client));
-    size_t kept = options->connections_kept_max ? options->connections_kept_max : CONNECTIONS_KEPT;
+    size_t kept = options->connections_kept_max;
 
     client->loop = loop;
+    client->kept_max = kept ? kept : CONNECTIONS_KEPT;
     client->timer.fire = on_timer;
     gw_list_init(&client->idle);
     gw_list_init(&client->open);
@@ -456,7 +472,7 @@ enum gw_err gw_http_client_create(struct gw_loop *loop, const struct gw_loop_opt
     SETM(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     SETM(client->multi, CURLMOPT_TIMERDATA, client);
     SETM(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    SETM(client->multi, CURLMOPT_MAXCONNECTS, (long)kept);
+    SETM(client->multi, CURLMOPT_MAXCONNECTS, (long)client->kept_max);
     *out = client;
     return GW_OK;
 }

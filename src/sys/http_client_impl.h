@@ -29,6 +29,7 @@ struct gw_transfer {
     enum gw_http_shape shape; /* what the handle was last used for */
     bool is_literal;          /* the host is an address */
     bool was_retried;
+    bool is_open; /* counted in open_count */
     struct curl_slist resolve;
 
     /* of the try that runs */
@@ -54,6 +55,8 @@ struct gw_http_client {
     bool is_in_curl;       /* in a call that may call back */
     struct gw_list idle, open, failed;
     size_t idle_count;
+    size_t open_count;               /* in the multi */
+    size_t kept_max;                 /* connections kept for later, beside those in use */
     struct gw_http_socket **sockets; /* by descriptor */
     size_t socket_cap;
     char *ca_path;

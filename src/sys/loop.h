@@ -6,7 +6,7 @@
 struct gw_loop_options {
     const char *ca_file;         /* more authorities (PEM), beside the system's; NULL = none */
     const char *name_servers;    /* "127.0.0.1:5353,…" instead of the system's; NULL = system's */
-    size_t connections_kept_max; /* outgoing, per loop; 0 = default */
+    size_t connections_kept_max; /* outgoing and not in use, per loop; 0 = default */
 };
 
 /* Once per process, before the first loop and any thread: libraries' global set-up. */

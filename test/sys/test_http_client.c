@@ -276,6 +276,40 @@ static void a_connection_is_kept(void **state)
     message_deinit(&seen);
 }
 
+static void those_that_hang_cost_nobody_a_kept_connection(void **state)
+{
+    enum { HANGING = 4 };
+    struct gw_loop_options options = {.connections_kept_max = 2};
+    struct peer peer = {.text = OK_REPLY, .number = 3};
+    struct call hanging[HANGING];
+    uint16_t port;
+    int silent = listen_any(&port); /* the kernel takes connections, and nobody ever answers */
+
+    (void)state;
+    gw_loop_destroy(env);
+    env = loop_make(&options);
+    for (size_t i = 0; i < HANGING; i++) {
+        call_init(&hanging[i], env, port, "/");
+        call_start(&hanging[i]);
+    }
+    peer_start(&peer, answer_all);
+    call_init(&call, env, peer.port, "/");
+    for (int i = 0; i < 3; i++) {
+        assert_call(&call, GW_HTTP_ANSWERED, 200, "");
+        assert_true((call.http.connect_us > 0) == (i == 0));
+    }
+    for (size_t i = 0; i < HANGING; i++) {
+        assert_false(hanging[i].is_done);
+        gw_env_http_cancel(env, &hanging[i].http);
+        call_deinit(&hanging[i]);
+    }
+    gw_loop_destroy(env);
+    env = loop_make(NULL);
+    peer_join(&peer);
+    close(silent);
+    message_deinit(&seen);
+}
+
 /* Answers one request on each connection; what happens to a second one on it is for `number`:
  * 0 = the connection is closed at once, 1 = when the second request has begun, 2 = with a reset. */
 static void die_when_kept(struct peer *peer)
@@ -530,6 +564,7 @@ int main(void)
         TEST(kinds_of_replies),
         TEST(replies_are_read_and_kept_up_to_a_limit),
         TEST(a_connection_is_kept),
+        TEST(those_that_hang_cost_nobody_a_kept_connection),
         TEST(a_dead_connection_costs_no_attempt),
         TEST(many_at_once),
         TEST(client_and_server_on_one_loop),
