@@ -3,7 +3,9 @@
  *
  *   {"op":"sign","service","region","id","secret","token","now_ms","method","host","path",
  *    "params":[[NAME,VALUE]…],"fields":[[NAME,VALUE]…],"body"}  {"target":TEXT,"lines":[TEXT…]}
+ *   {"op":"endpoint","service","region"}                        {"url":TEXT} or {"error":TEXT}
  */
+#include "aws/endpoint.h"
 #include "aws/sign.h"
 
 #include "base/alloc.h"
@@ -73,12 +75,34 @@ static void sign(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *an
         yyjson_mut_arr_add_strcpy(answer, list, *lines);
 }
 
+static void find_endpoint(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                          yyjson_mut_val *root)
+{
+    const char *region = yyjson_get_str(yyjson_obj_get(request, "region"));
+    struct gw_aws_endpoint endpoint;
+    struct gw_error error;
+    int service = GW_AWS_S3;
+
+    while (
+        !gw_slice_is(member(request, "service"), gw_aws_service_name((enum gw_aws_service)service)))
+        service++;
+    if (gw_aws_endpoint_init(&endpoint, (enum gw_aws_service)service, region, arena, &error) ==
+        GW_OK)
+        yyjson_mut_obj_add_strcpy(answer, root, "url",
+                                  gw_arena_printf(arena, "http%s://%s",
+                                                  endpoint.origin.https ? "s" : "",
+                                                  endpoint.origin.authority));
+    else
+        yyjson_mut_obj_add_strcpy(answer, root, "error", error.text);
+}
+
 static const struct {
     const char *name;
     void (*run)(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
                 yyjson_mut_val *root);
 } ops[] = {
     {"sign", sign},
+    {"endpoint", find_endpoint},
 };
 
 /* False: the line was none of ours. */
