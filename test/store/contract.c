@@ -1,6 +1,6 @@
 /* contract.c: runs the contract of store.h against one backend.
  *
- *   contract memory|sqlite-sim|sqlite-roll|sqlite
+ *   contract memory|sqlite-sim|sqlite-roll|sqlite-roll-loop|sqlite
  *   contract model BACKEND SEEDS STEPS   random calls; memory and BACKEND must answer alike */
 #include "world.h"
 
