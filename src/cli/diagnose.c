@@ -22,6 +22,7 @@ const char *gw_diagnosis_name(enum gw_diagnosis diagnosis)
         [GW_TIMESTAMP_BAD] = "timestamp_bad",
         [GW_TOO_OLD] = "too_old",
         [GW_TOO_NEW] = "too_new",
+        [GW_REPLAYED] = "replayed",
         [GW_SIGNATURE_FORM] = "signature_form",
         [GW_KEY_NOT_DECODED] = "key_not_decoded",
         [GW_KEY_DECODED] = "key_decoded",
@@ -69,6 +70,28 @@ static void collect_signatures(const struct gw_diagnose *d, struct parts *parts)
     }
 }
 
+/* Of senders that are not this one. */
+static const struct {
+    const char *header, *sender;
+} strangers[] = {
+    {"svix-signature", "Svix"},        {"stripe-signature", "Stripe"},
+    {"x-hub-signature-256", "GitHub"}, {"x-hub-signature", "GitHub or Meta"},
+    {"x-slack-signature", "Slack"},    {"x-shopify-hmac-sha256", "Shopify"},
+    {"x-twilio-signature", "Twilio"},  {"paypal-transmission-sig", "PayPal"},
+};
+
+/* There is no signature of the standard scheme: is there one of another? */
+static void add_other_scheme(const struct gw_diagnose *d, struct gw_buf *why)
+{
+    if (gw_diagnose_header(d, BODY_HEADER).ptr)
+        gw_buf_adds(why, GW_SLICE("; " BODY_HEADER " is there: the body scheme is checked with "
+                                  "--body-header " BODY_HEADER));
+    for (size_t i = 0; i < gw_count(strangers); i++)
+        if (gw_diagnose_header(d, strangers[i].header).ptr)
+            gw_buf_addf(why, "; %s is there: this is how %s signs, so it comes from another sender",
+                        strangers[i].header, strangers[i].sender);
+}
+
 static enum gw_diagnosis find_headers(const struct gw_diagnose *d, struct parts *parts,
                                       struct gw_buf *why)
 {
@@ -89,9 +112,8 @@ static enum gw_diagnosis find_headers(const struct gw_diagnose *d, struct parts 
                 "the header %s is missing: webhook-id, webhook-timestamp and webhook-signature "
                 "must all be there, as they came",
                 missing);
-    if (parts->signature_count == 0 && gw_diagnose_header(d, BODY_HEADER).ptr)
-        gw_buf_adds(why, GW_SLICE("; " BODY_HEADER " is there: the body scheme is checked with "
-                                  "--body-header " BODY_HEADER));
+    if (parts->signature_count == 0)
+        add_other_scheme(d, why);
     return GW_HEADER_MISSING;
 }
 
@@ -393,6 +415,13 @@ static enum gw_diagnosis judge_age(const struct gw_diagnose *d, const struct par
     int64_t age_s = d->now_s - (int64_t)parts->sent_s;
     bool is_old = age_s > d->tolerance_s, is_new = age_s < -d->tolerance_s;
 
+    if (d->came_before && !is_old && !is_new) {
+        gw_buf_adds(why, GW_SLICE("the signature is right, but this very attempt came before, with "
+                                  "the same webhook-id and webhook-timestamp: a capture that is "
+                                  "sent again. Remember each webhook-id for as long as its "
+                                  "webhook-timestamp is accepted"));
+        return GW_REPLAYED;
+    }
     if (!is_old && !is_new) {
         gw_buf_adds(why, GW_SLICE("signed with "));
         if (match->secret)

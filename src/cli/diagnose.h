@@ -13,6 +13,7 @@ enum gw_diagnosis {
     GW_TIMESTAMP_BAD, /* not a number of seconds */
     GW_TOO_OLD,       /* the signature is right */
     GW_TOO_NEW,       /* the signature is right */
+    GW_REPLAYED,      /* the signature is right, and came before */
     GW_SIGNATURE_FORM,
     GW_KEY_NOT_DECODED, /* made with the text of whsec_… as the key */
     GW_KEY_DECODED,     /* made with what base64 in the secret decodes to, and should not be */
@@ -37,6 +38,7 @@ struct gw_diagnose {
     struct gw_slice body;
     int64_t now_s;
     int64_t tolerance_s;
+    bool came_before; /* this very attempt did, with all that is signed */
     const struct gw_public_key *public_keys;
     size_t public_key_count;
     const char *body_header; /* the body scheme, signed in this header; NULL = Standard Webhooks */

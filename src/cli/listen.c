@@ -3,11 +3,10 @@
  * Owns a loop, an HTTP server on it, and the webhooks it has not answered yet: those that wait for
  * --delay, and those of --hang, which are answered when nobody can be waiting any more, for a
  * connection must end some time. At the end the server is stopped first; what is then completed is
- * dropped. Ceilings: WAITING_MAX unanswered (the oldest is answered early), IDS_MAX remembered for
- * --fail-first (then all are forgotten). One thread. */
-#include "base/map.h"
+ * dropped. Ceiling: WAITING_MAX unanswered (the oldest is answered early). One thread. */
 #include "cli/received.h"
 #include "cli/secrets.h"
+#include "cli/seen.h"
 #include "sys/http_server.h"
 #include "sys/loop.h"
 
@@ -21,7 +20,6 @@
 #define DELAY_MS_MAX   600000
 #define TOLERANCE_S    300
 #define WAITING_MAX    512
-#define IDS_MAX        100000
 #define FAILING_STATUS 500
 
 struct listener {
@@ -34,15 +32,9 @@ struct listener {
     struct gw_http_server *server;
     struct gw_list waiting;
     size_t waiting_count;
-    struct gw_map ids; /* struct seen, by webhook-id */
+    struct gw_seen seen;
     int64_t received, verified;
     bool is_over; /* --count is reached, or nobody reads */
-};
-
-struct seen {
-    int64_t times;
-    size_t id_len;
-    char id[];
 };
 
 struct waiting {
@@ -51,36 +43,6 @@ struct waiting {
     struct gw_exchange *exchange;
     struct listener *listener;
 };
-
-/* ── How often has this one come? ──────────────────────────────────────────────────────────── */
-
-static void forget_all(struct listener *l)
-{
-    size_t at = 0;
-    void *value;
-
-    while ((value = gw_map_next(&l->ids, &at)) != NULL)
-        gw_free(value);
-    gw_map_deinit(&l->ids);
-    l->ids = (struct gw_map){0};
-}
-
-static int64_t times_before(struct listener *l, struct gw_slice id)
-{
-    struct gw_slice key = id.ptr ? id : GW_SLICE("");
-    struct seen *seen = gw_map_get(&l->ids, key);
-
-    if (seen)
-        return seen->times++;
-    if (l->ids.count >= IDS_MAX)
-        forget_all(l);
-    seen = gw_alloc(sizeof(*seen) + key.len);
-    seen->times = 1;
-    seen->id_len = key.len;
-    memcpy(seen->id, key.ptr, key.len);
-    gw_map_put(&l->ids, (struct gw_slice){seen->id, seen->id_len}, seen);
-    return 0;
-}
 
 /* ── Answering ─────────────────────────────────────────────────────────────────────────────── */
 
@@ -122,15 +84,37 @@ static void answer_later(struct listener *l, struct gw_exchange *exchange, int64
     gw_env_timer_set(l->env, &w->timer, ms);
 }
 
-static void answer(struct listener *l, struct gw_exchange *exchange, int status)
+/* What becomes of one: as all do, unless the first attempts are to fail and the later ones not. */
+struct plan {
+    int status; /* 0: there is no answer */
+    bool hangs, resets;
+};
+
+static struct plan make_plan(const struct listener *l, int64_t times_before)
 {
-    exchange->status = status;
+    bool is_good = l->status < 300;
+    struct plan plan = {(int)l->status, l->hang > 0, l->reset > 0};
+
+    if (times_before < l->fail_first && is_good)
+        plan.status = FAILING_STATUS;
+    else if (l->fail_first > 0 && times_before >= l->fail_first)
+        plan = (struct plan){is_good ? (int)l->status : 200, false, false};
+    if (plan.hangs || plan.resets)
+        plan.status = 0;
+    return plan;
+}
+
+static void answer(struct listener *l, struct gw_exchange *exchange, const struct plan *plan)
+{
+    bool is_good = plan->status >= 200 && plan->status < 300;
+
+    exchange->status = plan->status ? plan->status : FAILING_STATUS;
     exchange->content_type = "text/plain";
-    exchange->reply = status < 300 ? GW_SLICE("received\n")
-                                   : GW_SLICE("gwh listen was told to answer like this\n");
-    if (l->reset)
+    exchange->reply =
+        is_good ? GW_SLICE("received\n") : GW_SLICE("gwh listen was told to answer like this\n");
+    if (plan->resets)
         exchange->abort(exchange);
-    else if (l->hang)
+    else if (plan->hangs)
         answer_later(l, exchange, HANG_MS);
     else if (l->delay_ms > 0)
         answer_later(l, exchange, l->delay_ms);
@@ -151,7 +135,7 @@ static const char *method_name(enum gw_method method)
     return names[method];
 }
 
-static void check(struct listener *l, struct gw_received *r, struct gw_buf *why)
+static void check(struct listener *l, struct gw_received *r, bool is_same, struct gw_buf *why)
 {
     struct gw_diagnose d = gw_secrets_question(&l->secrets);
 
@@ -163,6 +147,7 @@ static void check(struct listener *l, struct gw_received *r, struct gw_buf *why)
     d.body = r->body;
     d.now_s = r->at_ms / 1000;
     d.tolerance_s = TOLERANCE_S;
+    d.came_before = is_same;
     r->diagnosis = gw_diagnose(&d, why);
     r->why = gw_buf_slice(why);
     if (r->diagnosis == GW_GENUINE)
@@ -210,15 +195,19 @@ static void on_request(void *ctx, struct gw_exchange *exchange)
         .header_count = exchange->header_count,
         .body = exchange->body,
     };
-    bool fails = l->fail_first > 0 && times_before(l, r.id) < l->fail_first;
-    int status = fails ? FAILING_STATUS : (int)l->status;
-    r.instead = l->reset ? "connection reset" : l->hang ? "no answer" : NULL;
-    r.status = r.instead ? 0 : status;
-    check(l, &r, &why);
+    struct gw_seen_before before =
+        gw_seen_note(&l->seen, r.id, gw_exchange_header(exchange, "webhook-signature"), r.attempt);
+    struct plan plan = make_plan(l, before.times);
+    r.was_taken = r.id.len > 0 && before.was_taken;
+    r.instead = plan.resets ? "connection reset" : plan.hangs ? "no answer" : NULL;
+    r.status = plan.status;
+    if (r.status >= 200 && r.status < 300)
+        gw_seen_taken(&l->seen, r.id);
+    check(l, &r, before.is_same, &why);
     l->received++;
     bool is_read = show(l, &r);
     gw_buf_deinit(&why);
-    answer(l, exchange, status);
+    answer(l, exchange, &plan);
     if (!is_read || (l->count > 0 && l->received >= l->count))
         l->is_over = true;
     maybe_stop(l);
@@ -279,7 +268,7 @@ static void end(struct listener *l)
         finish(gw_container_of(l->waiting.next, struct waiting, link));
     if (l->env)
         gw_loop_destroy(l->env);
-    forget_all(l);
+    gw_seen_deinit(&l->seen);
     gw_secrets_wipe(&l->secrets);
 }
 
@@ -302,14 +291,14 @@ static int run(int argc, char **argv)
          .max = 599},
         {.name = "delay",
          .value = "MS",
-         .help = "answer only after so many milliseconds",
+         .help = "answer after so many milliseconds",
          .number = &l.delay_ms,
          .max = DELAY_MS_MAX},
-        {.name = "hang", .help = "do not answer (for two minutes)", .flag = &l.hang},
+        {.name = "hang", .help = "do not answer, for two minutes", .flag = &l.hang},
         {.name = "reset", .help = "reset the connection instead of answering", .flag = &l.reset},
         {.name = "fail-first",
          .value = "N",
-         .help = "answer the first N attempts of each webhook with 500",
+         .help = "only the first N attempts of each webhook fail, as told, or else with 500",
          .number = &l.fail_first,
          .max = INT32_MAX},
         {.name = "count",
@@ -325,6 +314,8 @@ static int run(int argc, char **argv)
 
     gw_list_init(&l.waiting);
     int code = gw_options_take(&options, argc, argv);
+    if (code < 0 && l.hang > 0 && l.reset > 0)
+        code = gw_term_fail(GW_EXIT_USAGE, "listen: --reset: must not come with --hang");
     if (code < 0)
         code = gw_secrets_read(&l.secrets, "listen", &given);
     if (code < 0)
@@ -344,8 +335,10 @@ const struct gw_command gw_listen_command = {
     .usage = "listen [--port N] [--secret SECRET] [options]",
     .example = "gwh listen --port 9000 --secret whsec_…\n"
                "gwh listen --public-key whpk_…\n"
-               "gwh listen --fail-first 2",
-    .notes = "For a client engineer's own machine: it listens on 127.0.0.1 only. Exit 1 when a\n"
-             "webhook could not be verified with what was given.",
+               "gwh listen --fail-first 2 --status 503",
+    .notes =
+        "For a client engineer's own machine: it listens on 127.0.0.1 only. A webhook that was\n"
+        "answered well before is marked: do its work once. Exit 1 when one could not be\n"
+        "verified with what was given.",
     .main = run,
 };

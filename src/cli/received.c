@@ -65,6 +65,17 @@ static void add_check(const struct gw_received *r, const struct gw_term *term, s
     gw_buf_addc(out, '\n');
 }
 
+static void add_taken(const struct gw_received *r, const struct gw_term *term, struct gw_buf *out)
+{
+    if (!r->was_taken)
+        return;
+    gw_buf_adds(out, GW_SLICE(INDENT));
+    gw_term_paint(
+        term, out, GW_TONE_WARN,
+        GW_SLICE("again: this webhook-id was answered with 2xx before; do its work once"));
+    gw_buf_addc(out, '\n');
+}
+
 static void add_lines(struct gw_slice text, bool wide, struct gw_buf *out)
 {
     size_t hidden = !wide && text.len > BYTES_MAX ? text.len - BYTES_MAX : 0;
@@ -109,6 +120,7 @@ void gw_received_show(const struct gw_received *received, const struct gw_term *
 {
     add_head(received, term, out);
     add_check(received, term, out);
+    add_taken(received, term, out);
     add_body(received->body, wide, out);
     gw_buf_addc(out, '\n');
 }
@@ -161,6 +173,7 @@ void gw_received_json(const struct gw_received *r, struct gw_buf *out)
     put(doc, "attempt",
         gw_slice_u64(r->attempt, &attempt) ? yyjson_mut_uint(doc, attempt) : yyjson_mut_null(doc));
     put(doc, "replay", yyjson_mut_bool(doc, r->is_replay));
+    put(doc, "again", yyjson_mut_bool(doc, r->was_taken));
     put(doc, "verified",
         r->is_checked ? yyjson_mut_bool(doc, r->diagnosis == GW_GENUINE) : yyjson_mut_null(doc));
     put(doc, "diagnosis",

@@ -16,6 +16,7 @@ struct gw_received {
     bool is_checked; /* there was a secret to check it with */
     enum gw_diagnosis diagnosis;
     struct gw_slice why;
+    bool was_taken;      /* one of this webhook-id was answered with 2xx before */
     int status;          /* it is answered with; 0 = it is not */
     const char *instead; /* of an answer: "hangs", "reset" */
 };
@@ -23,6 +24,6 @@ struct gw_received {
 /* A head line, what the check found, and the body, indented. */
 void gw_received_show(const struct gw_received *received, const struct gw_term *term, bool wide,
                       struct gw_buf *out);
-/* One line of JSON: at method path id eventType attempt replay verified diagnosis why status
+/* One line of JSON: at method path id eventType attempt replay again verified diagnosis why status
  * headers body. */
 void gw_received_json(const struct gw_received *received, struct gw_buf *out);

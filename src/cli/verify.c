@@ -1,11 +1,9 @@
 /* verify.c: `gwh verify`: is a captured webhook genuine, and if not, why. */
 #include "base/alloc.h"
+#include "cli/ask.h"
 #include "cli/input.h"
 #include "cli/secrets.h"
-#include "cli/term.h"
-#include "sys/loop.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #define BODY_BYTES_MAX  ((size_t)64 * 1024 * 1024)
@@ -30,22 +28,44 @@ static int read_headers(const struct gw_option_list *list, struct gw_header **he
     return -1;
 }
 
-static int judge(const struct gw_diagnose *d)
+static void show(enum gw_diagnosis found, struct gw_slice why, struct gw_buf *out)
 {
     struct gw_term term = gw_term_look(STDOUT_FILENO);
+    bool is_genuine = found == GW_GENUINE;
+
+    gw_term_paint(&term, out, is_genuine ? GW_TONE_GOOD : GW_TONE_BAD,
+                  is_genuine ? GW_SLICE("verified") : GW_SLICE("not verified"));
+    gw_buf_adds(out, GW_SLICE(": "));
+    gw_buf_adds(out, why);
+    gw_buf_addc(out, '\n');
+}
+
+static void show_json(enum gw_diagnosis found, struct gw_slice why, struct gw_buf *out)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_bool(doc, root, "verified", found == GW_GENUINE);
+    yyjson_mut_obj_add_str(doc, root, "diagnosis", gw_diagnosis_name(found));
+    yyjson_mut_obj_add_strn(doc, root, "why", why.ptr, why.len);
+    gw_ask_body(doc, out);
+    gw_buf_addc(out, '\n');
+}
+
+static int judge(const struct gw_diagnose *d, bool json)
+{
     struct gw_buf why = {0}, out = {0};
 
     enum gw_diagnosis found = gw_diagnose(d, &why);
-    bool is_genuine = found == GW_GENUINE;
-    gw_term_paint(&term, &out, is_genuine ? GW_TONE_GOOD : GW_TONE_BAD,
-                  is_genuine ? GW_SLICE("verified") : GW_SLICE("not verified"));
-    gw_buf_adds(&out, GW_SLICE(": "));
-    gw_buf_adds(&out, gw_buf_slice(&why));
-    gw_buf_addc(&out, '\n');
+    if (json)
+        show_json(found, gw_buf_slice(&why), &out);
+    else
+        show(found, gw_buf_slice(&why), &out);
     gw_term_flush(&out);
     gw_buf_deinit(&why);
     gw_buf_deinit(&out);
-    return is_genuine ? GW_EXIT_DONE : GW_EXIT_FAILED;
+    return found == GW_GENUINE ? GW_EXIT_DONE : GW_EXIT_FAILED;
 }
 
 /* The clock is the loop's, like everybody's. */
@@ -66,6 +86,7 @@ static int run(int argc, char **argv)
     struct gw_secrets_given given = {0};
     struct gw_option_list header_list = {0};
     int64_t tolerance_s = TOLERANCE_S;
+    int json = 0;
     const struct gw_option rows[] = {
         GW_SECRETS_OPTIONS(given),
         {.name = "header",
@@ -78,6 +99,7 @@ static int run(int argc, char **argv)
          .help = "seconds that webhook-timestamp may be off (300)",
          .number = &tolerance_s,
          .max = TOLERANCE_S_MAX},
+        {.name = "json", .help = "print JSON, for programs", .flag = &json},
     };
     struct gw_options options = {
         .command = &gw_verify_command, .rows = rows, .count = gw_count(rows)};
@@ -103,7 +125,7 @@ static int run(int argc, char **argv)
         d.body = gw_buf_slice(&body);
         d.tolerance_s = tolerance_s;
         d.now_s = now_s();
-        code = judge(&d);
+        code = judge(&d, json > 0);
     }
     gw_buf_deinit(&body);
     gw_free(headers);
@@ -116,7 +138,7 @@ static int run(int argc, char **argv)
 const struct gw_command gw_verify_command = {
     .name = "verify",
     .summary = "is a captured webhook genuine, and if not, why",
-    .usage = "verify --secret SECRET --header 'NAME: VALUE' … <BODY",
+    .usage = "verify --secret SECRET --header 'NAME: VALUE' … [options] <BODY",
     .example = "gwh verify --secret whsec_… --header 'webhook-id: msg_…' \\\n"
                "    --header 'webhook-timestamp: 1795506360' --header 'webhook-signature: v1,…' "
                "<body.json\n"

@@ -166,6 +166,51 @@ static void age(void **state)
     }
 }
 
+/* Only what is right otherwise, and young enough, is called a replay. */
+static void replayed(void **state)
+{
+    struct gw_diagnose d = {
+        .secrets = &secret,
+        .secret_count = 1,
+        .headers = headers,
+        .header_count = gw_count(headers),
+        .body = gw_slice_from(body),
+        .now_s = NOW,
+        .tolerance_s = 300,
+        .came_before = true,
+    };
+
+    (void)state;
+    make(&secret, NOW - 1, body);
+    gw_buf_clear(&why);
+    assert_int_equal(gw_diagnose(&d, &why), GW_REPLAYED);
+    expect_why("sent again");
+    d.now_s = NOW + 300;
+    assert_int_equal(gw_diagnose(&d, &why), GW_TOO_OLD);
+    d.secrets = &other;
+    assert_int_equal(gw_diagnose(&d, &why), GW_NOT_GENUINE);
+}
+
+static void strangers(void **state)
+{
+    static const char *const rows[][2] = {
+        {"Stripe-Signature", "how Stripe signs"},
+        {"svix-signature", "how Svix signs"},
+        {"X-Hub-Signature-256", "how GitHub signs"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        make(&secret, NOW, body);
+        headers[2].name = gw_slice_from(rows[i][0]);
+        assert_int_equal(judge(&secret, body), GW_HEADER_MISSING);
+        expect_why(rows[i][1]);
+    }
+    make(&secret, NOW, body);
+    headers[3].name = GW_SLICE("stripe-signature"); /* beside a right one it does not matter */
+    assert_int_equal(judge(&secret, body), GW_GENUINE);
+}
+
 static void forms(void **state)
 {
     static const struct {
@@ -491,6 +536,8 @@ int main(void)
         TEST(genuine),
         TEST(one_of_several),
         TEST(missing_headers),
+        TEST(replayed),
+        TEST(strangers),
         TEST(timestamps),
         TEST(age),
         TEST(forms),

@@ -53,6 +53,22 @@ static void for_people(void **state)
                                      "\n");
 }
 
+static void one_that_was_taken_before(void **state)
+{
+    struct gw_received r = sample();
+
+    (void)state;
+    r.was_taken = true;
+    r.body = GW_SLICE("");
+    gw_received_show(&r, &file, false, &out);
+    expect_slice(gw_buf_slice(&out),
+                 "07:46:00.123  msg_1  T  attempt 2  /hook  → 200\n"
+                 "    verified: signed with whsec_…abcd, 0 s ago\n"
+                 "    again: this webhook-id was answered with 2xx before; do its work once\n"
+                 "    (no body)\n"
+                 "\n");
+}
+
 static void what_is_no_webhook(void **state)
 {
     struct gw_received r = {.at_ms = 0,
@@ -117,12 +133,13 @@ static void for_programs(void **state)
     expect_slice(gw_buf_slice(&out),
                  "{\"at\":\"2026-11-24T07:46:00.123Z\",\"method\":\"POST\",\"path\":\"/hook\","
                  "\"id\":\"msg_1\",\"eventType\":\"T\",\"attempt\":2,\"replay\":false,"
-                 "\"verified\":true,\"diagnosis\":\"genuine\","
+                 "\"again\":false,\"verified\":true,\"diagnosis\":\"genuine\","
                  "\"why\":\"signed with whsec_…abcd, 0 s ago\",\"status\":200,"
                  "\"headers\":{\"webhook-id\":\"msg_1\",\"x-a\":\"\xEF\xBF\xBD\"},"
                  "\"body\":\"{\\\"n\\\":1.50,\\\"a\\\":[]}\"}\n");
     gw_buf_clear(&out);
     r.is_checked = false;
+    r.was_taken = true;
     r.instead = "no answer";
     r.status = 0;
     r.attempt = r.event_type = r.id = (struct gw_slice){0};
@@ -131,7 +148,7 @@ static void for_programs(void **state)
     expect_slice(gw_buf_slice(&out),
                  "{\"at\":\"2026-11-24T07:46:00.123Z\",\"method\":\"POST\",\"path\":\"/hook\","
                  "\"id\":null,\"eventType\":null,\"attempt\":null,\"replay\":false,"
-                 "\"verified\":null,\"diagnosis\":null,\"why\":null,\"status\":null,"
+                 "\"again\":true,\"verified\":null,\"diagnosis\":null,\"why\":null,\"status\":null,"
                  "\"headers\":{},\"body\":\"{\\\"n\\\":1.50,\\\"a\\\":[]}\"}\n");
 }
 
@@ -140,9 +157,8 @@ static void for_programs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(for_people),
-        TEST(what_is_no_webhook),
-        TEST(long_bodies),
+        TEST(for_people),         TEST(one_that_was_taken_before),
+        TEST(what_is_no_webhook), TEST(long_bodies),
         TEST(for_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

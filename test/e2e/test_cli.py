@@ -302,6 +302,14 @@ def test_verify_looks_at_the_clock(captured):
     said(verify(request, secret, "--tolerance", 2000, **told))
 
 
+def test_verify_json(captured):
+    request, secret = captured
+    told = json.loads(said(verify(request, secret, "--json")))
+    assert told["verified"] is True and told["diagnosis"] == "genuine"
+    told = json.loads(said(verify(request, secret, "--json", body=b"x"), 1))
+    assert told["verified"] is False and told["diagnosis"] == "not_genuine" and told["why"]
+
+
 def test_verify_bad_usage(captured):
     request, secret = captured
     assert run("verify", input=b"{}").returncode == 2
@@ -402,6 +410,69 @@ def test_listen_fails_first(shared, listen, app):
     subscribe(shared, app, listener.url, retry={"schedule": [0, 0, 0]})
     sent = shared.send(event(app))
     assert settled(shared, sent["deliveries"][0]["id"], "delivered")["attempts"] == 3
+
+
+@pytest.mark.parametrize(
+    "args, outcomes",
+    [
+        (("--status", 429), [429, 200]),
+        (("--status", 204), [500, 204]),
+        (("--reset",), ["reset", 200]),
+        (("--hang",), ["timeout", 200]),
+    ],
+)
+def test_listen_fails_first_as_told(shared, listen, app, args, outcomes):
+    listener = listen("--fail-first", 1, *args)
+    retry = {"schedule": [0], "timeoutMs": 1000}
+    subscribe(shared, app, listener.url, retry=retry)
+    # Each webhook for itself. What is reset on a connection that served before is no attempt.
+    for _ in range(1 if "--reset" in args else 2):
+        sent = shared.send(event(app))
+        log = settled(shared, sent["deliveries"][0]["id"], "delivered")["attemptLog"]
+        assert [a["statusCode"] or a["outcome"] for a in log] == outcomes
+
+
+def post(url, body, headers):
+    request = urllib.request.Request(url, data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=seconds(20)) as answer:
+        assert answer.status == 200
+
+
+def test_listen_sees_what_comes_again(shared, receiver, listen, app):
+    """The very same attempt is a replay; the same webhook tried anew is work that was done."""
+    made = subscribe(shared, app, receiver.url())
+    shared.send(event(app))
+    captured = receiver.one()
+    listener = listen("--secret", made["secret"])
+    headers = dict(captured.headers)
+    post(listener.url, captured.body, headers)
+    listener.find("verified: signed")
+    assert "again" not in listener.text
+    post(listener.url, captured.body, headers)
+    listener.find("not verified: .*sent again")
+    listener.find("again: this webhook-id was answered")
+    assert listener.end() == 1
+
+
+def test_listen_json(shared, listen, app):
+    listener = listen("--json", "--count", 1)
+    subscribe(shared, app, listener.url)
+    sent = shared.send(event(app, n=1))
+    assert listener.process.wait(seconds(20)) == 0
+    (line,) = [json.loads(text) for text in listener.text.splitlines() if text.startswith("{")]
+    assert line["id"] == sent["id"] and line["status"] == 200 and line["verified"] is None
+    assert line["eventType"] == TYPE and json.loads(line["body"])["n"] == 1
+
+
+def test_listen_bad_usage():
+    failed(run("listen", "--hang", "--reset"), 2, "--reset", "--hang")
+    failed(run("listen", "--status", "199"), 2, "--status", "200", "599", "199")
+    failed(run("listen", "--port", "65536"), 2, "--port")
+    failed(run("listen", "--secret", CANARY), 2, "--secret")
+
+
+def test_listen_where_another_does(receiver):
+    failed(run("listen", "--port", receiver.port), 3, str(receiver.port))
 
 
 def test_listen_is_slow(shared, listen, app):
