@@ -52,6 +52,7 @@ fuzz: ## fuzz the parsers and the API, each for FUZZ_SECONDS (60)
 docs: build ## write the pages of docs/ that come from the program's own tables
 	@build/gwh reference man >docs/gwh.1
 	@build/gwh reference settings >docs/settings.md
+	@build/gwh reference metrics >docs/metrics.md
 
 lambda: ## the AWS Lambda zip
 	@echo "make lambda: comes with the AWS part, which is not written yet"; exit 1

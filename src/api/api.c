@@ -179,6 +179,7 @@ bool gw_api_require(struct gw_api_request *request, unsigned roles, const char *
     struct gw_buf names = {0};
     if (request->caller.roles & roles)
         return true;
+    gw_api_count(request->api, GW_API_COUNT_ROLE);
     gw_role_names(roles & GW_ROLE_ALL, " or ", &names);
     gw_reply_fail(request, 403, "%s needs the role %s", what, gw_buf_text(&names));
     gw_buf_deinit(&names);
@@ -235,6 +236,21 @@ static void dispatch(struct pending *pending, struct gw_slice raw_id)
     gw_auth_caller(request, on_caller);
 }
 
+static void refuse_address(struct gw_api_request *request)
+{
+    gw_api_count(request->api, GW_API_COUNT_ADDRESS);
+    gw_reply_fail(request, 403, "IP not whitelisted");
+}
+
+/* An event that intake never sees is counted where it would have counted it. */
+static void refuse_body(struct gw_api_request *request, const struct gw_api_route *route)
+{
+    if (route->body == GW_API_BODY_EVENT)
+        gw_shard_count(request->api->shard, GW_COUNT_REFUSED + GW_REFUSAL_TOO_LARGE);
+    gw_reply_fail(request, 413, "the body must have at most %zu bytes",
+                  body_bytes_max(request->api, route));
+}
+
 void gw_api_handle(void *ctx, struct gw_exchange *exchange)
 {
     struct gw_api *api = ctx;
@@ -248,7 +264,7 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
     gw_shard_begin(api->shard);
     pending->route = gw_api_route_find(exchange->method, exchange->path, &id, allow, &allow_len);
     if (!is_open(pending->route) && !gw_auth_address_allowed(&api->options, exchange))
-        gw_reply_fail(request, 403, "IP not whitelisted");
+        refuse_address(request);
     else if (exchange->refused_status == 503)
         gw_reply_later(request, 1000, exchange->refused_why);
     else if (exchange->refused_status && exchange->refused_status != 413)
@@ -256,8 +272,7 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
     else if (!pending->route)
         no_route(request, allow, allow_len);
     else if (exchange->refused_status || exchange->body.len > body_bytes_max(api, pending->route))
-        gw_reply_fail(request, 413, "the body must have at most %zu bytes",
-                      body_bytes_max(api, pending->route));
+        refuse_body(request, pending->route);
     else
         dispatch(pending, id);
 }

@@ -25,6 +25,17 @@ struct gw_api_request {
     struct gw_slice id; /* what stands for {id} in the path, decoded */
 };
 
+/* Counted since the start. Written by the shard's thread, read by anybody. */
+enum gw_api_count {
+    GW_API_COUNT_ADDRESS,     /* callers refused: by their address */
+    GW_API_COUNT_CREDENTIALS, /* missing, or wrong */
+    GW_API_COUNT_EXPIRED,     /* a token */
+    GW_API_COUNT_UNCHECKED,   /* which could not be checked now */
+    GW_API_COUNT_ROLE,        /* known, and may not do this */
+    GW_API_COUNT_ANSWER,      /* answers, by the first digit of their status */
+    GW_API_COUNT_END = GW_API_COUNT_ANSWER + 6,
+};
+
 struct gw_api {
     struct gw_shard *shard;
     struct gw_api_options options;
@@ -40,6 +51,7 @@ struct gw_api {
     bool batches_run;
     struct gw_list tests; /* test.c: those that post */
     size_t test_count;    /* under way */
+    _Atomic uint64_t counts[GW_API_COUNT_END];
 };
 
 /* What a route asks for: one of these roles, or one of the two marks below. */
@@ -73,6 +85,11 @@ extern const size_t gw_api_route_count;
 const struct gw_api_route *gw_api_route_find(enum gw_method method, struct gw_slice path,
                                              struct gw_slice *id, char allow[GW_API_ALLOW_MAX],
                                              size_t *allow_len);
+
+static inline void gw_api_count(struct gw_api *api, size_t what)
+{
+    atomic_fetch_add_explicit(&api->counts[what], 1, memory_order_relaxed);
+}
 
 static inline struct gw_env *gw_api_env(const struct gw_api_request *request)
 {

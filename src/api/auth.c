@@ -99,9 +99,19 @@ struct check {
     struct gw_auth_ask ask;
 };
 
+/* Nobody can say now, which is no yes. */
+static void put_off(struct gw_api_request *request, gw_auth_then *then, const char *why,
+                    int64_t again_ms)
+{
+    struct gw_auth_answer later = {503, why, again_ms};
+    gw_api_count(request->api, GW_API_COUNT_UNCHECKED);
+    then(request, &later);
+}
+
 static void refuse(struct gw_api_request *request, gw_auth_then *then)
 {
     static const struct gw_auth_answer no = {401, "Missing/Invalid credentials", 0};
+    gw_api_count(request->api, GW_API_COUNT_CREDENTIALS);
     then(request, &no);
 }
 
@@ -130,7 +140,10 @@ static void check_token(struct gw_api_request *request, struct gw_slice token, g
         request->caller = (struct gw_caller){GW_ROLE_CLIENT, app_id, app_id, GW_SLICE("token")};
         accept(request, then);
         return;
-    case GW_JWT_EXPIRED: then(request, &expired); return;
+    case GW_JWT_EXPIRED:
+        gw_api_count(request->api, GW_API_COUNT_EXPIRED);
+        then(request, &expired);
+        return;
     case GW_JWT_INVALID: break;
     }
     refuse(request, then);
@@ -141,7 +154,6 @@ static void check_token(struct gw_api_request *request, struct gw_slice token, g
 static void on_verdict(struct gw_auth_ask *ask)
 {
     struct check *check = gw_container_of(ask, struct check, ask);
-    struct gw_auth_answer later = {503, ask->why, 1000};
     switch (ask->verdict) {
     case GW_AUTH_VALID:
         check->request->caller =
@@ -151,7 +163,7 @@ static void on_verdict(struct gw_auth_ask *ask)
     case GW_AUTH_INVALID: refuse(check->request, check->then); return;
     case GW_AUTH_UNKNOWN: break;
     }
-    check->then(check->request, &later);
+    put_off(check->request, check->then, ask->why, 1000);
 }
 
 /* An appid that could be no app's is nobody's. What the settings or the store know is not asked. */
@@ -219,9 +231,8 @@ static void on_keys(struct gw_key_wait *wait, const struct gw_key_set *set,
 {
     struct check *check = gw_container_of(wait, struct check, wait);
     const struct gw_key *key = set ? find_key(set, check->key) : NULL;
-    struct gw_auth_answer later = {503, "keys cannot be checked now", failed->again_ms};
     if (!set)
-        check->then(check->request, &later);
+        put_off(check->request, check->then, "keys cannot be checked now", failed->again_ms);
     else if (key)
         accept_key(check->request, key, check->then);
     else if (set->count == 0)

@@ -69,8 +69,11 @@ static void answer(struct line *line, struct gw_buf *out)
         finish(batch);
 }
 
+/* Intake never sees it; it is counted as if it had. */
 static void refuse(struct line *line, int status, const char *why)
 {
+    enum gw_refusal_class class = status == 413 ? GW_REFUSAL_TOO_LARGE : GW_REFUSAL_INVALID;
+    gw_shard_count(line->batch->request->api->shard, GW_COUNT_REFUSED + class);
     struct gw_buf *out = gw_reply_plain_begin(line->batch->request);
     gw_envelope_fail(out, status, why);
     gw_buf_addc(out, '}');

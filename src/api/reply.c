@@ -21,6 +21,7 @@ void gw_reply_give(struct gw_api_request *request, int status, const char *conte
 {
     struct gw_exchange *exchange = request->exchange;
     struct gw_shard *shard = request->api->shard;
+    gw_api_count(request->api, GW_API_COUNT_ANSWER + (size_t)status / 100);
     exchange->status = status;
     exchange->content_type = content_type;
     exchange->reply = reply;

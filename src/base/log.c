@@ -31,6 +31,12 @@ static const char *const level_names[] = {
 };
 
 static atomic_int level_max = GW_LOG_INFO;
+static _Atomic uint64_t counts[GW_LOG_DEBUG + 1];
+
+uint64_t gw_log_count(enum gw_log_level level)
+{
+    return atomic_load_explicit(&counts[level], memory_order_relaxed);
+}
 
 void gw_log_level_set(enum gw_log_level level)
 {
@@ -163,6 +169,7 @@ void gw_log_write(enum gw_log_level level, const char *event, const struct gw_lo
 
     if ((int)level > atomic_load_explicit(&level_max, memory_order_relaxed))
         return;
+    atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
     line.is_cut = false;
     line.text[0] = '{';
     line.len = 1;

@@ -20,6 +20,9 @@ struct gw_log_field {
 #define GW_I(name, value)  ((struct gw_log_field){(name), GW_FIELD_NUMBER, {0}, (int64_t)(value)})
 #define GW_B(name, value)  ((struct gw_log_field){(name), GW_FIELD_BOOL, {0}, (value) ? 1 : 0})
 
+/* How many lines of that level were written. */
+uint64_t gw_log_count(enum gw_log_level level);
+
 void gw_log_level_set(enum gw_log_level level); /* lines below it are dropped; default info */
 bool gw_log_level_parse(struct gw_slice text, enum gw_log_level *level);
 const char *gw_log_level_name(enum gw_log_level level); /* "warn" */

@@ -1,5 +1,6 @@
 /* reference.c: `gwh reference`: the pages of the manual that are made of this program's own tables:
  * what it says here and what it does cannot drift apart. `make docs` keeps them in docs/. */
+#include "api/metrics.h"
 #include "app/settings.h"
 #include "base/alloc.h"
 #include "cli/options.h"
@@ -171,6 +172,7 @@ static const struct page {
 } pages[] = {
     {"man", make_man},
     {"settings", gw_settings_page},
+    {"metrics", gw_metrics_page},
 };
 
 /* ── The command ───────────────────────────────────────────────────────────────────────────── */
@@ -195,14 +197,14 @@ static int run(int argc, char **argv)
     for (size_t i = 0; i < gw_count(pages); i++)
         if (strcmp(options.words[0], pages[i].name) == 0)
             return print_page(&pages[i]);
-    return gw_term_fail(GW_EXIT_USAGE, "reference: must be man or settings, was \"%s\"",
+    return gw_term_fail(GW_EXIT_USAGE, "reference: must be man, settings or metrics, was \"%s\"",
                         options.words[0]);
 }
 
 const struct gw_command gw_reference_command = {
     .name = "reference",
     .summary = "the pages of the manual that come from this program's own tables",
-    .usage = "reference man|settings",
+    .usage = "reference man|settings|metrics",
     .example = "gwh reference man >gwh.1\n"
                "gwh reference settings >settings.md",
     .main = run,

@@ -23,6 +23,7 @@ enum gw_health_state {
     GW_HEALTH_PROBED,   /* one attempt at a time, then a gap */
     GW_HEALTH_DISABLED, /* nothing but manual retries */
 };
+#define GW_HEALTH_STATE_COUNT (GW_HEALTH_DISABLED + 1)
 
 const char *gw_health_state_name(enum gw_health_state state); /* "probed" */
 

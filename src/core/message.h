@@ -9,6 +9,7 @@
 
 /* Why an event goes nowhere. Decided once, at intake; kept. */
 enum gw_skip { GW_SKIP_NONE, GW_SKIP_NO_CONFIG, GW_SKIP_INACTIVE, GW_SKIP_FILTERED };
+#define GW_SKIP_COUNT (GW_SKIP_FILTERED + 1)
 
 const char *gw_skip_name(enum gw_skip skip); /* "no_config"; NULL for NONE */
 bool gw_skip_parse(struct gw_slice text, enum gw_skip *skip);

@@ -7,10 +7,31 @@
  * way is bounded (accepts_max); more are told to come again. */
 #include "flow/intake.h"
 
+#include "base/check.h"
 #include "flow/schedule.h"
 #include "flow/snapshots.h"
 
 #define AGAIN_MS 1000
+
+static enum gw_refusal_class refusal_class(const struct gw_intake *intake)
+{
+    if (intake->is_limited)
+        return GW_REFUSAL_LIMITED;
+    switch (intake->err) {
+    case GW_ERR_TOO_LARGE: return GW_REFUSAL_TOO_LARGE;
+    case GW_ERR_CONFLICT: return GW_REFUSAL_OTHER_APP;
+    case GW_ERR_FULL: return GW_REFUSAL_DISK_FULL;
+    case GW_ERR_STOPPED: return GW_REFUSAL_STOPPING;
+    default: break;
+    }
+    switch (gw_err_class(intake->err)) {
+    case GW_CLASS_REJECT: return GW_REFUSAL_INVALID;
+    case GW_CLASS_AGAIN: return GW_REFUSAL_OVERLOAD;
+    case GW_CLASS_FATAL: return GW_REFUSAL_FAILED;
+    case GW_CLASS_OK: break;
+    }
+    gw_never("a refusal without an error");
+}
 
 /* Not to be called inside gw_intake_start(): its promise. */
 static void finish(struct gw_intake *intake)
@@ -18,12 +39,8 @@ static void finish(struct gw_intake *intake)
     struct gw_shard *shard = intake->shard;
     struct gw_snapshot *snapshot = intake->snapshot; /* done reads its URLs, and may free intake */
     shard->accepts--;
-    if (intake->is_limited)
-        gw_shard_count(shard, GW_COUNT_LIMITED);
-    else if (gw_err_class(intake->err) == GW_CLASS_AGAIN)
-        gw_shard_count(shard, GW_COUNT_OVERLOAD);
-    else if (gw_err_class(intake->err) == GW_CLASS_REJECT)
-        gw_shard_count(shard, GW_COUNT_REFUSED);
+    if (intake->err != GW_OK)
+        gw_shard_count(shard, GW_COUNT_REFUSED + refusal_class(intake));
     intake->done(intake);
     gw_snapshot_unref(snapshot);
     gw_shard_end(shard);
@@ -50,7 +67,7 @@ static void count_accepted(struct gw_intake *intake)
         return;
     }
     gw_shard_count(shard, GW_COUNT_RECEIVED);
-    gw_shard_count(shard, intake->skip ? GW_COUNT_SKIPPED : GW_COUNT_ROUTED);
+    gw_shard_count(shard, intake->skip ? GW_COUNT_SKIPPED + intake->skip : GW_COUNT_ROUTED);
 }
 
 static void on_accepted(struct gw_op *op)

@@ -97,11 +97,11 @@ struct gw_schedule {
     struct gw_list idle;    /* gw_target.idle, the longest first */
     size_t idle_count, resting_count;
     size_t in_flight;
-    size_t unproven;                       /* of these, of targets that are not proven */
-    size_t states[GW_HEALTH_DISABLED + 1]; /* how many targets are in which */
-    size_t in_memory;                      /* gw_pending */
-    size_t body_bytes;                     /* of messages riding along */
-    size_t trim_at;                        /* in_memory beyond which the largest lane is trimmed */
+    size_t unproven;                      /* of these, of targets that are not proven */
+    size_t states[GW_HEALTH_STATE_COUNT]; /* how many targets are in which */
+    size_t in_memory;                     /* gw_pending */
+    size_t body_bytes;                    /* of messages riding along */
+    size_t trim_at;                       /* in_memory beyond which the largest lane is trimmed */
     size_t stalls;
     bool closing;      /* being destroyed: its env may be gone */
     int64_t gauged_us; /* when the oldest due was last looked for */

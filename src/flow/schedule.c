@@ -229,10 +229,10 @@ static void update_gauges(struct gw_schedule *schedule)
     struct gw_shard *shard = schedule->shard;
     gw_shard_gauge(shard, GW_GAUGE_IN_FLIGHT, (int64_t)schedule->in_flight);
     gw_shard_gauge(shard, GW_GAUGE_IN_MEMORY, (int64_t)schedule->in_memory);
-    gw_shard_gauge(shard, GW_GAUGE_TARGETS,
+    gw_shard_gauge(shard, GW_GAUGE_BUSY,
                    (int64_t)(schedule->targets.count - schedule->resting_count));
-    gw_shard_gauge(shard, GW_GAUGE_PROBED, (int64_t)schedule->states[GW_HEALTH_PROBED]);
-    gw_shard_gauge(shard, GW_GAUGE_DISABLED, (int64_t)schedule->states[GW_HEALTH_DISABLED]);
+    for (size_t i = 0; i < GW_HEALTH_STATE_COUNT; i++)
+        gw_shard_gauge(shard, GW_GAUGE_TARGETS + i, (int64_t)schedule->states[i]);
     int64_t now_us = gw_env_mono_us(shard->env);
     bool nothing_due =
         !schedule->in_flight && gw_list_empty(&schedule->ring) && !gw_heap_first(&schedule->paused);

@@ -18,10 +18,16 @@
 static void count(struct gw_flight *flight)
 {
     struct gw_shard *shard = flight->shard;
-    if (flight->settle.attempt)
+    if (flight->settle.attempt) {
         gw_shard_count(shard, GW_COUNT_OUTCOME + flight->post.record.outcome);
+        gw_shard_took(shard, GW_DURATION_ATTEMPT, flight->post.record.total_us);
+    }
     switch (flight->next.state) {
-    case GW_DELIVERY_DELIVERED: gw_shard_count(shard, GW_COUNT_DELIVERED); break;
+    case GW_DELIVERY_DELIVERED:
+        gw_shard_count(shard, GW_COUNT_DELIVERED);
+        gw_shard_took(shard, GW_DURATION_DELIVERY,
+                      (flight->next.ended_ms - flight->next.created_ms) * 1000);
+        break;
     case GW_DELIVERY_DEAD: gw_shard_count(shard, GW_COUNT_DEAD); break;
     case GW_DELIVERY_CANCELLED: gw_shard_count(shard, GW_COUNT_CANCELLED); break;
     case GW_DELIVERY_PENDING: break;

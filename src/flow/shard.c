@@ -134,7 +134,7 @@ uint64_t gw_flow_count(const struct gw_flow *flow, size_t what)
     return sum;
 }
 
-int64_t gw_flow_gauge(const struct gw_flow *flow, enum gw_gauge what)
+int64_t gw_flow_gauge(const struct gw_flow *flow, size_t what)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < flow->shard_count; i++) {
@@ -145,4 +145,27 @@ int64_t gw_flow_gauge(const struct gw_flow *flow, enum gw_gauge what)
             sum = value;
     }
     return sum;
+}
+
+struct gw_histogram_view gw_flow_duration(const struct gw_flow *flow, enum gw_duration what)
+{
+    struct gw_histogram_view view = {0};
+    for (size_t i = 0; i < flow->shard_count; i++)
+        gw_histogram_read(&flow->shards[i]->durations[what], &view);
+    return view;
+}
+
+const char *gw_refusal_class_name(enum gw_refusal_class class)
+{
+    switch (class) {
+    case GW_REFUSAL_INVALID: return "invalid";
+    case GW_REFUSAL_TOO_LARGE: return "too_large";
+    case GW_REFUSAL_OTHER_APP: return "other_app";
+    case GW_REFUSAL_LIMITED: return "limited";
+    case GW_REFUSAL_OVERLOAD: return "overload";
+    case GW_REFUSAL_DISK_FULL: return "disk_full";
+    case GW_REFUSAL_STOPPING: return "stopping";
+    case GW_REFUSAL_FAILED: return "failed";
+    }
+    gw_never("an unknown class of refusals");
 }

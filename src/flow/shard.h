@@ -6,6 +6,7 @@
  * counters, which anybody may read. */
 #pragma once
 
+#include "core/health.h"
 #include "core/route.h"
 #include "store/store.h"
 
@@ -34,33 +35,52 @@ struct gw_flow {
     size_t shard_count;
 };
 
+/* Why an event was not taken. */
+enum gw_refusal_class {
+    GW_REFUSAL_INVALID,   /* not JSON, or not an event */
+    GW_REFUSAL_TOO_LARGE, /* than an event, or a request, may be */
+    GW_REFUSAL_OTHER_APP, /* the caller may speak for another one */
+    GW_REFUSAL_LIMITED,   /* its app sends too many a second */
+    GW_REFUSAL_OVERLOAD,  /* too many at once, or the store cannot now */
+    GW_REFUSAL_DISK_FULL, /* or below its reserve */
+    GW_REFUSAL_STOPPING,
+    GW_REFUSAL_FAILED, /* the store */
+};
+#define GW_REFUSAL_COUNT (GW_REFUSAL_FAILED + 1)
+
+const char *gw_refusal_class_name(enum gw_refusal_class class); /* "too_large" */
+
 /* Counted since the start. Written by the shard, read by anybody. */
 enum gw_count {
     GW_COUNT_RECEIVED, /* events accepted, duplicates left out */
     GW_COUNT_ROUTED,
-    GW_COUNT_SKIPPED,
     GW_COUNT_DUPLICATE,
-    GW_COUNT_REFUSED,  /* bad input */
-    GW_COUNT_OVERLOAD, /* turned away: try again */
-    GW_COUNT_LIMITED,  /* turned away: its app sends too many a second */
     GW_COUNT_DELIVERED,
     GW_COUNT_DEAD,
     GW_COUNT_CANCELLED,
     GW_COUNT_RETRIED_BY_HAND,
     GW_COUNT_SETTLE_AGAIN, /* settles that had to wait for the ledger */
-    GW_COUNT_OUTCOME,      /* attempts, by outcome: GW_COUNT_OUTCOME + enum gw_outcome */
+    GW_COUNT_SKIPPED,      /* events, by reason: GW_COUNT_SKIPPED + enum gw_skip */
+    GW_COUNT_REFUSED = GW_COUNT_SKIPPED + GW_SKIP_COUNT,    /* events: + enum gw_refusal_class */
+    GW_COUNT_OUTCOME = GW_COUNT_REFUSED + GW_REFUSAL_COUNT, /* attempts: + enum gw_outcome */
     GW_COUNT_END = GW_COUNT_OUTCOME + GW_OUTCOME_COUNT,
 };
 
 /* As they are now. */
 enum gw_gauge {
-    GW_GAUGE_IN_FLIGHT, /* attempts */
-    GW_GAUGE_IN_MEMORY, /* deliveries */
-    GW_GAUGE_TARGETS,   /* with something waiting or in flight */
-    GW_GAUGE_PROBED,    /* targets */
-    GW_GAUGE_DISABLED,
+    GW_GAUGE_IN_FLIGHT,     /* attempts */
+    GW_GAUGE_IN_MEMORY,     /* deliveries */
+    GW_GAUGE_BUSY,          /* targets with something waiting or in flight */
     GW_GAUGE_OLDEST_DUE_MS, /* wall time at which the oldest due delivery was due; 0 = none */
-    GW_GAUGE_END,
+    GW_GAUGE_TARGETS,       /* that are known, by how they do: + enum gw_health_state */
+    GW_GAUGE_END = GW_GAUGE_TARGETS + GW_HEALTH_STATE_COUNT,
+};
+
+/* How long things took since the start. */
+enum gw_duration {
+    GW_DURATION_ATTEMPT,
+    GW_DURATION_DELIVERY, /* from the accept to the success */
+    GW_DURATION_END,
 };
 
 struct gw_snapshots;
@@ -87,6 +107,7 @@ struct gw_shard {
     struct gw_arena start_arena;
     _Atomic uint64_t counts[GW_COUNT_END];
     _Atomic int64_t gauges[GW_GAUGE_END];
+    struct gw_histogram durations[GW_DURATION_END];
 };
 
 /* Creates shard `index` of flow->shards on its env; before its loop runs. */
@@ -119,11 +140,17 @@ static inline void gw_shard_count(struct gw_shard *shard, size_t what)
     atomic_fetch_add_explicit(&shard->counts[what], 1, memory_order_relaxed);
 }
 
-static inline void gw_shard_gauge(struct gw_shard *shard, enum gw_gauge what, int64_t value)
+static inline void gw_shard_gauge(struct gw_shard *shard, size_t what, int64_t value)
 {
     atomic_store_explicit(&shard->gauges[what], value, memory_order_relaxed);
 }
 
+static inline void gw_shard_took(struct gw_shard *shard, enum gw_duration what, int64_t us)
+{
+    gw_histogram_add(&shard->durations[what], us);
+}
+
 /* Sums over all shards; any thread. */
 uint64_t gw_flow_count(const struct gw_flow *flow, size_t what);
-int64_t gw_flow_gauge(const struct gw_flow *flow, enum gw_gauge what); /* OLDEST_DUE: the least */
+int64_t gw_flow_gauge(const struct gw_flow *flow, size_t what); /* OLDEST_DUE: the least */
+struct gw_histogram_view gw_flow_duration(const struct gw_flow *flow, enum gw_duration what);

@@ -87,8 +87,7 @@ static void on_commit(struct gw_timer *timer)
         atomic_fetch_add(&memory->operations, 1);
         atomic_fetch_sub(&memory->queued, 1);
     }
-    atomic_fetch_add(&memory->commits, 1);
-    atomic_fetch_add(&memory->commit_us, (uint64_t)(gw_env_mono_us(memory->env) - began_us));
+    gw_histogram_add(&memory->commits, gw_env_mono_us(memory->env) - began_us);
 }
 
 static void on_look_run(struct gw_work *work)
@@ -195,15 +194,16 @@ static struct gw_ledger_state get_state(struct gw_ledger *ledger)
     struct gw_memory *memory = gw_container_of(ledger, struct gw_memory, ledger);
     bool full = atomic_load(&memory->full);
 
-    return (struct gw_ledger_state){
+    struct gw_ledger_state state = {
         .accepting = !full,
         .why = full ? "the store is full" : "",
         .open = atomic_load(&memory->open),
-        .commits = atomic_load(&memory->commits),
-        .commit_us = atomic_load(&memory->commit_us),
+        .configs = atomic_load(&memory->config_count),
         .operations = atomic_load(&memory->operations),
         .queued = atomic_load(&memory->queued),
     };
+    gw_histogram_read(&memory->commits, &state.commits);
+    return state;
 }
 
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */

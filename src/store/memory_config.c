@@ -64,7 +64,7 @@ static enum gw_err put_check(const struct gw_memory *memory, const struct gw_con
     if (op->expected_version == 0 && at)
         return GW_ERR_EXISTS;
     if (op->expected_version == 0)
-        return memory->config_count < MEMORY_CONFIGS_MAX ? GW_OK : GW_ERR_FULL;
+        return atomic_load(&memory->config_count) < MEMORY_CONFIGS_MAX ? GW_OK : GW_ERR_FULL;
     if (at == NULL)
         return GW_ERR_NOT_FOUND;
     bool is_same = (*at)->routes[0].lane == op->config->routes[0].lane;
@@ -93,7 +93,7 @@ enum gw_err memory_config_put(struct gw_memory *memory, struct gw_op *base)
         app->configs =
             gw_realloc(app->configs, (app->config_count + 1) * sizeof(struct gw_config *));
         at = &app->configs[app->config_count++];
-        memory->config_count++;
+        atomic_fetch_add(&memory->config_count, 1);
     }
     *at = gw_config_ref(config);
     app->revision++;
@@ -117,7 +117,7 @@ enum gw_err memory_config_remove(struct gw_memory *memory, struct gw_op *base)
         return GW_ERR_CONFLICT;
     gw_config_unref(*at);
     *at = app->configs[--app->config_count];
-    memory->config_count--;
+    atomic_fetch_sub(&memory->config_count, 1);
     app->revision++;
     memory_audit_write(memory, &op->audit);
     op->snapshot = snapshot_of(app, app->id);
@@ -150,7 +150,8 @@ enum gw_err memory_config_list(struct gw_memory *memory, struct gw_op *base)
     struct gw_config_list *op = gw_container_of(base, struct gw_config_list, op);
     size_t count = 0;
 
-    op->configs = gw_arena_alloc(op->arena, memory->config_count * sizeof(struct gw_config *));
+    op->configs =
+        gw_arena_alloc(op->arena, atomic_load(&memory->config_count) * sizeof(struct gw_config *));
     gw_list_each (link, &memory->apps) {
         struct memory_app *app = gw_container_of(link, struct memory_app, link);
         for (size_t i = 0; i < app->config_count; i++)

@@ -100,10 +100,11 @@ struct gw_memory {
     struct gw_map lane_by_number;
     struct gw_list lanes, healths, apps, repeats;
     struct gw_list keys, lines; /* of memory_admin.c */
-    size_t health_count, config_count, key_count, line_count;
+    size_t health_count, key_count, line_count;
 
     /* Read from any thread. */
-    atomic_uint_fast64_t open, commits, commit_us, operations, queued;
+    atomic_uint_fast64_t open, config_count, operations, queued;
+    struct gw_histogram commits;
     atomic_bool full;
 };
 

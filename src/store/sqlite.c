@@ -48,10 +48,9 @@ bool sqlite_disk_low(struct gw_sqlite *sqlite)
     if (now_us - looked_us >= DISK_LOOK_EVERY_US &&
         atomic_compare_exchange_strong(&sqlite->disk_checked_us, &looked_us, now_us) &&
         statvfs(sqlite->options.dir, &fs) == 0) {
-        uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
-        atomic_store(&sqlite->disk_low, left < (uint64_t)sqlite->options.disk_reserve_bytes);
+        atomic_store(&sqlite->disk_free_bytes, (int64_t)((uint64_t)fs.f_bavail * fs.f_frsize));
     }
-    return atomic_load(&sqlite->disk_low);
+    return atomic_load(&sqlite->disk_free_bytes) < sqlite->options.disk_reserve_bytes;
 }
 
 static struct gw_ledger_state get_state(struct gw_ledger *ledger)
@@ -59,18 +58,22 @@ static struct gw_ledger_state get_state(struct gw_ledger *ledger)
     struct gw_sqlite *sqlite = gw_container_of(ledger, struct gw_sqlite, ledger);
     const char *why = atomic_load(&sqlite->stopped);
 
-    if (why == NULL && sqlite_disk_low(sqlite))
+    if (sqlite_disk_low(sqlite) && why == NULL)
         why = "the disk is below its reserve";
-    return (struct gw_ledger_state){
+    int64_t disk_free_bytes = atomic_load(&sqlite->disk_free_bytes);
+    struct gw_ledger_state state = {
         .accepting = why == NULL,
         .why = why ? why : "",
         .open = atomic_load(&sqlite->open),
-        .commits = atomic_load(&sqlite->commits),
-        .commit_us = atomic_load(&sqlite->commit_us),
+        .configs = atomic_load(&sqlite->config_count),
         .operations = atomic_load(&sqlite->operations),
         .queued = atomic_load(&sqlite->queued),
         .damaged = atomic_load(&sqlite->damaged),
+        .disk_free_bytes = disk_free_bytes == INT64_MAX ? 0 : disk_free_bytes,
+        .disk_reserve_bytes = sqlite->options.disk_reserve_bytes,
     };
+    gw_histogram_read(&sqlite->commits, &state.commits);
+    return state;
 }
 
 /* ── The ports ─────────────────────────────────────────────────────────────────────────────── */
@@ -224,6 +227,7 @@ enum gw_err gw_sqlite_open(const struct gw_sqlite_options *options, struct gw_en
     gw_wipe(s->options.master_key, sizeof(s->options.master_key));
     s->lock_fd = -1;
     atomic_init(&s->disk_checked_us, INT64_MIN / 2);
+    atomic_init(&s->disk_free_bytes, INT64_MAX);
     gw_check(options->group_max > 0 && options->queue_max > 0);
     s->merger = sqlite_merger_create(env, &s->keys, options->key_generation, options->keys_max);
 

@@ -269,8 +269,11 @@ void sqlite_config_put_finish(struct sqlite_writer *w, struct gw_op *base)
 {
     struct gw_config_put *op = gw_container_of(base, struct gw_config_put, op);
 
-    if (base->err == GW_OK)
+    if (base->err == GW_OK) {
+        if (op->expected_version == 0)
+            atomic_fetch_add(&w->sqlite->config_count, 1);
         return;
+    }
     lanes_take_back(w, op->config);
     snapshot_drop(&op->snapshot);
 }
@@ -308,8 +311,9 @@ void sqlite_config_remove_finish(struct sqlite_writer *w, struct gw_op *base)
 {
     struct gw_config_remove *op = gw_container_of(base, struct gw_config_remove, op);
 
-    (void)w;
-    if (base->err != GW_OK)
+    if (base->err == GW_OK)
+        atomic_fetch_sub(&w->sqlite->config_count, 1);
+    else
         snapshot_drop(&op->snapshot);
 }
 

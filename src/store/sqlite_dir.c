@@ -158,6 +158,7 @@ static enum gw_err main_open(struct gw_sqlite *sqlite, bool *is_new, struct gw_e
     if (err != GW_OK)
         return err;
     *is_new = count_of(conn, MAIN_SEGMENTS) == 0;
+    atomic_store(&sqlite->config_count, (uint_fast64_t)count_of(conn, MAIN_CONFIG_KEYS));
     sqlite_run(conn, conn->st[MAIN_BEGIN]);
     err = sqlite_master_open(&sqlite->master, conn, *is_new, &sqlite->keys, error);
     if (err != GW_OK)

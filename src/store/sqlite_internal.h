@@ -53,10 +53,11 @@ struct gw_sqlite {
     atomic_uint next_loader, next_looker;
 
     atomic_size_t accepts; /* from the port to their completion */
-    atomic_uint_fast64_t open, commits, commit_us, operations, queued;
-    atomic_uint_fast64_t damaged;  /* segments set aside */
-    _Atomic(const char *) stopped; /* why no group is committed any more; NULL: they are */
-    atomic_bool disk_low;
+    atomic_uint_fast64_t open, config_count, operations, queued;
+    struct gw_histogram commits;
+    atomic_uint_fast64_t damaged;        /* segments set aside */
+    _Atomic(const char *) stopped;       /* why no group is committed any more; NULL: they are */
+    atomic_int_fast64_t disk_free_bytes; /* INT64_MAX: nobody has looked yet */
     atomic_int_fast64_t disk_checked_us;
 };
 

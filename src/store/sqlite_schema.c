@@ -188,6 +188,7 @@ static const char *const main_sql[] = {
     [MAIN_SEGMENTS] = "SELECT number, first_seq FROM segment ORDER BY number",
     [MAIN_SEGMENT_ADD] = "INSERT INTO segment VALUES(?1, ?2)",
     [MAIN_SEGMENT_DELETE] = "DELETE FROM segment WHERE number = ?1",
+    [MAIN_CONFIG_KEYS] = "SELECT app_id, event_type FROM config",
     [MAIN_CONFIG_VERSION] = "SELECT version FROM config WHERE app_id = ?1 AND event_type = ?2",
     [MAIN_CONFIG_SET] = "INSERT INTO config VALUES(?1, ?2, ?3, ?4)"
                         " ON CONFLICT(app_id, event_type) DO UPDATE"

@@ -291,9 +291,8 @@ static void run_group(struct sqlite_writer *w, struct gw_list *batch)
     for (size_t i = 0; i < w->count; i++)
         complete(w, &w->group[i], failed);
     gw_buf_clear(&w->lanes_given);
-    atomic_fetch_add(&sqlite->commits, 1);
     atomic_fetch_add(&sqlite->operations, w->count);
-    atomic_fetch_add(&sqlite->commit_us, (uint64_t)(gw_env_mono_us(sqlite->env) - began_us));
+    gw_histogram_add(&sqlite->commits, gw_env_mono_us(sqlite->env) - began_us);
     sqlite_outbox_send(&w->outbox);
     leave(w);
 }

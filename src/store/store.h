@@ -16,6 +16,7 @@
  * Any thread may start an operation. */
 #pragma once
 
+#include "base/histogram.h"
 #include "core/access.h"
 #include "core/attempt.h"
 #include "core/config.h"
@@ -279,14 +280,16 @@ struct gw_tally_op {
 
 /* Totals for metrics and readiness. */
 struct gw_ledger_state {
-    bool accepting;      /* false: no events are taken; `why` says it */
-    const char *why;     /* literal */
-    uint64_t open;       /* deliveries pending in the ledger */
-    uint64_t commits;    /* groups */
-    uint64_t commit_us;  /* spent in them */
-    uint64_t operations; /* in them */
-    uint64_t queued;     /* waiting for the next group */
-    uint64_t damaged;    /* files set aside, until a restart finds them well, or they go */
+    bool accepting;          /* false: no events are taken; `why` says it */
+    const char *why;         /* literal */
+    uint64_t open;           /* deliveries pending in the ledger */
+    uint64_t configs;        /* of all apps */
+    uint64_t operations;     /* in groups that were committed */
+    uint64_t queued;         /* waiting for the next group */
+    uint64_t damaged;        /* files set aside, until a restart finds them well, or they go */
+    int64_t disk_free_bytes; /* where it is stored; 0 = nobody knows */
+    int64_t disk_reserve_bytes;
+    struct gw_histogram_view commits; /* how long each group took */
 };
 
 /* ── Ledger: health of targets ─────────────────────────────────────────────────────────────── */

@@ -319,7 +319,7 @@ static void metrics(void **state)
     static const char *const lines[] = {
         "\ngwh_events_received_total 2\n",
         "\ngwh_events_routed_total 1\n",
-        "\ngwh_events_skipped_total 1\n",
+        "\ngwh_events_skipped_total{reason=\"no_config\"} 1\n",
         "\ngwh_deliveries_delivered_total 1\n",
         "\ngwh_attempts_total{outcome=\"success\"} 1\n",
         "\ngwh_attempts_total{outcome=\"blocked\"} 0\n",
@@ -328,6 +328,12 @@ static void metrics(void **state)
         "\ngwh_build_info{version=\"1.2.3\"} 1\n",
         "# TYPE gwh_events_received_total counter\n",
         "# HELP gwh_attempts_in_flight ",
+        "\ngwh_attempt_duration_seconds_count 1\n",
+        "\ngwh_delivery_duration_seconds_bucket{le=\"+Inf\"} 1\n",
+        "\ngwh_configs 1\n",
+        "\ngwh_targets{state=\"ok\"} 1\n",
+        "\ngwh_events_refused_total{reason=\"too_large\"} 0\n",
+        "\ngwh_auth_failures_total{reason=\"credentials\"} 1\n",
     };
     struct rig *rig = rig_create(NULL);
     (void)state;
@@ -335,15 +341,18 @@ static void metrics(void **state)
     send_event(rig, "{'appId':'a','eventType':'T'}");
     send_event(rig, "{'appId':'a','eventType':'U'}");
     rig_run(rig, 1000);
-    struct call *call = run(rig, bare(rig, GW_GET, "/metrics"));
+    struct call *call = run(rig, bare(rig, GW_GET, "/v1/deliveries"));
+    expect_status(call, 401);
+    call_free(call);
+    call = run(rig, bare(rig, GW_GET, "/metrics"));
     expect_status(call, 200);
     assert_int_equal(strncmp(call->exchange.content_type, "text/plain", 10), 0);
     const char *text = gw_arena_text(&call->arena, call->exchange.reply);
     for (size_t i = 0; i < gw_count(lines); i++)
         if (!strstr(text, lines[i]))
             fail_msg("no %s in %s", lines[i], text);
-    assert_null(strstr(text, "gwh_process_open_fds 0\n"));
-    assert_null(strstr(text, "gwh_process_resident_memory_bytes 0\n"));
+    assert_null(strstr(text, "process_open_fds 0\n"));
+    assert_null(strstr(text, "process_resident_memory_bytes 0\n"));
     call_free(call);
     rig_destroy(rig);
 }

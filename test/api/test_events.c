@@ -164,7 +164,7 @@ struct commit {
 
 static uint64_t commits(const struct rig *rig)
 {
-    return gw_ledger_state(rig->flow.ledger).commits;
+    return gw_ledger_state(rig->flow.ledger).commits.count;
 }
 
 static bool has_committed(void *ctx)

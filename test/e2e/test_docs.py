@@ -10,7 +10,7 @@ from harness.cli import failed, said
 from harness.server import GWH, ROOT, clean_environment, run
 from harness.waiting import seconds
 
-PAGES = {"gwh.1": "man", "settings.md": "settings"}
+PAGES = {"gwh.1": "man", "settings.md": "settings", "metrics.md": "metrics"}
 
 
 @pytest.mark.parametrize("file", PAGES)

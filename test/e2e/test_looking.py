@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 from datetime import datetime, timezone
 
 import pytest
@@ -362,84 +361,7 @@ def test_why_unknown(shared, id):
     assert story["verdict"] == "unknown" and story["events"] == []
 
 
-# ── Metrics, readiness ───────────────────────────────────────────────────────────────────────────
-
-SAMPLE = re.compile(
-    r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?P<labels>\{[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
-    r'(?:,[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*")*,?\})? '
-    r"(?P<value>[+-]?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|Inf|NaN))(?: \d+)?"
-)
-
-
-def parse_metrics(text):
-    """What promtool checks: every family once, with help and a type, its samples in one block."""
-    types, helps, samples, family, closed = {}, set(), {}, None, set()
-    assert text.endswith("\n")
-    for line in text.splitlines():
-        if line.startswith("# HELP "):
-            name = line.split(" ", 3)[2]
-            assert len(line.split(" ", 3)) == 4 and name not in helps, line
-            helps.add(name)
-            continue
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            assert name not in types and kind in ("counter", "gauge", "histogram", "summary"), line
-            types[name] = kind
-            continue
-        assert not line.startswith("#") and line, repr(line)
-        match = SAMPLE.fullmatch(line)
-        assert match, line
-        name = match["name"]
-        base = re.sub(r"_(bucket|sum|count)$", "", name)
-        of = base if types.get(base) in ("histogram", "summary") else name
-        assert of in types and of in helps, line
-        if of != family:
-            assert of not in closed, f"{of} is split"
-            closed.add(of)
-            family = of
-        key = (name, match["labels"] or "")
-        assert key not in samples, f"{key} twice"
-        samples[key] = float(match["value"])
-        assert name.startswith("gwh_"), name
-        if types[of] == "counter":
-            assert name.endswith("_total") and samples[key] >= 0, line
-    assert types.keys() == helps
-    return samples
-
-
-def test_metrics(server, receiver, app):
-    api = server.api
-    receiver.script("/" + CANARY, 500)
-    subscribe(api, app, receiver.url("/" + CANARY), retry={"schedule": [0]})
-    before = parse_metrics(api.get("/metrics").expect(200).body.decode())
-    for n in range(3):
-        sent = api.send(event(app, eventId=f"e-{n}"))
-        settled(api, sent["deliveries"][0]["id"], "delivered")
-    api.send(event(app, eventId="e-0"))
-    api.send(event(app, type="OTHER"))
-    api.post_event(b"{}").expect(400)
-    answer = api.get("/metrics").expect(200)
-    assert answer.headers["content-type"].startswith("text/plain")
-    text = answer.body.decode()
-    after = parse_metrics(text)
-    assert CANARY not in text and app not in text and str(receiver.port) not in text
-    assert before.keys() <= after.keys()
-    grown = {
-        name + (labels and f" {labels}"): after[name, labels] - before.get((name, labels), 0)
-        for name, labels in after
-        if name.startswith(("gwh_events_", "gwh_deliveries_", "gwh_attempts_total"))
-    }
-    assert {name: by for name, by in grown.items() if by and name.endswith(("_total", "}"))} == {
-        "gwh_events_received_total": 4,
-        "gwh_events_routed_total": 3,
-        "gwh_events_skipped_total": 1,
-        "gwh_events_duplicate_total": 1,
-        "gwh_events_refused_total": 1,
-        "gwh_deliveries_delivered_total": 3,
-        'gwh_attempts_total {outcome="success"}': 3,
-        'gwh_attempts_total {outcome="http_error"}': 1,
-    }
-
+# ── Readiness ────────────────────────────────────────────────────────────────────────────────────
 
 def test_file_that_is_damaged(servers, receiver, app):
     """It is set aside: a log line names it, a metric counts it, and events go on."""
@@ -458,22 +380,6 @@ def test_file_that_is_damaged(servers, receiver, app):
     other.api.get("/readyz").expect(200)
     other.api.send(event(app, eventId="after"))
     assert receiver.one()
-
-
-def test_metrics_for_many_at_once(shared):
-    def scrape():
-        for _ in range(30):
-            try:
-                parse_metrics(shared.get("/metrics").expect(200).body.decode())
-                shared.get("/healthz").expect(200)
-            except Exception as failure:
-                failures.append(failure)
-
-    failures = []
-    threads = [threading.Thread(target=scrape) for _ in range(6)]
-    [t.start() for t in threads]
-    [t.join() for t in threads]
-    assert not failures
 
 
 def test_ready_and_alive(server):

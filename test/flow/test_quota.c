@@ -214,8 +214,9 @@ static void test_exact_over_all_shards(void **state)
     }
     /* 600 turns of 16 ms, 100 ms for the count before: 9.7 s. */
     assert_in_range(taken(rig, from), 96, 98);
-    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_LIMITED), 40 + 600 - taken(rig, from));
-    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_OVERLOAD), 0);
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_REFUSED + GW_REFUSAL_LIMITED),
+                     40 + 600 - taken(rig, from));
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_REFUSED + GW_REFUSAL_OVERLOAD), 0);
     rig_destroy(rig);
 }
 

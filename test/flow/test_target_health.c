@@ -23,7 +23,7 @@ static void test_probed(void **state)
     int first = rig_post(rig, site, 40);
     rig_run(rig, 250 * SECOND_MS);
     expect_state(rig, site, GW_HEALTH_PROBED);
-    assert_int_equal(gw_flow_gauge(&rig->flow, GW_GAUGE_PROBED), 1);
+    assert_int_equal(gw_flow_gauge(&rig->flow, GW_GAUGE_TARGETS + GW_HEALTH_PROBED), 1);
     size_t tenth = site->hits - 1;
     while (tenth > 0 && site->book[tenth].at_ms - site->book[tenth - 1].at_ms > 500)
         tenth--;
@@ -70,7 +70,7 @@ static void test_held_while_disabled(void **state)
     rig_restart(rig);
     rig_run(rig, DAY_MS);
     expect_state(rig, site, GW_HEALTH_DISABLED);
-    assert_int_equal(gw_flow_gauge(&rig->flow, GW_GAUGE_DISABLED), 1);
+    assert_int_equal(gw_flow_gauge(&rig->flow, GW_GAUGE_TARGETS + GW_HEALTH_DISABLED), 1);
     assert_int_equal(gw_flow_gauge(&rig->flow, GW_GAUGE_OLDEST_DUE_MS), 0);
     assert_int_equal(site->hits, 1);
     assert_int_equal(rig_delivery(rig, first).state, GW_DELIVERY_PENDING);

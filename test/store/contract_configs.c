@@ -281,6 +281,32 @@ static void test_lanes_stay_and_are_never_given_again(void **state)
     gw_config_unref(config);
 }
 
+static uint64_t configs_counted(struct world *world)
+{
+    return gw_ledger_state(world->ledger).configs;
+}
+
+/* Those there are, whatever was refused in between; a reopened store has not forgotten them. */
+static void test_counted(void **state)
+{
+    struct world *world = *state;
+    struct gw_config *config = config_make(world, "a", "x", "");
+
+    assert_int_equal(configs_counted(world), 0);
+    gw_config_ref(config);
+    assert_ok(put(world, config, 0, NULL));
+    assert_ok(put(world, config_make(world, "b", "x", ""), 0, NULL));
+    assert_int_equal(put(world, config_make(world, "a", "x", ""), 0, NULL), GW_ERR_EXISTS);
+    assert_ok(put(world, config_patch(world, config, "a", "x", ",\"product\":\"p\""), 1, NULL));
+    assert_int_equal(remove_config(world, "a", "x", 1, NULL), GW_ERR_CONFLICT);
+    assert_int_equal(configs_counted(world), 2);
+    assert_ok(remove_config(world, "b", "x", 0, NULL));
+    assert_int_equal(configs_counted(world), 1);
+    world_reopen(world);
+    assert_int_equal(configs_counted(world), 1);
+    gw_config_unref(config);
+}
+
 static uint64_t revision_of(struct world *world, const char *app)
 {
     struct gw_snapshot *snapshot = load(world, app);
@@ -440,6 +466,7 @@ int suite_configs(void)
         TEST(test_two_creators),   TEST(test_lanes_stay_and_are_never_given_again),
         TEST(test_revision_grows), TEST(test_remove),
         TEST(test_list),           TEST(test_made_again_is_another_one),
+        TEST(test_counted),
     };
     return cmocka_run_group_tests_name("configs", tests, NULL, NULL);
 }

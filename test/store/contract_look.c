@@ -443,7 +443,7 @@ static void test_totals(void **state)
     assert_int_equal(after.open, 1);
     assert_int_equal(after.queued, 0);
     assert_int_equal(after.operations - before.operations, 3);
-    assert_true(after.commits > before.commits);
+    assert_true(after.commits.count > before.commits.count);
 }
 
 int suite_look(void)

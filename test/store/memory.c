@@ -68,7 +68,7 @@ static void test_a_commit_takes_its_time(void **state)
     assert_ok(first->op.err);
     assert_ok(second->op.err);
     assert_in_range(world_now_us(world) - began_us, 100000, 110000);
-    assert_int_equal(gw_ledger_state(world->ledger).commits, 1);
+    assert_int_equal(gw_ledger_state(world->ledger).commits.count, 1);
     assert_int_equal(gw_ledger_state(world->ledger).operations, 2);
 }
 

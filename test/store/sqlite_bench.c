@@ -205,7 +205,7 @@ static void say(struct bench *bench)
     if (bench->said == 0)
         bench->first_us = store_us;
     printf(" group %.0f  wal %ld MiB  RSS %ld MiB\n",
-           (double)state.operations / (double)state.commits, (long)(wal >> 20),
+           (double)state.operations / (double)state.commits.count, (long)(wal >> 20),
            memory_kib("VmRSS:") >> 10);
     for (size_t i = 0; i < 2; i++)
         printf("         accepts %s: p50 %.1f ms, p99 %.1f, at most %.1f of %ld\n",
@@ -442,10 +442,11 @@ static void run(struct bench *bench, long lives, bool settles)
     printf("%s: %ld in %.1f s: %.0f/s; %llu groups of %.0f, %.2f ms each; wal at most %ld MiB; "
            "writer %.1f s, log %.1f s, merge %.1f s\n",
            settles ? "lives" : "accepts", lives, seconds, (double)lives / seconds,
-           (unsigned long long)state.commits, (double)state.operations / (double)state.commits,
-           (double)state.commit_us / 1000 / (double)state.commits, (long)(bench->wal_max >> 20),
-           used_by(threads[WRITER]).us / 1e6, used_by(threads[LOG]).us / 1e6,
-           used_by(threads[MERGE]).us / 1e6);
+           (unsigned long long)state.commits.count,
+           (double)state.operations / (double)state.commits.count,
+           (double)state.commits.sum_us / 1000 / (double)state.commits.count,
+           (long)(bench->wal_max >> 20), used_by(threads[WRITER]).us / 1e6,
+           used_by(threads[LOG]).us / 1e6, used_by(threads[MERGE]).us / 1e6);
     printf("%ld repeats, each known; store %.1f us/life in the first fifth, %.1f in the last "
            "(%+.0f %%); RSS at most %ld MiB\n",
            bench->repeats, bench->first_us, bench->last_us,
