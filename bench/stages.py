@@ -169,7 +169,7 @@ def https(p):
 def fan_out(p):
     """Each event for three targets."""
     urls = [f"{p.plain.url}/fan/{i}" for i in range(FAN)]
-    p.configs("fan", urls[:1], workflows={"wide": urls})
+    p.configs("fan", urls[:1], workflows={"wide": urls}, maxInFlight=256 // FAN)
     sent, got, cpu = p.deliver(p.plain, "fan", "--workflow", "wide", "--duration",
                                p.options.seconds, fan=FAN)
     return {"fan_rate": rate_of(sent, got), **cpu_numbers("fan", cpu, got)}
