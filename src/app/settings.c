@@ -102,7 +102,7 @@ static const struct row rows[] = {
      "bytes of their bodies, each shard"},
     {"memory-request-bytes", NULL, TYPE_SIZE, AT(memory_request_bytes), "134217728", 16 * MIB,
      16 * GIB, "bytes of requests that are coming in or being worked on, each shard"},
-    {"memory-apps", NULL, TYPE_SIZE, AT(memory_apps), "4096", 16, 1000000,
+    {"memory-apps", NULL, TYPE_SIZE, AT(memory_apps), "16384", 16, 1000000,
      "apps whose configs and keys are held in memory, each shard"},
     {"queue-max", NULL, TYPE_SIZE, AT(queue_max), "8192", 64, 1000000,
      "events waiting for a commit; more are told to come again"},
