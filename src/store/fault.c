@@ -26,6 +26,7 @@ union any_op {
     struct gw_find find;
     struct gw_list_op list;
     struct gw_tally_op tally;
+    struct gw_stats_op stats;
     struct gw_health_save health_save;
     struct gw_health_load health_load;
     struct gw_config_load config_load;

@@ -32,6 +32,7 @@ static const struct {
     [GW_CALL_FIND] = {memory_find, true},
     [GW_CALL_LIST] = {memory_list, true},
     [GW_CALL_TALLY] = {memory_tally, true},
+    [GW_CALL_STATS] = {memory_stats, true},
     [GW_CALL_HEALTH_SAVE] = {memory_health_save, false},
     [GW_CALL_HEALTH_LOAD] = {memory_health_load, true},
     [GW_CALL_CONFIG_LOAD] = {memory_config_load, true},

@@ -29,12 +29,20 @@ struct memory_event {
     bool is_erased;
 };
 
+/* Attempts at a URL. */
+struct memory_tried {
+    struct gw_slice url; /* ours */
+    int64_t failed;
+};
+
 struct memory_row {
     struct gw_list link; /* in its lane's list while it is open */
     struct memory_event *event;
     struct gw_delivery delivery;
     struct gw_slice add_key; /* ours; absent when accept made it */
     struct gw_buf log;
+    struct memory_tried *tried; /* URLs, the last one at the end */
+    size_t tried_count;
 };
 
 struct memory_lane {
@@ -115,7 +123,7 @@ void memory_complete(struct gw_op *op, enum gw_err err); /* through a post */
 
 memory_fn memory_accept, memory_add, memory_settle, memory_retry, memory_erase;    /* _write.c */
 memory_fn memory_open_lanes, memory_refill, memory_load, memory_find, memory_list; /* _read.c */
-memory_fn memory_tally;                                                            /* _tally.c */
+memory_fn memory_tally, memory_stats;                                              /* _tally.c */
 memory_fn memory_health_save, memory_health_load;                                  /* _config.c */
 memory_fn memory_config_load, memory_config_put, memory_config_remove, memory_config_list;
 memory_fn memory_key_put, memory_key_remove, memory_key_find, memory_key_list; /* _admin.c */

@@ -61,6 +61,8 @@ static void count_row(struct gw_tally_op *op, const struct memory_row *row, uint
     op->rows.of[GW_TALLY_REPLAYED] += row->add_key.ptr != NULL;
     if (d->state != GW_DELIVERY_PENDING)
         op->rows.of[gw_tally_of_state(d->state)]++;
+    for (size_t i = 0; i < row->tried_count; i++)
+        op->rows.of[GW_TALLY_FAILED] += row->tried[i].failed;
     if (d->state == GW_DELIVERY_DELIVERED)
         latencies[gw_latency_bucket(d->ended_ms - d->created_ms)]++;
 }
@@ -121,4 +123,58 @@ enum gw_err memory_tally(struct gw_memory *memory, struct gw_op *base)
         }
     }
     return GW_OK;
+}
+
+/* ── By time and URL ───────────────────────────────────────────────────────────────────────── */
+
+static void gather_row(const struct memory_row *row, struct gw_slice url, struct gw_stats_sum *sum)
+{
+    const struct gw_delivery *d = &row->delivery;
+    bool is_there = url.len == 0; /* where its end counts */
+
+    for (size_t i = 0; i < row->tried_count; i++) {
+        bool is_wanted = url.len == 0 || gw_slice_eq(row->tried[i].url, url);
+        sum->row.failed += is_wanted ? row->tried[i].failed : 0;
+        is_there |= is_wanted && i + 1 == row->tried_count;
+    }
+    if (!is_there)
+        return;
+    sum->row.dead += d->state == GW_DELIVERY_DEAD;
+    if (d->state != GW_DELIVERY_DELIVERED)
+        return;
+    sum->row.delivered++;
+    sum->latencies[gw_latency_bucket(d->ended_ms - d->created_ms)]++;
+}
+
+enum gw_err memory_stats(struct gw_memory *memory, struct gw_op *base)
+{
+    struct gw_stats_op *op = gw_container_of(base, struct gw_stats_op, op);
+    struct gw_tally_op wanted = {.from_ms = op->from_ms, .to_ms = op->to_ms};
+    struct gw_stats stats = {0};
+    enum gw_err err = GW_OK;
+
+    wanted.app_id = op->app_id;
+    wanted.event_type = op->event_type;
+    if (!gw_stats_whole(op->from_ms, op->to_ms, op->bucket_ms))
+        return GW_ERR_INVALID;
+    for (size_t i = 0; i < memory->event_count && err == GW_OK; i++) {
+        const struct memory_event *event = memory->events[i];
+        const struct gw_message *m = event->message;
+        if (!wants_event(&wanted, m))
+            continue;
+        struct gw_stats_sum *sum = gw_stats_at(&stats, gw_floor_ms(m->accepted_ms, op->bucket_ms),
+                                               m->app_id, m->event_type);
+        if (sum == NULL) {
+            err = GW_ERR_TOO_LARGE;
+            break;
+        }
+        sum->row.received += op->url.len == 0;
+        sum->row.skipped += op->url.len == 0 && m->skip != GW_SKIP_NONE;
+        for (size_t j = 0; j < event->row_count; j++)
+            gather_row(event->rows[j], op->url, sum);
+    }
+    if (err == GW_OK)
+        op->count = gw_stats_rows(&stats, op->arena, &op->rows);
+    gw_stats_deinit(&stats);
+    return err;
 }

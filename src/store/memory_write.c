@@ -250,6 +250,26 @@ static void log_append(struct memory_row *row, const struct gw_attempt *attempt)
     row->log = kept;
 }
 
+/* The URL of the last attempt comes to stand at the end. */
+static void row_try(struct memory_row *row, struct gw_slice url, bool has_failed)
+{
+    struct memory_tried tried = {0};
+    size_t at = 0;
+
+    while (at < row->tried_count && !gw_slice_eq(row->tried[at].url, url))
+        at++;
+    if (at == row->tried_count) {
+        row->tried = gw_realloc(row->tried, ++row->tried_count * sizeof(*row->tried));
+        tried.url = memory_dup(url);
+    } else {
+        tried = row->tried[at];
+    }
+    for (; at + 1 < row->tried_count; at++)
+        row->tried[at] = row->tried[at + 1];
+    tried.failed += has_failed;
+    row->tried[at] = tried;
+}
+
 /* It has been done before; nothing is left to do. */
 static bool is_repeated(const struct gw_settle *op, const struct gw_delivery *d)
 {
@@ -273,8 +293,10 @@ enum gw_err memory_settle(struct gw_memory *memory, struct gw_op *base)
         return GW_ERR_NOT_FOUND;
     if (op->write_id != (uint64_t)row->delivery.attempts + 1)
         return GW_ERR_STALE;
-    if (op->attempt)
+    if (op->attempt) {
         log_append(row, op->attempt);
+        row_try(row, op->attempt->url, op->next.state != GW_DELIVERY_DELIVERED);
+    }
 
     /* What it is does not change, whatever the caller's copy says. */
     struct gw_delivery next = op->next;
@@ -315,6 +337,9 @@ static void row_free(struct memory_row *row)
 {
     gw_free((char *)row->add_key.ptr);
     gw_buf_deinit(&row->log);
+    for (size_t i = 0; i < row->tried_count; i++)
+        gw_free((char *)row->tried[i].url.ptr);
+    gw_free(row->tried);
     gw_free(row);
 }
 

@@ -164,6 +164,7 @@ static void start(struct gw_sqlite *sqlite, struct gw_op *op)
     case GW_CALL_FIND:
     case GW_CALL_LIST: key_submit(sqlite, op); return;
     case GW_CALL_TALLY:
+    case GW_CALL_STATS:
     case GW_CALL_HEALTH_LOAD:
     case GW_CALL_CONFIG_LIST:
     case GW_CALL_KEY_LIST:

@@ -13,7 +13,7 @@ struct filter {
     int64_t app, type; /* 0 = any */
 };
 
-static bool find_name(struct sqlite_conn *conn, int kind, struct gw_slice text, int64_t *id)
+bool sqlite_name_wanted(struct sqlite_conn *conn, int kind, struct gw_slice text, int64_t *id)
 {
     sqlite3_stmt *st = conn->st[SEG_NAME_ID];
 
@@ -153,7 +153,24 @@ struct side {
     sqlite3_stmt *st;
     uint64_t seq;
     unsigned shift; /* of the first column to a seq */
+    void (*count)(sqlite3_stmt *st, struct gw_tally *rows);
 };
+
+static void count_delivery(sqlite3_stmt *st, struct gw_tally *rows)
+{
+    int state = sqlite3_column_int(st, 1);
+
+    rows->of[GW_TALLY_CREATED]++;
+    if (state > GW_DELIVERY_PENDING && state <= GW_DELIVERY_CANCELLED)
+        rows->of[gw_tally_of_state((enum gw_delivery_state)state)]++;
+    rows->of[GW_TALLY_FAILED] += sqlite3_column_int64(st, 2) - (state == GW_DELIVERY_DELIVERED);
+}
+
+static void count_replayed(sqlite3_stmt *st, struct gw_tally *rows)
+{
+    (void)st;
+    rows->of[GW_TALLY_REPLAYED]++;
+}
 
 static void side_step(struct sqlite_conn *conn, struct side *side)
 {
@@ -164,9 +181,10 @@ static void side_step(struct sqlite_conn *conn, struct side *side)
         side->st = NULL; /* reset by its end */
 }
 
-static struct side side_begin(struct sqlite_conn *conn, enum sqlite_segment_sql sql, unsigned shift)
+static struct side side_begin(struct sqlite_conn *conn, enum sqlite_segment_sql sql, unsigned shift,
+                              void (*count)(sqlite3_stmt *st, struct gw_tally *rows))
 {
-    struct side side = {.st = conn->st[sql], .shift = shift};
+    struct side side = {.st = conn->st[sql], .shift = shift, .count = count};
 
     side_step(conn, &side);
     return side;
@@ -174,25 +192,20 @@ static struct side side_begin(struct sqlite_conn *conn, enum sqlite_segment_sql 
 
 /* Those of an event; a row that belongs to none is counted by nobody, and then nothing closes. */
 static void side_of(struct sqlite_conn *conn, struct side *side, uint64_t seq, bool is_wanted,
-                    bool has_state, struct gw_tally *rows, enum gw_tally_count which)
+                    struct gw_tally *rows)
 {
     while (side->seq < seq)
         side_step(conn, side);
-    for (; side->seq == seq; side_step(conn, side)) {
-        int state = has_state ? sqlite3_column_int(side->st, 1) : 0;
-        if (!is_wanted)
-            continue;
-        rows->of[which]++;
-        if (state > GW_DELIVERY_PENDING && state <= GW_DELIVERY_CANCELLED)
-            rows->of[gw_tally_of_state((enum gw_delivery_state)state)]++;
-    }
+    for (; side->seq == seq; side_step(conn, side))
+        if (is_wanted)
+            side->count(side->st, rows);
 }
 
 static void recount(struct sqlite_conn *conn, const struct filter *filter, struct gw_tally *rows)
 {
-    struct side open = side_begin(conn, SEG_OPEN_UP, 16);
-    struct side done = side_begin(conn, SEG_DONE_UP, 16);
-    struct side extra = side_begin(conn, SEG_EXTRA_UP, 0);
+    struct side open = side_begin(conn, SEG_OPEN_UP, 16, count_delivery);
+    struct side done = side_begin(conn, SEG_DONE_UP, 16, count_delivery);
+    struct side extra = side_begin(conn, SEG_EXTRA_UP, 0, count_replayed);
     sqlite3_stmt *st = conn->st[SEG_EVENTS_UP];
 
     while (sqlite_row(conn, st)) {
@@ -205,9 +218,9 @@ static void recount(struct sqlite_conn *conn, const struct filter *filter, struc
             if (skip >= GW_SKIP_NONE && skip <= GW_SKIP_FILTERED)
                 rows->of[gw_tally_of_skip((enum gw_skip)skip)]++;
         }
-        side_of(conn, &open, seq, is_wanted, false, rows, GW_TALLY_CREATED);
-        side_of(conn, &done, seq, is_wanted, true, rows, GW_TALLY_CREATED);
-        side_of(conn, &extra, seq, is_wanted, false, rows, GW_TALLY_REPLAYED);
+        side_of(conn, &open, seq, is_wanted, rows);
+        side_of(conn, &done, seq, is_wanted, rows);
+        side_of(conn, &extra, seq, is_wanted, rows);
     }
     sqlite3_reset(open.st);
     sqlite3_reset(done.st);
@@ -222,8 +235,8 @@ static void count_segment(struct sqlite_conn *conn, struct gw_tally_op *op, stru
     struct filter filter = {.from_ms = op->from_ms, .to_ms = op->to_ms};
     struct tallies tallies = {0};
 
-    if (!find_name(conn, SQLITE_NAME_APP, op->app_id, &filter.app) ||
-        !find_name(conn, SQLITE_NAME_TYPE, op->event_type, &filter.type))
+    if (!sqlite_name_wanted(conn, SQLITE_NAME_APP, op->app_id, &filter.app) ||
+        !sqlite_name_wanted(conn, SQLITE_NAME_TYPE, op->event_type, &filter.type))
         return;
     read_tallies(conn, &filter, &op->counted, &tallies);
     if (!op->open_only)

@@ -69,7 +69,8 @@ void sqlite_open_add(struct sqlite_conn *conn, const struct gw_delivery *d, stru
     sqlite_run(conn, st);
 }
 
-void sqlite_open_set(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log)
+void sqlite_open_set(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
+                     struct gw_slice log)
 {
     sqlite3_stmt *st = conn->st[SEG_OPEN_SET];
 
@@ -78,7 +79,8 @@ void sqlite_open_set(struct sqlite_conn *conn, const struct gw_delivery *d, stru
     sqlite3_bind_int64(st, 3, d->attempts);
     sqlite3_bind_int64(st, 4, d->step);
     sqlite3_bind_int64(st, 5, d->resume_ms);
-    sqlite_bind_blob(st, 6, log);
+    sqlite3_bind_int64(st, 6, tags.tally);
+    sqlite_bind_blob(st, 7, log);
     sqlite_run(conn, st);
 }
 

@@ -130,3 +130,10 @@ int64_t sqlite_body_hash(const struct sqlite_keys *keys, struct gw_slice body)
 {
     return (int64_t)gw_siphash(keys->hash, body);
 }
+
+int64_t sqlite_url_hash(const struct sqlite_keys *keys, struct gw_slice url)
+{
+    int64_t hash = (int64_t)gw_siphash(keys->hash, url);
+
+    return hash ? hash : 1;
+}

@@ -43,3 +43,4 @@ bool sqlite_cursor_read(const struct sqlite_keys *keys, struct gw_slice text,
 int64_t sqlite_key_hash(const struct sqlite_keys *keys, struct gw_slice app_id,
                         struct gw_slice key);
 int64_t sqlite_body_hash(const struct sqlite_keys *keys, struct gw_slice body);
+int64_t sqlite_url_hash(const struct sqlite_keys *keys, struct gw_slice url); /* never 0 */

@@ -20,6 +20,7 @@ static const struct {
     [GW_CALL_FIND] = {sqlite_find, false},
     [GW_CALL_LIST] = {sqlite_list, false},
     [GW_CALL_TALLY] = {sqlite_tally, false},
+    [GW_CALL_STATS] = {sqlite_stats, false},
     [GW_CALL_HEALTH_LOAD] = {sqlite_health_load, true},
     [GW_CALL_CONFIG_LOAD] = {sqlite_config_load, true},
     [GW_CALL_CONFIG_LIST] = {sqlite_config_list, true},

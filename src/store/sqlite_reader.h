@@ -4,6 +4,7 @@
  *   sqlite_look.c    load and find
  *   sqlite_list.c    pages of deliveries
  *   sqlite_count.c   counters and rows, as they are looked at
+ *   sqlite_stats.c   counters again, by time and URL
  *
  * Each reader owns its own struct. */
 #pragma once
@@ -47,6 +48,7 @@ typedef enum gw_err sqlite_read_fn(struct sqlite_reader *r, struct gw_op *op);
 sqlite_read_fn sqlite_load, sqlite_find;                                   /* _look.c */
 sqlite_read_fn sqlite_list;                                                /* _list.c */
 sqlite_read_fn sqlite_tally;                                               /* _count.c */
+sqlite_read_fn sqlite_stats;                                               /* _stats.c */
 sqlite_read_fn sqlite_health_load, sqlite_config_load, sqlite_config_list; /* _configs.c */
 sqlite_read_fn sqlite_key_find, sqlite_key_list, sqlite_audit_list;        /* _admin.c */
 
@@ -59,6 +61,9 @@ void sqlite_reader_stop(struct sqlite_reader *r); /* works off what was posted *
 sqlite3_stmt *sqlite_event_get(struct sqlite_reader *r, struct sqlite_ref ref,
                                struct gw_message *m);
 struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_arena *arena);
+
+/* The number that a name has in the segment; without a name 0, for any. False: it has none, or conn->rc. */
+bool sqlite_name_wanted(struct sqlite_conn *conn, int kind, struct gw_slice text, int64_t *id);
 
 struct sqlite_key {
     struct gw_slice app_id; /* len 0 = of any app */

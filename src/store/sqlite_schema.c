@@ -11,9 +11,34 @@
  * a walk never reads bodies that overflow their page; its keys are indexed elsewhere (sqlite_index.h). `open` and `done`: id = seq << 16 | n; a row
  * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
  * touched by every delivery. `extra`: what a job has added, so that it may ask twice. `tally`: see
- * enum gw_tally_count, whose order its columns have; `open` and `done` name the one of their event.
+ * enum gw_tally_count, whose order its columns have; `url` is the hash of one (it may hold tokens), 0
+ * of none. `open` and `done` name the tally of their event and of the URL that was tried last.
  * `hist`: of a tally's deliveries, how many took so long. `body` and `log` are sealed with the app's
  * key of that number; NULL, and empty, when there is nothing. */
+#define TALLY                                                                                      \
+    "(id INTEGER PRIMARY KEY, hour INTEGER NOT NULL, app INTEGER NOT NULL, type INTEGER NOT NULL," \
+    "  url INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,"                       \
+    "  routed INTEGER NOT NULL DEFAULT 0, no_config INTEGER NOT NULL DEFAULT 0,"                   \
+    "  inactive INTEGER NOT NULL DEFAULT 0, filtered INTEGER NOT NULL DEFAULT 0,"                  \
+    "  duplicate INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL DEFAULT 0,"                  \
+    "  replayed INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"                 \
+    "  dead INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"                     \
+    "  failed INTEGER NOT NULL DEFAULT 0, UNIQUE(hour, app, type, url)) STRICT;"
+
+/* Until version 2 a tally knew no URL, and no failed attempts; these the rows still tell. */
+#define TALLY_1                                                                                    \
+    "id, hour, app, type, received, routed, no_config, inactive, filtered, duplicate, created,"    \
+    " replayed, delivered, dead, cancelled"
+static const char *const segment_steps[] = {
+    "CREATE TABLE tally_2" TALLY "INSERT INTO tally_2(" TALLY_1 ") SELECT " TALLY_1 " FROM tally;"
+    "DROP TABLE tally;"
+    "ALTER TABLE tally_2 RENAME TO tally;"
+    "UPDATE tally SET failed = rows.n FROM"
+    "  (SELECT tally, sum(n) AS n FROM (SELECT tally, attempts AS n FROM open"
+    "     UNION ALL SELECT tally, attempts - (state = 1) FROM done) GROUP BY tally) AS rows"
+    "  WHERE rows.tally = tally.id;",
+};
+
 static const char segment_schema[] =
     "CREATE TABLE span(id INTEGER PRIMARY KEY CHECK(id = 1), day INTEGER NOT NULL,"
     "  first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;"
@@ -37,14 +62,7 @@ static const char segment_schema[] =
     "CREATE INDEX done_other ON done(state) WHERE state <> 1;"
     "CREATE TABLE extra(seq INTEGER NOT NULL, key BLOB NOT NULL, lane INTEGER NOT NULL,"
     "  id INTEGER NOT NULL, PRIMARY KEY(seq, key, lane)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE tally(id INTEGER PRIMARY KEY, hour INTEGER NOT NULL, app INTEGER NOT NULL,"
-    "  type INTEGER NOT NULL, received INTEGER NOT NULL DEFAULT 0,"
-    "  routed INTEGER NOT NULL DEFAULT 0, no_config INTEGER NOT NULL DEFAULT 0,"
-    "  inactive INTEGER NOT NULL DEFAULT 0, filtered INTEGER NOT NULL DEFAULT 0,"
-    "  duplicate INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL DEFAULT 0,"
-    "  replayed INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
-    "  dead INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"
-    "  UNIQUE(hour, app, type)) STRICT;"
+    "CREATE TABLE tally" TALLY
     "CREATE TABLE hist(tally INTEGER NOT NULL, bucket INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  PRIMARY KEY(tally, bucket)) STRICT, WITHOUT ROWID;";
 
@@ -84,8 +102,8 @@ static const char *const segment_sql[] = {
     [SEG_OPEN_ADD] = "INSERT INTO open VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
     [SEG_OPEN_GET] = "SELECT " OPEN_COLUMNS ", tally, app_key, log FROM open WHERE id = ?1",
     [SEG_OPEN_NEXT] = "SELECT " OPEN_COLUMNS " FROM open WHERE id > ?1 ORDER BY id LIMIT 1",
-    [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5, log = ?6"
-                     " WHERE id = ?1",
+    [SEG_OPEN_SET] = "UPDATE open SET due = ?2, attempts = ?3, step = ?4, resume = ?5,"
+                     " tally = ?6, log = ?7 WHERE id = ?1",
     [SEG_OPEN_DELETE] = "DELETE FROM open WHERE id = ?1",
     [SEG_OPEN_OF] = "SELECT " OPEN_COLUMNS ", app_key, log FROM open WHERE id BETWEEN ?1 AND ?2"
                     " ORDER BY id",
@@ -112,31 +130,42 @@ static const char *const segment_sql[] = {
     [SEG_EXTRA_FIRST] = "SELECT min(id) FROM extra WHERE seq = ?1",
     [SEG_EXTRA_ADD] = "INSERT INTO extra VALUES(?1, ?2, ?3, ?4)",
     [SEG_EXTRA_UP] = "SELECT seq FROM extra ORDER BY seq",
-    [SEG_TALLY_ID] = "SELECT id FROM tally WHERE hour = ?1 AND app = ?2 AND type = ?3",
+    [SEG_TALLY_ID] = "SELECT id FROM tally WHERE hour = ?1 AND app = ?2 AND type = ?3"
+                     " AND url = 0",
     [SEG_TALLY_ADD] = "INSERT INTO tally(hour, app, type) VALUES(?1, ?2, ?3)",
+    [SEG_TALLY_AT] = "SELECT b.id FROM tally a JOIN tally b ON b.hour = a.hour AND b.app = a.app"
+                     " AND b.type = a.type AND b.url = ?2 WHERE a.id = ?1",
+    [SEG_TALLY_ADD_AT] = "INSERT INTO tally(hour, app, type, url) SELECT hour, app, type, ?2"
+                         " FROM tally WHERE id = ?1",
     [SEG_TALLY_COUNT] = "UPDATE tally SET received = received + ?2, routed = routed + ?3,"
                         " no_config = no_config + ?4, inactive = inactive + ?5,"
                         " filtered = filtered + ?6, duplicate = duplicate + ?7,"
                         " created = created + ?8, replayed = replayed + ?9,"
                         " delivered = delivered + ?10, dead = dead + ?11,"
-                        " cancelled = cancelled + ?12 WHERE id = ?1",
+                        " cancelled = cancelled + ?12, failed = failed + ?13 WHERE id = ?1",
     [SEG_TALLIES] = "SELECT id, app, type, received, routed, no_config, inactive, filtered,"
-                    " duplicate, created, replayed, delivered, dead, cancelled FROM tally"
+                    " duplicate, created, replayed, delivered, dead, cancelled, failed FROM tally"
                     " WHERE hour >= ?1 AND hour < ?2",
+    [SEG_STATS] = "SELECT t.id, t.hour, a.text, b.text, t.received,"
+                  " t.no_config + t.inactive + t.filtered, t.delivered, t.failed, t.dead"
+                  " FROM tally t JOIN name a ON a.id = t.app JOIN name b ON b.id = t.type"
+                  " WHERE t.hour >= ?1 AND t.hour < ?2 AND (?3 = 0 OR t.app = ?3)"
+                  " AND (?4 = 0 OR t.type = ?4) AND (?5 = 0 OR t.url = ?5)",
     [SEG_HIST_ADD] = "INSERT INTO hist VALUES(?1, ?2, ?3)"
                      " ON CONFLICT(tally, bucket) DO UPDATE SET n = n + excluded.n",
     [SEG_HIST_OF] = "SELECT bucket, n FROM hist WHERE tally = ?1",
     [SEG_OPEN_TALLIES] = "SELECT tally, lane FROM open",
     [SEG_EVENTS_UP] = "SELECT seq, accepted, app, type, skip FROM event ORDER BY seq",
-    [SEG_OPEN_UP] = "SELECT id FROM open ORDER BY id",
-    [SEG_DONE_UP] = "SELECT id, state FROM done ORDER BY id",
+    [SEG_OPEN_UP] = "SELECT id, 0, attempts FROM open ORDER BY id",
+    [SEG_DONE_UP] = "SELECT id, state, attempts FROM done ORDER BY id",
 };
 
 const struct sqlite_kind sqlite_segment_kind = {
     .what = "segment",
     .application_id = 0x67776873, /* "gwhs" */
-    .version = 1,
+    .version = 2,
     .schema = segment_schema,
+    .steps = segment_steps,
     .sql = segment_sql,
     .sql_count = SEG_SQL_COUNT,
 };

@@ -58,6 +58,7 @@ enum sqlite_segment_state {
 /* What the writer counts in a segment; see sqlite_tally.c. */
 struct sqlite_tallies {
     struct gw_map known;       /* (hour, app, type): struct known */
+    struct gw_map at;          /* (tally, URL): struct at */
     struct gw_map counting;    /* by id: struct counting */
     struct gw_list touched;    /* by the group: counting.link */
     struct gw_buf group;       /* latencies of the group: struct place */
@@ -182,6 +183,8 @@ void sqlite_tallies_deinit(struct sqlite_tallies *tallies); /* and empty */
 /* The number of the tally of an event, given now if need be; 0 with conn->rc. */
 int64_t sqlite_tally_id(struct sqlite_segment *segment, int64_t accepted_ms, int64_t app,
                         int64_t type);
+/* The number of the tally of the same hour, app and type at that URL, given now if need be. */
+int64_t sqlite_tally_at(struct sqlite_segment *segment, int64_t id, int64_t url);
 /* Counts with the group. */
 void sqlite_tally_count(struct sqlite_segment *segment, int64_t id, enum gw_tally_count which,
                         int64_t by);

@@ -38,6 +38,17 @@ static enum gw_err log_with(struct sqlite_writer *w, const struct gw_settle *op,
     return err == GW_ERR_GONE || err == GW_ERR_CORRUPT ? GW_OK : err;
 }
 
+/* The attempt, and what the delivery comes to from now on, count at the attempt's URL. */
+static void count_attempt(struct sqlite_writer *w, struct sqlite_segment *segment,
+                          const struct gw_attempt *attempt, enum gw_delivery_state state)
+{
+    if (attempt->url.len > 0)
+        w->tags.tally = sqlite_tally_at(segment, w->tags.tally,
+                                        sqlite_url_hash(&w->sqlite->keys, attempt->url));
+    if (state != GW_DELIVERY_DELIVERED)
+        sqlite_tally_count(segment, w->tags.tally, GW_TALLY_FAILED, 1);
+}
+
 /* No write id is 0. */
 static bool is_recorded(const struct gw_settle *op, const struct gw_delivery *d)
 {
@@ -103,8 +114,10 @@ enum gw_err sqlite_settle(struct sqlite_writer *w, struct gw_op *base)
     err = log_with(w, op, field, next.attempts, &log);
     if (err != GW_OK)
         return err;
+    if (op->attempt)
+        count_attempt(w, segment, op->attempt, next.state);
     if (next.state == GW_DELIVERY_PENDING)
-        sqlite_open_set(&segment->file.conn, &next, log);
+        sqlite_open_set(&segment->file.conn, &next, w->tags, log);
     else
         end_row(w, segment, &next, log);
     return GW_OK;
@@ -144,7 +157,7 @@ enum gw_err sqlite_retry(struct sqlite_writer *w, struct gw_op *base)
         return GW_ERR_CONFLICT;
     struct sqlite_conn *conn = &segment->file.conn;
     if (is_open) {
-        sqlite_open_set(conn, d, gw_buf_slice(&w->log));
+        sqlite_open_set(conn, d, w->tags, gw_buf_slice(&w->log));
     } else {
         sqlite_done_delete(conn, d->order);
         sqlite_open_add(conn, d, w->tags, gw_buf_slice(&w->log));

@@ -1,10 +1,10 @@
 /* sqlite_tally.c: the counters of a segment, as the writer keeps them: one row for each (hour, app,
- * type), and how long deliveries took in `hist`.
+ * type), for each URL that was tried one beside it, and how long deliveries took in `hist`.
  *
  * What a group counts is gathered in memory and goes into its rows by one statement each before the
  * commit, so it costs nothing more for each operation, and is in the file exactly when what it
  * counts is. A group that fails takes its counts with it. Rows of `open` and `done` carry the number
- * of their tally, so a settle looks nothing up.
+ * of their tally, so a settle looks nothing up but the one of its attempt's URL.
  *
  * Latencies are gathered over groups and written with the first one that comes LATENCY_EVERY_MS
  * later, or when there are many, and before the segment is closed: a crash loses the last of them,
@@ -18,6 +18,12 @@
 /* The number that (hour, app, type) has. */
 struct known {
     int64_t hour_ms, app, type; /* the key's bytes */
+    int64_t id;
+};
+
+/* The one beside a tally, at a URL. */
+struct at {
+    int64_t tally, url; /* the key's bytes */
     int64_t id;
 };
 
@@ -41,6 +47,11 @@ struct latencies {
 static struct gw_slice known_key(const struct known *known)
 {
     return (struct gw_slice){(const char *)known, offsetof(struct known, id)};
+}
+
+static struct gw_slice at_key(const struct at *at)
+{
+    return (struct gw_slice){(const char *)at, offsetof(struct at, id)};
 }
 
 static struct gw_slice place_key(const struct place *place)
@@ -68,6 +79,7 @@ void sqlite_tallies_init(struct sqlite_tallies *tallies)
 void sqlite_tallies_deinit(struct sqlite_tallies *tallies)
 {
     map_empty(&tallies->known);
+    map_empty(&tallies->at);
     map_empty(&tallies->counting);
     map_empty(&tallies->latencies);
     gw_buf_deinit(&tallies->group);
@@ -76,23 +88,22 @@ void sqlite_tallies_deinit(struct sqlite_tallies *tallies)
 
 /* ── Counting ──────────────────────────────────────────────────────────────────────────────── */
 
-static int64_t store(struct sqlite_conn *conn, const struct known *known)
+/* Looks a number up, else adds it. 0: neither, or conn->rc. */
+static int64_t store(struct sqlite_conn *conn, enum sqlite_segment_sql look,
+                     enum sqlite_segment_sql add, const int64_t *values, int count)
 {
-    enum sqlite_segment_sql sql[] = {SEG_TALLY_ID, SEG_TALLY_ADD};
-    int64_t id = 0;
+    sqlite3_stmt *sts[] = {conn->st[look], conn->st[add]};
 
-    for (size_t i = 0; i < gw_count(sql); i++) {
-        sqlite3_stmt *st = conn->st[sql[i]];
-        sqlite3_bind_int64(st, 1, known->hour_ms);
-        sqlite3_bind_int64(st, 2, known->app);
-        sqlite3_bind_int64(st, 3, known->type);
-        if (sqlite_row(conn, st)) {
-            id = sqlite3_column_int64(st, 0);
-            sqlite3_reset(st);
+    for (size_t i = 0; i < gw_count(sts); i++) {
+        for (int at = 0; at < count; at++)
+            sqlite3_bind_int64(sts[i], at + 1, values[at]);
+        if (sqlite_row(conn, sts[i])) {
+            int64_t id = sqlite3_column_int64(sts[i], 0);
+            sqlite3_reset(sts[i]);
             return id;
         }
     }
-    return sqlite3_last_insert_rowid(conn->db);
+    return sqlite3_changes(conn->db) > 0 ? sqlite3_last_insert_rowid(conn->db) : 0;
 }
 
 int64_t sqlite_tally_id(struct sqlite_segment *segment, int64_t accepted_ms, int64_t app,
@@ -104,7 +115,8 @@ int64_t sqlite_tally_id(struct sqlite_segment *segment, int64_t accepted_ms, int
 
     if (known)
         return known->id;
-    wanted.id = store(&segment->file.conn, &wanted);
+    wanted.id = store(&segment->file.conn, SEG_TALLY_ID, SEG_TALLY_ADD,
+                      (const int64_t[]){wanted.hour_ms, app, type}, 3);
     if (segment->file.conn.rc != SQLITE_OK)
         return 0;
     if (tallies->known.count >= KEPT)
@@ -113,6 +125,26 @@ int64_t sqlite_tally_id(struct sqlite_segment *segment, int64_t accepted_ms, int
     *known = wanted;
     gw_map_put(&tallies->known, known_key(known), known);
     return known->id;
+}
+
+int64_t sqlite_tally_at(struct sqlite_segment *segment, int64_t id, int64_t url)
+{
+    struct sqlite_tallies *tallies = &segment->tallies;
+    struct at wanted = {.tally = id, .url = url};
+    struct at *at = gw_map_get(&tallies->at, at_key(&wanted));
+
+    if (at)
+        return at->id;
+    wanted.id =
+        store(&segment->file.conn, SEG_TALLY_AT, SEG_TALLY_ADD_AT, (const int64_t[]){id, url}, 2);
+    if (segment->file.conn.rc != SQLITE_OK || wanted.id == 0)
+        return id;
+    if (tallies->at.count >= KEPT)
+        map_empty(&tallies->at);
+    at = gw_alloc(sizeof(*at));
+    *at = wanted;
+    gw_map_put(&tallies->at, at_key(at), at);
+    return at->id;
 }
 
 void sqlite_tally_count(struct sqlite_segment *segment, int64_t id, enum gw_tally_count which,
@@ -249,6 +281,7 @@ void sqlite_tallies_failed(struct sqlite_segment *segment)
 
     counts_forget(tallies);
     map_empty(&tallies->known);
+    map_empty(&tallies->at);
     tallies->latencies_written = false;
     gw_buf_clear(&tallies->group);
 }

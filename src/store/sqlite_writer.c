@@ -302,6 +302,7 @@ static void run_retain(struct sqlite_writer *w, struct gw_list *batch)
 {
     gw_list_pop(batch);
     bool did = sqlite_retain_begin(w);
+    sqlite_tallies_mind(w);
     enum gw_err failed = commit(w);
     leave(w);
     sqlite_retain_end(w, did, failed);

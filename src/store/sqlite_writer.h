@@ -42,7 +42,7 @@ struct sqlite_member {
     bool is_of_all;           /* of every file in the group */
 };
 
-/* What a row of `open` or `done` has from its event. */
+/* What a row of `open` or `done` has from its event, the tally also from its last attempt. */
 struct sqlite_tags {
     int64_t tally;
     uint32_t key; /* the number of the app's */
@@ -131,7 +131,8 @@ bool sqlite_done_get(struct sqlite_writer *w, struct sqlite_segment *segment, in
                      struct gw_delivery *d);
 void sqlite_open_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
                      struct gw_slice log);
-void sqlite_open_set(struct sqlite_conn *conn, const struct gw_delivery *d, struct gw_slice log);
+void sqlite_open_set(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
+                     struct gw_slice log);
 void sqlite_open_delete(struct sqlite_conn *conn, uint64_t row_id);
 void sqlite_done_add(struct sqlite_conn *conn, const struct gw_delivery *d, struct sqlite_tags tags,
                      struct gw_slice log);

@@ -27,6 +27,7 @@ static const struct {
     [GW_CALL_FIND] = {"find", REST(gw_find, events)},
     [GW_CALL_LIST] = {"list", REST(gw_list_op, rows)},
     [GW_CALL_TALLY] = {"tally", REST(gw_tally_op, counted)},
+    [GW_CALL_STATS] = {"stats", REST(gw_stats_op, rows)},
     [GW_CALL_HEALTH_SAVE] = {"health_save", NONE(gw_health_save)},
     [GW_CALL_HEALTH_LOAD] = {"health_load", REST(gw_health_load, items)},
     [GW_CALL_CONFIG_LOAD] = {"config_load", REST(gw_config_load, snapshot)},
@@ -109,6 +110,7 @@ CALL(ledger, load, gw_load, GW_CALL_LOAD)
 CALL(ledger, find, gw_find, GW_CALL_FIND)
 CALL(ledger, list, gw_list_op, GW_CALL_LIST)
 CALL(ledger, tally, gw_tally_op, GW_CALL_TALLY)
+CALL(ledger, stats, gw_stats_op, GW_CALL_STATS)
 CALL(ledger, health_save, gw_health_save, GW_CALL_HEALTH_SAVE)
 CALL(ledger, health_load, gw_health_load, GW_CALL_HEALTH_LOAD)
 CALL(configs, load, gw_config_load, GW_CALL_CONFIG_LOAD)

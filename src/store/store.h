@@ -23,6 +23,7 @@
 #include "core/delivery.h"
 #include "core/message.h"
 #include "store/latency.h"
+#include "store/stats.h"
 #include "store/tally.h"
 #include "sys/env.h"
 
@@ -42,6 +43,7 @@ enum gw_call {
     GW_CALL_FIND,
     GW_CALL_LIST,
     GW_CALL_TALLY,
+    GW_CALL_STATS,
     GW_CALL_HEALTH_SAVE,
     GW_CALL_HEALTH_LOAD,
     GW_CALL_CONFIG_LOAD,
@@ -55,7 +57,7 @@ enum gw_call {
     GW_CALL_AUDIT_ADD,
     GW_CALL_AUDIT_LIST,
 };
-#define GW_CALL_COUNT 24
+#define GW_CALL_COUNT 25
 
 const char *gw_call_name(enum gw_call call);
 
@@ -278,6 +280,23 @@ struct gw_tally_op {
     struct gw_latency latency;
 };
 
+/* What became of the events accepted in some hours: a row for each bucket of time, app and type in
+ * which anything did, in that order. Latencies may be some seconds behind.
+ * With a URL: of what was attempted there, so nothing is received or skipped. A failed attempt counts
+ * at its URL, an end at that of the last attempt; one without any counts at none.
+ * GW_ERR_INVALID: the times are not whole buckets, or none lies between them.
+ * GW_ERR_TOO_LARGE: there are more than GW_STATS_MAX. */
+struct gw_stats_op {
+    struct gw_op op;
+    struct gw_arena *arena;
+    struct gw_slice app_id, event_type; /* len 0 = all */
+    struct gw_slice url;                /* as attempts have it; len 0 = all */
+    int64_t from_ms, to_ms;             /* from <= accepted < to */
+    int64_t bucket_ms;                  /* GW_HOUR_MS, GW_DAY_MS: UTC */
+    struct gw_stats_row *rows;          /* out, in the arena */
+    size_t count;
+};
+
 /* Totals for metrics and readiness. */
 struct gw_ledger_state {
     bool accepting;          /* false: no events are taken; `why` says it */
@@ -332,6 +351,7 @@ void gw_ledger_load(struct gw_ledger *ledger, struct gw_load *op);
 void gw_ledger_find(struct gw_ledger *ledger, struct gw_find *op);
 void gw_ledger_list(struct gw_ledger *ledger, struct gw_list_op *op);
 void gw_ledger_tally(struct gw_ledger *ledger, struct gw_tally_op *op);
+void gw_ledger_stats(struct gw_ledger *ledger, struct gw_stats_op *op);
 void gw_ledger_health_save(struct gw_ledger *ledger, struct gw_health_save *op);
 void gw_ledger_health_load(struct gw_ledger *ledger, struct gw_health_load *op);
 struct gw_ledger_state gw_ledger_state(struct gw_ledger *ledger); /* at once */

@@ -10,7 +10,7 @@ static const char *const names[] = {
     [GW_TALLY_FILTERED] = "filtered",   [GW_TALLY_DUPLICATE] = "duplicate",
     [GW_TALLY_CREATED] = "created",     [GW_TALLY_REPLAYED] = "replayed",
     [GW_TALLY_DELIVERED] = "delivered", [GW_TALLY_DEAD] = "dead",
-    [GW_TALLY_CANCELLED] = "cancelled",
+    [GW_TALLY_CANCELLED] = "cancelled", [GW_TALLY_FAILED] = "failed_attempts",
 };
 _Static_assert(gw_count(names) == GW_TALLY_COUNTS, "a name is missing");
 
@@ -48,9 +48,14 @@ void gw_tally_add(struct gw_tally *tally, const struct gw_tally *more)
         tally->of[i] += more->of[i];
 }
 
+int64_t gw_floor_ms(int64_t ms, int64_t span_ms)
+{
+    int64_t into = ms % span_ms;
+
+    return ms - into - (into < 0 ? span_ms : 0);
+}
+
 int64_t gw_hour_of(int64_t ms)
 {
-    int64_t into = ms % GW_HOUR_MS;
-
-    return ms - into - (into < 0 ? GW_HOUR_MS : 0);
+    return gw_floor_ms(ms, GW_HOUR_MS);
 }

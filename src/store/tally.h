@@ -10,6 +10,7 @@
 #include "core/message.h"
 
 #define GW_HOUR_MS ((int64_t)3600000)
+#define GW_DAY_MS  ((int64_t)86400000)
 
 /* Stored by name in the order of columns; kept in step with sqlite_schema.c. */
 enum gw_tally_count {
@@ -24,8 +25,9 @@ enum gw_tally_count {
     GW_TALLY_DELIVERED,
     GW_TALLY_DEAD,
     GW_TALLY_CANCELLED,
+    GW_TALLY_FAILED, /* attempts that were no success, in whatever the delivery ended */
 };
-#define GW_TALLY_COUNTS 11
+#define GW_TALLY_COUNTS 12
 
 struct gw_tally {
     int64_t of[GW_TALLY_COUNTS];
@@ -38,5 +40,6 @@ enum gw_tally_count gw_tally_of_skip(enum gw_skip skip);
 enum gw_tally_count gw_tally_of_state(enum gw_delivery_state state);
 void gw_tally_add(struct gw_tally *tally, const struct gw_tally *more);
 
-/* The beginning of the hour, also before 1970. */
+/* The beginning of the hour, or of another span of time, also before 1970. */
 int64_t gw_hour_of(int64_t ms);
+int64_t gw_floor_ms(int64_t ms, int64_t span_ms);

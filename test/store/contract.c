@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 {
     static int (*const suites[])(void) = {
         suite_accept,  suite_settle, suite_open,  suite_order, suite_look,  suite_tally,
-        suite_configs, suite_admin,  suite_fault, suite_last,  suite_erase,
+        suite_configs, suite_admin,  suite_fault, suite_last,  suite_erase, suite_stats,
     };
     int failed = 0;
 

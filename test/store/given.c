@@ -85,6 +85,8 @@ void given_free(struct world *world)
 
 /* ── Attempts ──────────────────────────────────────────────────────────────────────────────── */
 
+const char *const given_urls[GIVEN_URLS] = {"https://example.com/hook", "https://example.com/new"};
+
 struct gw_attempt attempt_of(const struct gw_delivery *delivery, enum gw_outcome outcome,
                              int status)
 {
@@ -95,7 +97,7 @@ struct gw_attempt attempt_of(const struct gw_delivery *delivery, enum gw_outcome
         .status = status,
         .total_us = 1234,
         .config_version = 7,
-        .url = GW_SLICE("https://example.com/hook"),
+        .url = gw_slice_from(given_urls[delivery->attempts % GIVEN_URLS]),
         .error = outcome == GW_OUTCOME_SUCCESS ? GW_SLICE("") : GW_SLICE("it failed"),
         .excerpt = GW_SLICE("reply"),
     };

@@ -31,6 +31,10 @@ void given_free(struct world *world); /* for world_destroy() */
 
 /* ── Attempts ──────────────────────────────────────────────────────────────────────────────── */
 
+#define GIVEN_URLS 2
+extern const char *const given_urls[GIVEN_URLS];
+
+/* One after another goes to each of them in turn. */
 struct gw_attempt attempt_of(const struct gw_delivery *delivery, enum gw_outcome outcome,
                              int status);
 /* What follows from it, with `due_ms` for the next one. */

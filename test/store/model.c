@@ -120,8 +120,8 @@ static void step(struct model *m)
         {model_find, 12},       {model_load, 4},       {model_list, 4},
         {model_health, 4},      {model_config_put, 8}, {model_config_remove, 3},
         {model_config_look, 4}, {step_reopen, 1},      {model_tally, 6},
-        {model_key_put, 6},     {model_key_remove, 2}, {model_key_look, 4},
-        {model_audit_add, 4},   {model_audit_list, 4},
+        {model_stats, 6},       {model_key_put, 6},    {model_key_remove, 2},
+        {model_key_look, 4},    {model_audit_add, 4},  {model_audit_list, 4},
     };
     uint64_t sum = 0, at;
 
@@ -181,6 +181,7 @@ static void test_alike(void **state)
     for (size_t i = 0; i < m->delivery_count; i++)
         model_refresh(m, i);
     model_tally(m);
+    model_stats(m);
     print_message("seed %d: %d events, %d deliveries\n", (int)run.seed, (int)m->event_count,
                   (int)m->delivery_count);
 }

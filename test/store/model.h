@@ -50,7 +50,7 @@ void model_refresh(struct model *m, size_t delivery);
 typedef void model_step(struct model *m);
 model_step model_accept, model_add, model_settle, model_retry;                 /* model_write.c */
 model_step model_refill, model_open_lanes, model_find, model_load, model_list; /* model_look.c */
-model_step model_tally;                                                        /* _tally.c */
+model_step model_tally, model_stats;                                           /* _tally.c */
 model_step model_health, model_config_put, model_config_remove, model_config_look; /* _config.c */
 model_step model_key_put, model_key_remove, model_key_look;                        /* _admin.c */
 model_step model_audit_add, model_audit_list;

@@ -44,3 +44,40 @@ void model_tally(struct model *m)
         assert_int_equal(ops[0].counted.of[i], ops[1].counted.of[i]);
     assert_same_open(ops);
 }
+
+static void assert_same_row(const struct gw_stats_row *a, const struct gw_stats_row *b)
+{
+    assert_int_equal(a->bucket_ms, b->bucket_ms);
+    assert_slice_equal(a->app_id, b->app_id);
+    assert_slice_equal(a->event_type, b->event_type);
+    assert_int_equal(a->received, b->received);
+    assert_int_equal(a->skipped, b->skipped);
+    assert_int_equal(a->delivered, b->delivered);
+    assert_int_equal(a->failed, b->failed);
+    assert_int_equal(a->dead, b->dead);
+}
+
+void model_stats(struct model *m)
+{
+    int64_t bucket_ms = model_one_in(m, 2) ? GW_HOUR_MS : GW_DAY_MS;
+    struct gw_stats_op filter = {.bucket_ms = bucket_ms}, ops[2];
+
+    filter.from_ms = gw_floor_ms(m->first_ms, bucket_ms);
+    filter.to_ms = gw_floor_ms(m->last_ms, bucket_ms) + bucket_ms;
+    if (model_one_in(m, 2))
+        filter.from_ms = gw_floor_ms(model_time(m), bucket_ms);
+    if (model_one_in(m, 3))
+        filter.app_id = gw_slice_from(model_apps[model_draw(m, APPS)]);
+    if (model_one_in(m, 3))
+        filter.event_type = gw_slice_from(model_types[model_draw(m, 3)]);
+    if (model_one_in(m, 2))
+        filter.url = gw_slice_from(given_urls[model_draw(m, GIVEN_URLS)]);
+    for (int side = 0; side < 2; side++) {
+        ops[side] = filter;
+        ops[side].arena = &m->worlds[side]->arena;
+        assert_ok(CALL(m->worlds[side], ledger, stats, &ops[side]));
+    }
+    assert_int_equal(ops[0].count, ops[1].count);
+    for (size_t i = 0; i < ops[0].count; i++)
+        assert_same_row(&ops[0].rows[i], &ops[1].rows[i]);
+}

@@ -133,7 +133,7 @@ static void test_newer_version(void **state)
         const char *name, *newer, *known;
     } files[] = {
         {"main.db", "PRAGMA user_version = 3", "PRAGMA user_version = 2"},
-        {SEGMENT, "PRAGMA user_version = 2", "PRAGMA user_version = 1"},
+        {SEGMENT, "PRAGMA user_version = 3", "PRAGMA user_version = 2"},
     };
 
     rig_open(rig);

@@ -283,6 +283,21 @@ static void test_crash_on_the_way(void **state)
     assert_int_equal(open_count(world), 2);
 }
 
+/* They need no other group to be seen. */
+static void test_latencies_do_not_wait(void **state)
+{
+    struct world *world = *state;
+    struct gw_delivery d = given_delivery(world, 1, T0);
+    struct gw_tally_op op = {.arena = &world->arena, .from_ms = T0, .to_ms = T0 + HOUR_MS};
+
+    settled(world, &d, delivered(&d));
+    assert_ok(CALL(world, ledger, tally, &op));
+    assert_int_equal(op.latency.count, 0);
+    pass(world, MINUTE_MS + 1000);
+    assert_ok(CALL(world, ledger, tally, &op));
+    assert_int_equal(op.latency.count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +307,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_head, setup, suite_teardown),
         cmocka_unit_test_setup_teardown(test_files_left_behind, setup, suite_teardown),
         cmocka_unit_test_setup_teardown(test_crash_on_the_way, setup, suite_teardown),
+        cmocka_unit_test_setup_teardown(test_latencies_do_not_wait, setup, suite_teardown),
     };
 
     sim_init();

@@ -188,14 +188,14 @@ enum gw_err rig_accept(struct rig *rig, const char *event_id, uint64_t lane,
     return event.accept.op.err;
 }
 
-enum gw_err rig_deliver(struct rig *rig, const struct gw_delivery *delivery)
+static enum gw_err settle(struct rig *rig, const struct gw_delivery *delivery, bool is_good)
 {
     struct gw_attempt attempt = {
         .n = delivery->attempts + 1,
         .at_ms = RIG_T0 + 5,
-        .outcome = GW_OUTCOME_SUCCESS,
-        .status = 200,
-        .url = GW_SLICE("https://client.example/in"),
+        .outcome = is_good ? GW_OUTCOME_SUCCESS : GW_OUTCOME_HTTP_ERROR,
+        .status = is_good ? 200 : 500,
+        .url = gw_slice_from(RIG_URL),
     };
     struct gw_settle settle = {
         .write_id = delivery->attempts + 1,
@@ -203,11 +203,23 @@ enum gw_err rig_deliver(struct rig *rig, const struct gw_delivery *delivery)
         .next = *delivery,
     };
 
-    settle.next.state = GW_DELIVERY_DELIVERED;
-    settle.next.reason = GW_END_DELIVERED;
     settle.next.attempts++;
-    settle.next.ended_ms = RIG_T0 + 6;
+    if (is_good) {
+        settle.next.state = GW_DELIVERY_DELIVERED;
+        settle.next.reason = GW_END_DELIVERED;
+        settle.next.ended_ms = RIG_T0 + 6;
+    }
     return RIG_CALL(rig, ledger, settle, &settle);
+}
+
+enum gw_err rig_deliver(struct rig *rig, const struct gw_delivery *delivery)
+{
+    return settle(rig, delivery, true);
+}
+
+enum gw_err rig_fail(struct rig *rig, const struct gw_delivery *delivery)
+{
+    return settle(rig, delivery, false);
 }
 
 const struct gw_event_row *rig_find(struct rig *rig, const char *event_id)

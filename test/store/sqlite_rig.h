@@ -69,6 +69,8 @@ enum gw_err rig_accept(struct rig *rig, const char *event_id, uint64_t lane,
                        struct gw_delivery *delivery);
 /* Delivers it by the attempt that is next. */
 enum gw_err rig_deliver(struct rig *rig, const struct gw_delivery *delivery);
+enum gw_err rig_fail(struct rig *rig, const struct gw_delivery *delivery); /* it stays open */
+#define RIG_URL "https://client.example/in"                                /* of both */
 /* NULL: there is none. */
 const struct gw_event_row *rig_find(struct rig *rig, const char *event_id);
 size_t rig_open_in(struct rig *rig, uint64_t lane);

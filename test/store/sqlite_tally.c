@@ -190,6 +190,8 @@ static void test_recount(void **state)
         "DELETE FROM open",
         "UPDATE event SET skip = 3 WHERE event_id = 'b'",
         "UPDATE tally SET hour = hour + 86400000",
+        "UPDATE tally SET failed = failed + 1",
+        "UPDATE done SET attempts = 7",
     };
     struct rig *rig = *state;
     struct gw_delivery a;
@@ -208,6 +210,69 @@ static void test_recount(void **state)
     }
 }
 
+/* As the version before had it. */
+static const char version_1[] =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, hour INTEGER NOT NULL, app INTEGER NOT NULL,"
+    "  type INTEGER NOT NULL, received INTEGER NOT NULL DEFAULT 0,"
+    "  routed INTEGER NOT NULL DEFAULT 0, no_config INTEGER NOT NULL DEFAULT 0,"
+    "  inactive INTEGER NOT NULL DEFAULT 0, filtered INTEGER NOT NULL DEFAULT 0,"
+    "  duplicate INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL DEFAULT 0,"
+    "  replayed INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
+    "  dead INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(hour, app, type)) STRICT;"
+    "INSERT INTO t SELECT min(id), hour, app, type, sum(received), sum(routed), sum(no_config),"
+    "  sum(inactive), sum(filtered), sum(duplicate), sum(created), sum(replayed), sum(delivered),"
+    "  sum(dead), sum(cancelled) FROM tally GROUP BY hour, app, type;"
+    "UPDATE open SET tally = (SELECT t.id FROM t JOIN tally USING (hour, app, type)"
+    "  WHERE tally.id = open.tally);"
+    "UPDATE done SET tally = (SELECT t.id FROM t JOIN tally USING (hour, app, type)"
+    "  WHERE tally.id = done.tally);"
+    "DROP TABLE tally; ALTER TABLE t RENAME TO tally; PRAGMA user_version = 1";
+
+static void stats_are(struct rig *rig, const char *url, int64_t delivered, int64_t failed)
+{
+    struct gw_stats_op op = {
+        .arena = &rig->arena,
+        .url = gw_slice_from(url),
+        .from_ms = RIG_T0 - RIG_DAY_MS,
+        .to_ms = RIG_T0 + RIG_DAY_MS,
+        .bucket_ms = GW_DAY_MS,
+    };
+
+    assert_ok(RIG_CALL(rig, ledger, stats, &op));
+    assert_int_equal(op.count, delivered + failed > 0);
+    for (size_t i = 0; i < op.count; i++) {
+        assert_int_equal(op.rows[i].delivered, delivered);
+        assert_int_equal(op.rows[i].failed, failed);
+    }
+}
+
+/* What is failed until then is known, but not where; from then on that too. */
+static void test_older_version(void **state)
+{
+    struct rig *rig = *state;
+    struct gw_delivery a, b;
+
+    assert_ok(rig_accept(rig, "a", 1, &a));
+    assert_ok(rig_accept(rig, "b", 1, &b));
+    assert_ok(rig_fail(rig, &a));
+    assert_ok(rig_fail(rig, &b));
+    a.attempts = b.attempts = 1;
+    assert_ok(rig_deliver(rig, &a));
+    stats_are(rig, NULL, 1, 2);
+    stats_are(rig, RIG_URL, 1, 2);
+    meddle(rig, version_1);
+    expect(rig, 2, 1);
+    stats_are(rig, NULL, 1, 2);
+    stats_are(rig, RIG_URL, 0, 0);
+    assert_ok(rig_deliver(rig, &b));
+    expect(rig, 2, 2);
+    stats_are(rig, NULL, 2, 2);
+    stats_are(rig, RIG_URL, 1, 0);
+    rig_reopen(rig);
+    expect(rig, 2, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +281,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_power, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latencies_are_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recount, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_older_version, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("tally", tests, NULL, NULL);

@@ -106,6 +106,7 @@ static void test_results_are_gone(void **state)
     REST_GONE(ledger, find, gw_find, GW_CALL_FIND, arena, events);
     REST_GONE(ledger, list, gw_list_op, GW_CALL_LIST, arena, rows);
     REST_GONE(ledger, tally, gw_tally_op, GW_CALL_TALLY, arena, counted);
+    REST_GONE(ledger, stats, gw_stats_op, GW_CALL_STATS, arena, rows);
     ALL_KEPT(ledger, health_save, gw_health_save, GW_CALL_HEALTH_SAVE, health);
     REST_GONE(ledger, health_load, gw_health_load, GW_CALL_HEALTH_LOAD, arena, items);
     REST_GONE(configs, load, gw_config_load, GW_CALL_CONFIG_LOAD, app_id, snapshot);

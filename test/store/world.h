@@ -124,6 +124,7 @@ int suite_admin(void);
 int suite_order(void);
 int suite_fault(void);
 int suite_tally(void);
+int suite_stats(void);
 int suite_erase(void);
 int suite_last(void); /* what is there after a reopening or a crash */
 
