@@ -142,6 +142,9 @@ class Server:
         log = self.log
         assert not REPORTS.search(log), log
         assert CANARY not in log, "a payload or a secret is in the log"
+        for line in self.lines:
+            if not line.startswith("gwh serve: "):  # a setting that is refused
+                check_line(line)
         key = self.key.rpartition(":")[2]
         assert not key or key not in log, "the admin key is in the log"
 
@@ -168,6 +171,21 @@ class Server:
         if isinstance(input, str):
             input = input.encode()
         return run(*args, input=input, env=clean_environment(**told), **kwargs)
+
+
+LEVELS = ("error", "warn", "info", "debug")
+
+
+def check_line(line):
+    """One event, one line: JSON with a time, a level and a name, and plain values beside them."""
+    fields = json.loads(line, object_pairs_hook=list)
+    names = [name for name, _ in fields]
+    assert len(set(names)) == len(names), line
+    # A signal handler cannot tell the time.
+    assert names[:3] == ["at", "level", "event"] or names == ["level", "event"], line
+    assert dict(fields)["level"] in LEVELS, line
+    assert re.fullmatch(r"[a-z0-9_]+", dict(fields)["event"]), line
+    assert not any(isinstance(value, list | dict) for _, value in fields), line
 
 
 def _parsed(line):
