@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define URL_DEFAULT        "http://127.0.0.1:8080"
 #define DATA_DIR_DEFAULT   "./gwh-data"
@@ -23,6 +24,7 @@
 #define CONNECT_TIMEOUT_MS 5000
 #define CALL_TIMEOUT_MS    60000
 #define RESOLVE_TIMEOUT_MS 10000
+#define WAITING_MS         1000
 
 /* ── Waiting ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -117,12 +119,14 @@ static const char *data_dir(const struct gw_client_options *options)
     return given && given[0] ? given : DATA_DIR_DEFAULT;
 }
 
-static int read_key_file(const struct gw_client_options *options, char text[KEY_BYTES_MAX])
+static int read_key_file(struct gw_client *client, const struct gw_client_options *options,
+                         char text[KEY_BYTES_MAX])
 {
     struct gw_buf path = {0};
     int code = -1;
 
     gw_buf_addf(&path, "%s/admin.key", data_dir(options));
+    client->key_from = gw_arena_text(&client->arena, gw_buf_slice(&path));
     FILE *file = fopen(gw_buf_text(&path), "re");
     if (file == NULL) {
         code = gw_term_fail(GW_EXIT_FAILED,
@@ -148,7 +152,7 @@ static bool is_one_line(struct gw_slice text)
 }
 
 /* An appkey holds no colon, an appid may. */
-static int take_key(struct gw_client *client, const char *text, const char *where)
+static int take_key(struct gw_client *client, const char *text)
 {
     struct gw_slice key = gw_slice_from(text);
 
@@ -156,7 +160,7 @@ static int take_key(struct gw_client *client, const char *text, const char *wher
         key.len--;
     const char *colon = memrchr(key.ptr, ':', key.len);
     if (colon == NULL || colon == key.ptr || colon == key.ptr + key.len - 1 || !is_one_line(key))
-        return gw_term_fail(GW_EXIT_USAGE, "%s: must be appid:appkey", where);
+        return gw_term_fail(GW_EXIT_USAGE, "%s: must be appid:appkey", client->key_from);
     int id_len = (int)(colon - key.ptr), key_len = (int)key.len - id_len - 1;
     client->key_lines[0] = gw_arena_printf(&client->arena, "appid: %.*s", id_len, key.ptr);
     client->key_lines[1] = gw_arena_printf(&client->arena, "appkey: %.*s", key_len, colon + 1);
@@ -168,11 +172,12 @@ static int find_key(struct gw_client *client, const struct gw_client_options *op
     const char *given = getenv("GWH_KEY");
     char text[KEY_BYTES_MAX];
 
+    client->key_from = "GWH_KEY";
     if (given && given[0])
-        return take_key(client, given, "GWH_KEY");
-    int code = read_key_file(options, text);
+        return take_key(client, given);
+    int code = read_key_file(client, options, text);
     if (code < 0) {
-        code = take_key(client, text, "admin.key");
+        code = take_key(client, text);
         gw_wipe(text, sizeof(text));
     }
     return code;
@@ -250,7 +255,33 @@ void gw_client_explain(const struct gw_client *client, const struct gw_http_call
 struct one_call {
     struct gw_http_call call;
     struct gw_env *env;
+    struct gw_timer tick;
+    int64_t started_us;
+    bool is_waiting_shown;
 };
+
+static void on_tick(struct gw_timer *timer)
+{
+    struct one_call *one = gw_container_of(timer, struct one_call, tick);
+    int64_t waited_us = gw_env_mono_us(one->env) - one->started_us;
+
+    fprintf(stderr, "\r\x1b[Kwaiting for the server, %lld s", (long long)(waited_us / 1000000));
+    one->is_waiting_shown = true;
+    gw_env_timer_set(one->env, &one->tick, WAITING_MS);
+}
+
+static void run_call(struct one_call *one)
+{
+    one->started_us = gw_env_mono_us(one->env);
+    one->tick.fire = on_tick;
+    if (isatty(STDERR_FILENO) == 1)
+        gw_env_timer_set(one->env, &one->tick, WAITING_MS);
+    gw_env_http(one->env, &one->call);
+    gw_loop_run(one->env);
+    gw_env_timer_stop(one->env, &one->tick);
+    if (one->is_waiting_shown)
+        fputs("\r\x1b[K", stderr);
+}
 
 static void on_answer(struct gw_http_call *call)
 {
@@ -264,13 +295,15 @@ int gw_client_refused(const struct gw_client *client, const struct gw_client_ans
     struct gw_buf clean = {0};
     int code = GW_EXIT_FAILED;
 
-    if (error.ptr) {
-        gw_text_add_clean(&clean, error, false);
+    gw_text_add_clean(&clean, error, false);
+    if (error.ptr && answer->status == 401)
+        gw_term_fail(code, "%s (the key is from %s)", gw_buf_text(&clean), client->key_from);
+    else if (error.ptr)
         gw_term_fail(code, "%s", gw_buf_text(&clean));
-    } else {
-        gw_term_fail(code, "%s answered with status %d, and not as a gwh server would",
+    else
+        gw_term_fail(code,
+                     "%s answered with status %d, and not as a gwh server would: is GWH_URL right?",
                      client->base, answer->status);
-    }
     gw_buf_deinit(&clean);
     return code;
 }
@@ -294,8 +327,7 @@ int gw_client_ask(struct gw_client *client, const struct gw_client_request *requ
     *answer = (struct gw_client_answer){0};
     gw_client_prepare(client, request, &answer->arena, &one.call);
     one.call.done = on_answer;
-    gw_env_http(client->env, &one.call);
-    gw_loop_run(client->env);
+    run_call(&one);
     if (one.call.end != GW_HTTP_ANSWERED) {
         struct gw_buf why = {0};
         gw_client_explain(client, &one.call, &why);

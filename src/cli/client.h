@@ -33,6 +33,7 @@ struct gw_client {
     struct gw_addr addrs[GW_RESOLVE_ADDRS_MAX];
     size_t addr_count;
     const char *key_lines[2]; /* "appid: …", "appkey: …" */
+    const char *key_from;     /* "GWH_KEY", or a file's path */
     bool json;
 };
 
@@ -60,7 +61,7 @@ struct gw_client_answer {
 
 void gw_client_answer_deinit(struct gw_client_answer *answer);
 
-/* Blocks until the answer is there. -1: it is a success (2xx, JSON, with a result), go on; else the
+/* Blocks until the answer is there, and says so on a terminal while that takes long. -1: it is a success (2xx, JSON, with a result), go on; else the
  * exit code, and why has been said. With --json the answer has been printed, in both cases. */
 int gw_client_call(struct gw_client *client, const struct gw_client_request *request,
                    struct gw_client_answer *answer);

@@ -124,8 +124,16 @@ static int run(int argc, char **argv)
     struct asked asked = {0};
     const struct gw_option rows[] = {
         {.name = "app", .value = "APP", .help = "of this appId", .text = &asked.app},
-        {.name = "from", .value = "TIME", .help = "accepted then or later", .text = &asked.from},
-        {.name = "to", .value = "TIME", .help = "accepted before", .text = &asked.to},
+        {.name = "from",
+         .value = "TIME",
+         .help = "accepted then or later",
+         .text = &asked.from,
+         .is_time = true},
+        {.name = "to",
+         .value = "TIME",
+         .help = "accepted before",
+         .text = &asked.to,
+         .is_time = true},
         {.name = "full", .help = "recount every row, which takes a while", .flag = &asked.full},
         GW_CLIENT_OPTIONS(common)};
     struct gw_options options = {

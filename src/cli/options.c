@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/timefmt.h"
 #include "cli/term.h"
 #include "cli/text.h"
 
@@ -68,6 +69,18 @@ static enum gw_err add_item(const struct gw_option *row, const char *value, stru
     return GW_OK;
 }
 
+static enum gw_err set_time(const struct gw_option *row, const char *value, struct gw_error *error)
+{
+    int64_t ms;
+
+    if (!gw_time_parse(gw_slice_from(value), &ms))
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "--%s: must be a time such as 2026-01-31T12:00:00Z, was \"%s\"",
+                            row->name, value);
+    *row->text = value;
+    return GW_OK;
+}
+
 static enum gw_err set_value(const struct gw_option *row, const char *value, struct gw_error *error)
 {
     if (row->number)
@@ -75,6 +88,8 @@ static enum gw_err set_value(const struct gw_option *row, const char *value, str
     if (row->list)
         return add_item(row, value, error);
     gw_check(row->text != NULL);
+    if (row->is_time)
+        return set_time(row, value, error);
     *row->text = value;
     return GW_OK;
 }

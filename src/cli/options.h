@@ -24,6 +24,7 @@ struct gw_option {
     const char *help;  /* one line */
     int *flag;         /* becomes 0 or 1 */
     const char **text;
+    bool is_time; /* of text: RFC 3339 */
     struct gw_option_list *list;
     int64_t *number;
     int64_t min, max; /* of number */

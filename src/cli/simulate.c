@@ -1,14 +1,18 @@
 /* simulate.c: `gwh simulate`: events like those of two producers, at a steady rate, to the API.
  *
- * A timer gives each moment its share of events; requests run beside each other, up to FLIGHT_MAX,
- * beyond which the producer falls behind and says so. Owns each request until its answer. The first
- * request that finds no server ends it; later ones are counted, for servers are restarted. One
+ * A timer wakes for each event when it is due, or for several where they are closer than a
+ * millisecond. Requests run beside each other, up to FLIGHT_MAX: beyond, the producer falls behind,
+ * catches up as soon as it can, and says how late it was. Owns each request until its answer. The
+ * first request that finds no server ends it; later ones are counted, for servers are restarted. One
  * thread. */
+#include "base/alloc.h"
+#include "base/check.h"
 #include "cli/client.h"
 #include "cli/synthetic.h"
-#include "cli/term.h"
+#include "cli/table.h"
 #include "cli/text.h"
 #include "core/event.h"
+#include "store/latency.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -16,10 +20,16 @@
 #include <unistd.h>
 
 #define FLIGHT_MAX  256
-#define TICK_MS     20
+#define AGAIN_MS    5    /* while as many as may be are under way */
+#define LATE_S_TOLD 0.25 /* less is the machine's */
 #define PROGRESS_MS 500
 #define RATE_MAX    100000.0
 #define APP_DEFAULT "acme"
+
+struct tally {
+    const char *type;
+    int64_t sent, accepted, skipped, failed;
+};
 
 struct simulation {
     struct gw_client *client;
@@ -28,7 +38,11 @@ struct simulation {
     int64_t count; /* 0 = until stopped */
     int64_t started_us;
     struct gw_timer tick;
-    int64_t made, in_flight, accepted, skipped, failed;
+    struct tally types[GW_SYNTHETIC_TYPES];
+    struct tally all;
+    int64_t in_flight;
+    double late_s;                          /* at most */
+    uint64_t latencies[GW_LATENCY_BUCKETS]; /* of those accepted */
     int64_t shown_us;
     bool is_ending;
     bool shows_progress;
@@ -38,6 +52,7 @@ struct simulation {
 struct sending {
     struct gw_http_call call;
     struct simulation *simulation;
+    struct tally *type;
     struct gw_arena arena;
 };
 
@@ -56,40 +71,115 @@ static void show_progress(struct simulation *s)
         return;
     s->shown_us = now_us;
     fprintf(stderr, "\r\x1b[K%lld accepted (%lld of them go nowhere), %lld failed, %.1f/s",
-            (long long)s->accepted, (long long)s->skipped, (long long)s->failed,
-            seconds(s) > 0 ? (double)s->accepted / seconds(s) : 0);
+            (long long)s->all.accepted, (long long)s->all.skipped, (long long)s->all.failed,
+            seconds(s) > 0 ? (double)s->all.accepted / seconds(s) : 0);
+}
+
+static const struct gw_table_column columns[] = {
+    {.title = "TYPE"},
+    {.title = "SENT", .is_right = true},
+    {.title = "ACCEPTED", .is_right = true},
+    {.title = "GO NOWHERE", .is_right = true},
+    {.title = "FAILED", .is_right = true},
+};
+
+static void add_count(struct gw_table *table, int64_t count, enum gw_tone tone)
+{
+    gw_table_addf(table, count > 0 ? tone : GW_TONE_DIM, "%lld", (long long)count);
+}
+
+static void add_types(const struct simulation *s, const struct gw_term *term, struct gw_buf *out)
+{
+    struct gw_table table;
+
+    gw_table_init(&table, columns, gw_count(columns));
+    for (size_t i = 0; i < GW_SYNTHETIC_TYPES && s->types[i].type; i++) {
+        gw_table_add(&table, gw_slice_from(s->types[i].type), GW_TONE_PLAIN);
+        add_count(&table, s->types[i].sent, GW_TONE_PLAIN);
+        add_count(&table, s->types[i].accepted, GW_TONE_GOOD);
+        add_count(&table, s->types[i].skipped, GW_TONE_WARN);
+        add_count(&table, s->types[i].failed, GW_TONE_BAD);
+    }
+    gw_table_print(&table, term, false, out);
+    gw_table_deinit(&table);
+}
+
+static void add_ms(struct gw_buf *out, int64_t ms, const char *behind)
+{
+    if (ms == 0)
+        gw_buf_addf(out, "less than 1 ms%s", behind);
+    else
+        gw_buf_addf(out, "%lld ms%s", (long long)ms, behind);
+}
+
+static void add_summary(const struct simulation *s, double took_s, struct gw_buf *out)
+{
+    struct gw_term term = gw_term_look(STDOUT_FILENO);
+    struct gw_latency latency = gw_latency_read(s->latencies);
+
+    add_types(s, &term, out);
+    gw_buf_addf(out, "\n%lld accepted (%lld of them go nowhere), %lld failed, in %.1f s",
+                (long long)s->all.accepted, (long long)s->all.skipped, (long long)s->all.failed,
+                took_s);
+    if (took_s > 0)
+        gw_buf_addf(out, " (%.1f/s)", (double)s->all.sent / took_s);
+    gw_buf_adds(out, GW_SLICE("\nanswered in "));
+    add_ms(out, latency.p50_ms, " (half of them), ");
+    add_ms(out, latency.p95_ms, " (95 %), ");
+    add_ms(out, latency.p99_ms, " (99 %)\n");
+    if (s->late_s > LATE_S_TOLD)
+        gw_buf_addf(out, "up to %.1f s late: the server answers slower than --rate asks for\n",
+                    s->late_s);
+}
+
+static void add_tally_json(const struct tally *tally, struct gw_buf *out)
+{
+    gw_buf_addf(out, "\"sent\":%lld,\"accepted\":%lld,\"skipped\":%lld,\"failed\":%lld",
+                (long long)tally->sent, (long long)tally->accepted, (long long)tally->skipped,
+                (long long)tally->failed);
+}
+
+static void add_json(const struct simulation *s, double took_s, struct gw_buf *out)
+{
+    struct gw_latency latency = gw_latency_read(s->latencies);
+
+    gw_buf_addc(out, '{');
+    add_tally_json(&s->all, out);
+    gw_buf_addf(out, ",\"seconds\":%.3f,\"lateSeconds\":%.3f", took_s, s->late_s);
+    gw_buf_addf(out, ",\"p50Ms\":%lld,\"p95Ms\":%lld,\"p99Ms\":%lld,\"types\":{",
+                (long long)latency.p50_ms, (long long)latency.p95_ms, (long long)latency.p99_ms);
+    for (size_t i = 0; i < GW_SYNTHETIC_TYPES && s->types[i].type; i++) {
+        gw_buf_addf(out, "%s\"%s\":{", i > 0 ? "," : "", s->types[i].type);
+        add_tally_json(&s->types[i], out);
+        gw_buf_addc(out, '}');
+    }
+    gw_buf_adds(out, GW_SLICE("}}\n"));
 }
 
 static int report(struct simulation *s)
 {
+    double took_s = seconds(s);
     struct gw_buf out = {0};
 
     if (s->shows_progress)
         fputs("\r\x1b[K", stderr);
-    if (s->accepted == 0 && s->failed > 0 && !s->client->json)
-        return gw_term_fail(GW_EXIT_FAILED, "simulate: %s", s->last_error);
     if (s->client->json)
-        gw_buf_addf(&out,
-                    "{\"sent\":%lld,\"accepted\":%lld,\"skipped\":%lld,\"failed\":%lld,"
-                    "\"seconds\":%.3f}\n",
-                    (long long)s->made, (long long)s->accepted, (long long)s->skipped,
-                    (long long)s->failed, seconds(s));
-    else
-        gw_buf_addf(&out, "%lld accepted (%lld of them go nowhere), %lld failed, in %.1f s\n",
-                    (long long)s->accepted, (long long)s->skipped, (long long)s->failed,
-                    seconds(s));
+        add_json(s, took_s, &out);
+    else if (s->all.accepted > 0)
+        add_summary(s, took_s, &out);
     gw_term_flush(&out);
     gw_buf_deinit(&out);
-    if (s->failed > 0)
-        return gw_term_fail(GW_EXIT_FAILED, "simulate: the last failure: %s", s->last_error);
-    return GW_EXIT_DONE;
+    if (s->all.failed == 0)
+        return GW_EXIT_DONE;
+    return gw_term_fail(GW_EXIT_FAILED, "simulate: %s%s",
+                        s->all.accepted > 0 ? "the last failure: " : "", s->last_error);
 }
 
 /* ── Sending ───────────────────────────────────────────────────────────────────────────────── */
 
 static void maybe_stop(struct simulation *s)
 {
-    if (s->count > 0 && s->made >= s->count)
+    if (s->count > 0 && s->all.sent >= s->count)
         s->is_ending = true;
     if (s->is_ending && s->in_flight == 0)
         gw_loop_stop(s->client->env);
@@ -99,10 +189,9 @@ static void failed(struct simulation *s, const struct gw_http_call *call)
 {
     struct gw_buf why = {0};
 
-    s->failed++;
     if (call->end != GW_HTTP_ANSWERED) {
         gw_client_explain(s->client, call, &why);
-        if (s->accepted == 0)
+        if (s->all.accepted == 0)
             s->is_ending = true; /* there never was one */
     } else {
         yyjson_doc *doc = yyjson_read(call->reply.ptr, call->reply.len, 0);
@@ -121,22 +210,39 @@ static void on_sent(struct gw_http_call *call)
 {
     struct sending *sending = gw_container_of(call, struct sending, call);
     struct simulation *s = sending->simulation;
+    struct tally *type = sending->type;
 
     s->in_flight--;
     if (call->end == GW_HTTP_ANSWERED && call->status == 202) {
         yyjson_doc *doc = yyjson_read(call->reply.ptr, call->reply.len, 0);
         yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(doc), "result");
-        s->accepted++;
-        if (yyjson_is_obj(yyjson_obj_get(result, "skipped")))
-            s->skipped++;
+        bool is_skipped = yyjson_is_obj(yyjson_obj_get(result, "skipped"));
         yyjson_doc_free(doc);
+        type->accepted++;
+        s->all.accepted++;
+        type->skipped += is_skipped;
+        s->all.skipped += is_skipped;
+        s->latencies[gw_latency_bucket(call->total_us / 1000)]++;
     } else {
+        type->failed++;
+        s->all.failed++;
         failed(s, call);
     }
     gw_arena_deinit(&sending->arena);
     gw_free(sending);
     show_progress(s);
     maybe_stop(s);
+}
+
+static struct tally *tally_of(struct simulation *s, const char *type)
+{
+    size_t i = 0;
+
+    while (i < GW_SYNTHETIC_TYPES && s->types[i].type && strcmp(s->types[i].type, type) != 0)
+        i++;
+    gw_check(i < GW_SYNTHETIC_TYPES);
+    s->types[i].type = type;
+    return &s->types[i];
 }
 
 static void send_one(struct simulation *s)
@@ -146,7 +252,8 @@ static void send_one(struct simulation *s)
     uint8_t random[32];
 
     gw_env_random(s->client->env, random, sizeof(random));
-    gw_synthetic_event(&s->synthetic, gw_env_wall_ms(s->client->env), random, &body);
+    const char *type =
+        gw_synthetic_event(&s->synthetic, gw_env_wall_ms(s->client->env), random, &body);
     struct gw_client_request request = {
         .method = "POST",
         .path = "/v1/events",
@@ -154,26 +261,43 @@ static void send_one(struct simulation *s)
     };
     gw_buf_deinit(&body);
     sending->simulation = s;
+    sending->type = tally_of(s, type);
     gw_client_prepare(s->client, &request, &sending->arena, &sending->call);
     sending->call.done = on_sent;
-    s->made++;
+    sending->type->sent++;
+    s->all.sent++;
     s->in_flight++;
     gw_env_http(s->client->env, &sending->call);
+}
+
+/* Seconds from the start at which the next one is due; the first is at once. */
+static double next_due_s(const struct simulation *s)
+{
+    return (double)s->all.sent / s->rate;
 }
 
 static void on_tick(struct gw_timer *timer)
 {
     struct simulation *s = gw_container_of(timer, struct simulation, tick);
-    int64_t due = (int64_t)(seconds(s) * s->rate) + 1;
+    double now_s = seconds(s);
+    bool is_left = true;
 
-    if (s->count > 0 && due > s->count)
-        due = s->count;
-    while (!s->is_ending && s->made < due && s->in_flight < FLIGHT_MAX)
+    while (!s->is_ending && is_left && s->in_flight < FLIGHT_MAX && next_due_s(s) <= now_s) {
+        double late_s = now_s - next_due_s(s);
+        if (late_s > s->late_s)
+            s->late_s = late_s;
         send_one(s);
+        is_left = s->count == 0 || s->all.sent < s->count;
+    }
     maybe_stop(s);
     show_progress(s);
-    if (!s->is_ending)
-        gw_env_timer_set(s->client->env, &s->tick, TICK_MS);
+    double wait_ms = (next_due_s(s) - seconds(s)) * 1000;
+    if (!s->is_ending && is_left)
+        gw_env_timer_set(s->client->env, &s->tick,
+                         wait_ms > PROGRESS_MS        ? PROGRESS_MS
+                         : wait_ms > 1                ? (int64_t)wait_ms
+                         : s->in_flight == FLIGHT_MAX ? AGAIN_MS
+                                                      : 1);
 }
 
 static void on_signal(void *ctx, int number)
@@ -215,6 +339,18 @@ static int read_rate(const char *text, double *rate)
     return -1;
 }
 
+static int refuse_to(const char *to)
+{
+    if (!gw_slice_starts(gw_slice_from(to), GW_SLICE("s3://")))
+        return gw_term_fail(
+            GW_EXIT_USAGE,
+            "simulate: --to: must be s3://BUCKET, was \"%s\" (the server to post to "
+            "is GWH_URL)",
+            to);
+    return gw_term_fail(GW_EXIT_USAGE, "simulate: --to: S3 is not there yet; without --to, events "
+                                       "are posted to GWH_URL");
+}
+
 static int check_apps(const struct gw_option_list *apps)
 {
     struct gw_error error;
@@ -232,7 +368,7 @@ static int run(int argc, char **argv)
     struct gw_option_list apps = {0};
     struct gw_client client = {0};
     struct simulation s = {.client = &client};
-    const char *rate = "1";
+    const char *rate = "1", *to = NULL;
     const struct gw_option rows[] = {
         {.name = "rate", .value = "R", .help = "events a second (1)", .text = &rate},
         {.name = "count",
@@ -245,6 +381,10 @@ static int run(int argc, char **argv)
          .value = "APP",
          .help = "appId of the events (" APP_DEFAULT "); again for more",
          .list = &apps},
+        {.name = "to",
+         .value = "s3://BUCKET",
+         .help = "put them there, instead of posting them; not there yet",
+         .text = &to},
         GW_CLIENT_OPTIONS(common)};
     struct gw_options options = {.command = &gw_simulate_command,
                                  .rows = rows,
@@ -259,6 +399,8 @@ static int run(int argc, char **argv)
                             options.words[0]);
     if (code < 0)
         code = read_rate(rate, &s.rate);
+    if (code < 0 && to)
+        code = refuse_to(to);
     if (code < 0)
         code = check_apps(&apps);
     if (code < 0)
@@ -279,7 +421,10 @@ const struct gw_command gw_simulate_command = {
     .usage = "simulate audit-portal|link-kyc [--rate R] [--count N] [options]",
     .example = "gwh simulate audit-portal --rate 2 --app acme\n"
                "gwh simulate link-kyc --rate 100 --count 1000",
-    .notes = "Everything in them is made up. Ctrl-C ends it, and waits for the last answers.",
+    .notes =
+        "Everything in them is made up: transactions that begin, go on and end, links that are\n"
+        "started or opened too late. Ctrl-C ends it and waits for the last answers; then it\n"
+        "says what came of them. Exit 1 when one was not accepted.",
     .is_client = true,
     .main = run,
 };

@@ -83,8 +83,9 @@ static const char *const reviewers[] = {
 static const char *const ends[] = {"auto_approved", "auto_approved", "auto_declined"};
 static const char *const judgements[] = {"manually_approved", "manually_declined"};
 
-static void add_start(const struct gw_synthetic *s, struct chance *chance, const char *type,
-                      const struct gw_synthetic_transaction *t, int64_t now_ms, struct gw_buf *out)
+static const char *add_start(const struct gw_synthetic *s, struct chance *chance, const char *type,
+                             const struct gw_synthetic_transaction *t, int64_t now_ms,
+                             struct gw_buf *out)
 {
     char stamp[GW_TIME_TEXT_MAX], id[40];
 
@@ -98,6 +99,7 @@ static void add_start(const struct gw_synthetic *s, struct chance *chance, const
     add(out, "transactionId", t->id);
     if (t->workflow > 0)
         add(out, "workflowId", workflows[t->workflow - 1]);
+    return type;
 }
 
 static void begin(const struct gw_synthetic *s, struct chance *chance,
@@ -113,51 +115,55 @@ static void begin(const struct gw_synthetic *s, struct chance *chance,
 
 /* ── Producers ─────────────────────────────────────────────────────────────────────────────── */
 
-static void add_reset(const struct gw_synthetic *s, struct chance *chance,
-                      const struct gw_synthetic_transaction *t, int64_t now_ms, struct gw_buf *out)
+static const char *add_reset(const struct gw_synthetic *s, struct chance *chance,
+                             const struct gw_synthetic_transaction *t, int64_t now_ms,
+                             struct gw_buf *out)
 {
     bool is_complete = draw(chance, 2) == 0;
 
-    add_start(s, chance, "APPLICATION_STATE_RESET", t, now_ms, out);
+    const char *type = add_start(s, chance, "APPLICATION_STATE_RESET", t, now_ms, out);
     add(out, "previousStatus", "needs_review");
     add(out, "reviewerId", PICK(chance, reviewers));
     add(out, "resetType", is_complete ? "COMPLETE_STATE_RESET" : "RESET_FROM_SPECIFIC_STEP");
     if (!is_complete)
         add(out, "moduleId", PICK(chance, modules));
+    return type;
 }
 
-static void add_audit_portal(struct gw_synthetic *s, struct chance *chance, int64_t now_ms,
-                             struct gw_buf *out)
+static const char *add_audit_portal(struct gw_synthetic *s, struct chance *chance, int64_t now_ms,
+                                    struct gw_buf *out)
 {
     struct gw_synthetic_transaction *t = &s->open[draw(chance, GW_SYNTHETIC_OPEN)];
 
     if (t->id[0] == '\0')
         begin(s, chance, t);
     unsigned luck = draw(chance, 100);
+    const char *type;
     if (t->stage == 0 || (t->stage == 1 && luck < 20)) {
-        add_start(s, chance, "INTERMEDIATE_TRANSACTION_WEBHOOK", t, now_ms, out);
+        type = add_start(s, chance, "INTERMEDIATE_TRANSACTION_WEBHOOK", t, now_ms, out);
         add(out, "applicationStatus", "started");
         add(out, "moduleId", PICK(chance, modules));
         t->stage = 1;
     } else if (t->stage == 1 && luck < 40) {
-        add_start(s, chance, "MANUAL_REVIEW_STATUS_UPDATE", t, now_ms, out);
+        type = add_start(s, chance, "MANUAL_REVIEW_STATUS_UPDATE", t, now_ms, out);
         add(out, "previousStatus", "needs_review");
         add(out, "applicationStatus", PICK(chance, judgements));
         add(out, "reviewerId", PICK(chance, reviewers));
         t->stage = 2;
     } else if (t->stage == 1 && luck < 50) {
-        add_reset(s, chance, t, now_ms, out);
+        type = add_reset(s, chance, t, now_ms, out);
         t->stage = 0;
     } else {
-        add_start(s, chance, "FINISH_TRANSACTION_WEBHOOK", t, now_ms, out);
+        type = add_start(s, chance, "FINISH_TRANSACTION_WEBHOOK", t, now_ms, out);
         add(out, "applicationStatus",
             t->stage == 2 ? PICK(chance, judgements) : PICK(chance, ends));
         t->id[0] = '\0';
     }
+    return type;
 }
 
-static void add_link_kyc(struct gw_synthetic *s, struct chance *chance, int64_t now_ms,
-                         struct gw_buf *out)
+static const char *add_link_kyc(struct gw_synthetic *s, struct chance *chance, int64_t now_ms,
+                                struct gw_buf *out)
 {
     struct gw_synthetic_transaction t = {0};
     char stamp[GW_TIME_TEXT_MAX], link[40];
@@ -165,23 +171,24 @@ static void add_link_kyc(struct gw_synthetic *s, struct chance *chance, int64_t 
     begin(s, chance, &t);
     bool is_expired = draw(chance, 5) == 0;
     int64_t expires_ms = now_ms + (is_expired ? -1 : 24) * 3600000LL;
-    add_start(s, chance, is_expired ? "LINK_KYC_EXPIRED_LINK_OPENED" : "LINK_KYC_STARTED", &t,
-              now_ms, out);
+    const char *type =
+        add_start(s, chance, is_expired ? "LINK_KYC_EXPIRED_LINK_OPENED" : "LINK_KYC_STARTED", &t,
+                  now_ms, out);
     make_id(link, sizeof(link), "link-", chance->bytes + 20);
     add(out, "linkId", link);
     gw_time_text(expires_ms, stamp);
     add(out, "linkExpiresAt", stamp);
+    return type;
 }
 
-void gw_synthetic_event(struct gw_synthetic *s, int64_t now_ms, const uint8_t random[32],
-                        struct gw_buf *out)
+const char *gw_synthetic_event(struct gw_synthetic *s, int64_t now_ms, const uint8_t random[32],
+                               struct gw_buf *out)
 {
     struct chance chance = {random, 0};
 
     gw_check(s->app_count > 0);
-    switch (s->producer) {
-    case GW_AUDIT_PORTAL: add_audit_portal(s, &chance, now_ms, out); break;
-    case GW_LINK_KYC: add_link_kyc(s, &chance, now_ms, out); break;
-    }
+    const char *type = s->producer == GW_AUDIT_PORTAL ? add_audit_portal(s, &chance, now_ms, out)
+                                                      : add_link_kyc(s, &chance, now_ms, out);
     gw_buf_addc(out, '}');
+    return type;
 }

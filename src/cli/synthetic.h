@@ -24,6 +24,8 @@ struct gw_synthetic {
     struct gw_synthetic_transaction open[GW_SYNTHETIC_OPEN];
 };
 
-/* Appends one event, as JSON. */
-void gw_synthetic_event(struct gw_synthetic *s, int64_t now_ms, const uint8_t random[32],
-                        struct gw_buf *out);
+#define GW_SYNTHETIC_TYPES 4 /* at most, of one producer */
+
+/* Appends one event, as JSON. Returns its eventType. */
+const char *gw_synthetic_event(struct gw_synthetic *s, int64_t now_ms, const uint8_t random[32],
+                               struct gw_buf *out);

@@ -13,7 +13,7 @@ static const struct gw_command command = {
 };
 
 static int flag;
-static const char *text;
+static const char *text, *since;
 static struct gw_option_list list;
 static int64_t number;
 static struct gw_error error;
@@ -21,6 +21,7 @@ static struct gw_error error;
 static const struct gw_option rows[] = {
     {.name = "flag", .help = "a flag", .flag = &flag},
     {.name = "text", .value = "T", .help = "a text", .text = &text},
+    {.name = "since", .value = "T", .help = "a time", .text = &since, .is_time = true},
     {.name = "item", .value = "I", .help = "an item", .list = &list},
     {.name = "number", .value = "N", .help = "a number", .number = &number, .min = 1, .max = 9},
 };
@@ -30,7 +31,7 @@ static int setup(void **state)
 {
     (void)state;
     flag = -1;
-    text = NULL;
+    text = since = NULL;
     number = 5;
     options = (struct gw_options){
         .command = &command, .rows = rows, .count = gw_count(rows), .words_min = 1, .words_max = 2};
@@ -85,6 +86,16 @@ static void what_is_not_given_stays(void **state)
     assert_int_equal(number, 5);
 }
 
+static void times_are_times(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("a", "--since", "2026-11-24T08:46:00+01:00"), GW_OK);
+    assert_string_equal(since, "2026-11-24T08:46:00+01:00"); /* as it was given */
+    assert_int_equal(PARSE("a", "--since", "2026-11-24"), GW_ERR_INVALID);
+    assert_string_equal(error.text,
+                        "--since: must be a time such as 2026-01-31T12:00:00Z, was \"2026-11-24\"");
+}
+
 static void flags_may_be_told(void **state)
 {
     static const struct {
@@ -128,7 +139,7 @@ static void says_what_is_wrong(void **state)
     } wrong[] = {
         {{"a", "--flga"},
          "unknown option --flga (did you mean --flag?); allowed are --flag --text "
-         "--item --number --help"},
+         "--since --item --number --help"},
         {{"a", "--zzz=1"}, "unknown option --zzz; allowed are --flag"},
         {{"a", "-x"}, "unknown option -x; allowed are"},
         {{"a", "--flag=maybe"}, "--flag: must be true, false, 1 or 0 (or nothing), was \"maybe\""},
@@ -165,6 +176,7 @@ static void help_has_every_option(void **state)
                  "Options\n"
                  "  --flag                  a flag\n"
                  "  --text T                a text\n"
+                 "  --since T               a time\n"
                  "  --item I                an item\n"
                  "  --number N              a number\n"
                  "  --help                  this page\n"
@@ -184,13 +196,9 @@ static void help_has_every_option(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(reads_all_kinds),
-        TEST(what_is_not_given_stays),
-        TEST(flags_may_be_told),
-        TEST(two_dashes_end_the_options),
-        TEST(help_wins),
-        TEST(says_what_is_wrong),
-        TEST(help_has_every_option),
+        TEST(reads_all_kinds),    TEST(what_is_not_given_stays),    TEST(times_are_times),
+        TEST(flags_may_be_told),  TEST(two_dashes_end_the_options), TEST(help_wins),
+        TEST(says_what_is_wrong), TEST(help_has_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
