@@ -217,6 +217,13 @@ static bool decode_id(struct gw_api_request *request, struct gw_slice raw)
     return ok && gw_slice_is_utf8(request->id);
 }
 
+/* An event that intake never sees is counted where it would have counted it. */
+static void count_refused(struct pending *pending, enum gw_refusal_class class)
+{
+    if (pending->route && pending->route->body == GW_API_BODY_EVENT)
+        gw_shard_count(pending->request.api->shard, GW_COUNT_REFUSED + class);
+}
+
 static void dispatch(struct pending *pending, struct gw_slice raw_id)
 {
     struct gw_api_request *request = &pending->request;
@@ -230,6 +237,7 @@ static void dispatch(struct pending *pending, struct gw_slice raw_id)
         return;
     }
     if (request->api->shard->draining) {
+        count_refused(pending, GW_REFUSAL_STOPPING);
         gw_reply_later(request, 1000, "the server is stopping");
         return;
     }
@@ -242,13 +250,19 @@ static void refuse_address(struct gw_api_request *request)
     gw_reply_fail(request, 403, "IP not whitelisted");
 }
 
-/* An event that intake never sees is counted where it would have counted it. */
-static void refuse_body(struct gw_api_request *request, const struct gw_api_route *route)
+static void refuse_body(struct pending *pending)
 {
-    if (route->body == GW_API_BODY_EVENT)
-        gw_shard_count(request->api->shard, GW_COUNT_REFUSED + GW_REFUSAL_TOO_LARGE);
+    struct gw_api_request *request = &pending->request;
+    count_refused(pending, GW_REFUSAL_TOO_LARGE);
     gw_reply_fail(request, 413, "the body must have at most %zu bytes",
-                  body_bytes_max(request->api, route));
+                  body_bytes_max(request->api, pending->route));
+}
+
+/* There is no memory for its body now. */
+static void put_off(struct pending *pending, const char *why)
+{
+    count_refused(pending, GW_REFUSAL_OVERLOAD);
+    gw_reply_later(&pending->request, 1000, why);
 }
 
 void gw_api_handle(void *ctx, struct gw_exchange *exchange)
@@ -266,13 +280,13 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
     if (!is_open(pending->route) && !gw_auth_address_allowed(&api->options, exchange))
         refuse_address(request);
     else if (exchange->refused_status == 503)
-        gw_reply_later(request, 1000, exchange->refused_why);
+        put_off(pending, exchange->refused_why);
     else if (exchange->refused_status && exchange->refused_status != 413)
         gw_reply_fail(request, exchange->refused_status, "%s", exchange->refused_why);
     else if (!pending->route)
         no_route(request, allow, allow_len);
     else if (exchange->refused_status || exchange->body.len > body_bytes_max(api, pending->route))
-        refuse_body(request, pending->route);
+        refuse_body(pending);
     else
         dispatch(pending, id);
 }

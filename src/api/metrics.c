@@ -150,9 +150,14 @@ static void add_histogram(struct scrape *scrape, const struct metric *metric,
     gw_buf_addf(out, "\n%s_count %llu\n", metric->name, (unsigned long long)view->count);
 }
 
-#define COMMIT_US_MAX   ((int64_t)10 * 1000000)
-#define ATTEMPT_US_MAX  ((int64_t)30 * 1000000)
-#define DELIVERY_US_MAX INT64_MAX
+/* Up to what the bounds of a histogram make sense. */
+#define COMMIT_US_MAX ((int64_t)10 * 1000000)
+
+static const int64_t durations_us_max[GW_DURATION_END] = {
+    [GW_DURATION_ACCEPT] = (int64_t)30 * 1000000,
+    [GW_DURATION_ATTEMPT] = (int64_t)30 * 1000000,
+    [GW_DURATION_DELIVERY] = INT64_MAX,
+};
 
 static void add_commits(struct scrape *scrape, const struct metric *metric)
 {
@@ -162,8 +167,7 @@ static void add_commits(struct scrape *scrape, const struct metric *metric)
 static void add_duration(struct scrape *scrape, const struct metric *metric)
 {
     struct gw_histogram_view view = gw_flow_duration(flow_of(scrape), metric->which);
-    add_histogram(scrape, metric, &view,
-                  metric->which == GW_DURATION_ATTEMPT ? ATTEMPT_US_MAX : DELIVERY_US_MAX);
+    add_histogram(scrape, metric, &view, durations_us_max[metric->which]);
 }
 
 /* ── What labels say ───────────────────────────────────────────────────────────────────────── */
@@ -217,6 +221,8 @@ static const struct metric metrics[] = {
      GW_SKIP_COUNT, "Events accepted that go nowhere, by reason."},
     {"gwh_events_duplicate_total", COUNTER, add_counts, GW_COUNT_DUPLICATE, NULL, NULL, 0,
      "Events that were there already."},
+    {"gwh_event_accept_duration_seconds", HISTOGRAM, add_duration, GW_DURATION_ACCEPT, NULL, NULL,
+     0, "How long events took until they were on stable storage, duplicates included."},
     {"gwh_events_refused_total", COUNTER, add_counts, GW_COUNT_REFUSED, "reason", refusal_name,
      GW_REFUSAL_COUNT, "Events not taken, by reason."},
     /* out */
@@ -374,6 +380,23 @@ static void add_label(struct gw_buf *out, const struct metric *metric)
     }
 }
 
+/* For whoever writes the first rules. */
+static const struct {
+    const char *rule, *why;
+} watched[] = {
+    {"gwh_ledger_accepting == 0", "no events are taken; the log says why"},
+    {"gwh_oldest_due_age_seconds > 600", "deliveries wait though they are due"},
+    {"increase(gwh_deliveries_dead_total[1h]) > 0", "deliveries were given up: `gwh why` each"},
+    {"gwh_targets{state=\"disabled\"} > 0", "nothing is sent there until somebody enables it"},
+    {"rate(gwh_events_refused_total{reason=~\"overload|disk_full|failed\"}[5m]) > 0",
+     "producers are told to come again"},
+    {"gwh_store_disk_free_bytes < 4 * gwh_store_disk_reserve_bytes", "the disk fills up"},
+    {"gwh_store_files_damaged > 0", "a part of the history cannot be read"},
+    {"process_open_fds > 0.8 * process_max_fds", "connections will be refused"},
+    {"rate(gwh_auth_failures_total[5m]) > 1", "somebody tries keys, or one has expired"},
+    {"increase(gwh_log_lines_total{level=\"error\"}[15m]) > 0", "somebody must look"},
+};
+
 void gw_metrics_page(struct gw_buf *out)
 {
     gw_buf_adds(
@@ -389,4 +412,7 @@ void gw_metrics_page(struct gw_buf *out)
         add_label(out, &metrics[i]);
         gw_buf_addf(out, " | %s |\n", metrics[i].help);
     }
+    gw_buf_adds(out, GW_SLICE("\n## What to watch\n\n"));
+    for (size_t i = 0; i < gw_count(watched); i++)
+        gw_buf_addf(out, "- `%s`: %s.\n", watched[i].rule, watched[i].why);
 }

@@ -62,6 +62,7 @@ static void finish_soon(struct gw_intake *intake, enum gw_err err)
 static void count_accepted(struct gw_intake *intake)
 {
     struct gw_shard *shard = intake->shard;
+    gw_shard_took(shard, GW_DURATION_ACCEPT, gw_env_mono_us(shard->env) - intake->begun_us);
     if (intake->duplicate) {
         gw_shard_count(shard, GW_COUNT_DUPLICATE);
         return;
@@ -210,6 +211,7 @@ static void take_quota(struct gw_intake *intake)
 void gw_intake_start(struct gw_shard *shard, struct gw_intake *intake)
 {
     intake->shard = shard;
+    intake->begun_us = gw_env_mono_us(shard->env);
     shard->accepts++;
     gw_shard_begin(shard);
     enum gw_err err = check(intake);

@@ -32,6 +32,7 @@ struct gw_intake {
 
     /* intake's own */
     struct gw_shard *shard;
+    int64_t begun_us;
     struct gw_arena arena;
     struct gw_event event;
     struct gw_quota_ask ask;

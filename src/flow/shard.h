@@ -78,6 +78,7 @@ enum gw_gauge {
 
 /* How long things took since the start. */
 enum gw_duration {
+    GW_DURATION_ACCEPT, /* of an event, until it was on stable storage */
     GW_DURATION_ATTEMPT,
     GW_DURATION_DELIVERY, /* from the accept to the success */
     GW_DURATION_END,

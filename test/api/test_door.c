@@ -292,6 +292,7 @@ static void while_it_stops(void **state)
     assert_string_equal(reply_header(late, "retry-after"), "1");
     expect_failed(late, 503, "stopping");
     expect_failed(call_start(rig, 0, GW_POST, "/v1/events", "{}"), 503, "stopping");
+    assert_int_equal(gw_flow_count(&rig->flow, GW_COUNT_REFUSED + GW_REFUSAL_STOPPING), 1);
     assert_true(sim_run(rig->sim, is_true, &idle, 60000));
     assert_true(slow->done);
     expect_status(slow, 201);

@@ -100,6 +100,7 @@ def test_what_is_done_is_counted(server, receiver, app):
         "gwh_events_skipped_total inactive": 1,
         "gwh_events_skipped_total filtered": 1,
         "gwh_events_duplicate_total": 1,
+        "gwh_event_accept_duration_seconds_count": 8,
         "gwh_deliveries_delivered_total": 3,
         "gwh_delivery_duration_seconds_count": 3,
         "gwh_deliveries_dead_total": 1,
@@ -228,6 +229,11 @@ def test_the_page_lists_them_all(server):
     listed = re.findall(r"^\| `(\S+)` \| (\S+) \|", page, re.MULTILINE)
     text = server.api.get("/metrics").body.decode()
     assert listed == re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
+    rules = page.split("## What to watch")[1]
+    watched = re.findall(r"(?:gwh|process)_\w+(?:\{\w+)?", rules)
+    assert len(watched) > 10
+    for name in watched:
+        assert re.search(rf"^{re.escape(name)}\b", text, re.MULTILINE), name
 
 
 @pytest.mark.parametrize(
