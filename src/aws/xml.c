@@ -1,6 +1,5 @@
-/* xml.c: finds elements by their name. Pure. A document with a "<!" in it (a type, a comment, CDATA)
- * has nothing to be found in: AWS sends none, and each could hide a tag from this reader or show it
- * one that is not there. */
+/* xml.c: finds elements by their name. Pure. Nothing is found behind a "<!" (a type, a comment, CDATA):
+ * AWS sends none, and each could hide a tag from this reader or show it one that is not there. */
 #include "aws/xml.h"
 
 #include "base/buf.h"
@@ -33,15 +32,13 @@ static bool take_start(struct gw_slice *rest, struct gw_slice name, bool *is_emp
 
 bool gw_aws_xml_next(struct gw_slice *rest, const char *name, struct gw_slice *inner)
 {
-    struct gw_slice plain = gw_slice_from(name);
+    struct gw_slice plain = gw_slice_from(name), start = *rest;
     bool is_empty;
 
-    if (find(*rest, GW_SLICE("<!")) < rest->len || !take_start(rest, plain, &is_empty))
+    if (!take_start(rest, plain, &is_empty))
         return false;
     *inner = (struct gw_slice){rest->ptr, 0};
-    if (is_empty)
-        return true;
-    for (struct gw_slice at = *rest;;) {
+    for (struct gw_slice at = *rest; !is_empty;) {
         size_t end = find(at, GW_SLICE("</"));
         if (end == at.len)
             return false;
@@ -49,10 +46,12 @@ bool gw_aws_xml_next(struct gw_slice *rest, const char *name, struct gw_slice *i
         if (gw_slice_starts(tag, plain) && tag.len > plain.len && tag.ptr[plain.len] == '>') {
             inner->len = (size_t)(at.ptr + end - inner->ptr);
             *rest = gw_slice_skip(tag, plain.len + 1);
-            return true;
+            break;
         }
         at = tag;
     }
+    start.len -= rest->len;
+    return find(start, GW_SLICE("<!")) == start.len;
 }
 
 /* UTF-8 of a character reference ("#38", "#x26"); false: it is none. */

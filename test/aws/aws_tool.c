@@ -4,7 +4,9 @@
  *   {"op":"sign","service","region","id","secret","token","now_ms","method","host","path",
  *    "params":[[NAME,VALUE]…],"fields":[[NAME,VALUE]…],"body"}  {"target":TEXT,"lines":[TEXT…]}
  *   {"op":"endpoint","service","region"}                        {"url":TEXT} or {"error":TEXT}
- */
+ *
+ * and the calls of aws_tool_calls.c. */
+#include "aws_tool.h"
 #include "aws/endpoint.h"
 #include "aws/sign.h"
 
@@ -12,19 +14,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <yyjson.h>
 
-static struct gw_slice text_of(yyjson_val *value)
+struct gw_slice text_of(yyjson_val *value)
 {
     return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
 }
 
-static struct gw_slice member(yyjson_val *request, const char *name)
+struct gw_slice member(yyjson_val *request, const char *name)
 {
     return text_of(yyjson_obj_get(request, name));
 }
 
-static struct gw_aws_field *pairs_of(yyjson_val *list, struct gw_arena *arena, size_t *count)
+struct gw_aws_field *pairs_of(yyjson_val *list, struct gw_arena *arena, size_t *count)
 {
     struct gw_aws_field *pairs = gw_arena_alloc(arena, yyjson_arr_size(list) * sizeof(*pairs) + 1);
     yyjson_val *pair;
@@ -96,14 +97,19 @@ static void find_endpoint(yyjson_val *request, struct gw_arena *arena, yyjson_mu
         yyjson_mut_obj_add_strcpy(answer, root, "error", error.text);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
-                yyjson_mut_val *root);
-} ops[] = {
+static const struct tool_op ops[] = {
     {"sign", sign},
     {"endpoint", find_endpoint},
+    {NULL, NULL},
 };
+
+static const struct tool_op *find_op(const struct tool_op *all, yyjson_val *request)
+{
+    for (; all->name; all++)
+        if (yyjson_equals_str(yyjson_obj_get(request, "op"), all->name))
+            return all;
+    return NULL;
+}
 
 /* False: the line was none of ours. */
 static bool answer(struct gw_slice line)
@@ -113,15 +119,13 @@ static bool answer(struct gw_slice line)
     yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(reply);
     struct gw_arena arena = {0};
-    bool is_known = false;
+    const struct tool_op *op = find_op(ops, request);
 
+    if (op == NULL)
+        op = find_op(call_ops, request);
     yyjson_mut_doc_set_root(reply, root);
-    for (size_t i = 0; i < gw_count(ops); i++) {
-        if (yyjson_equals_str(yyjson_obj_get(request, "op"), ops[i].name)) {
-            ops[i].run(request, &arena, reply, root);
-            is_known = true;
-        }
-    }
+    if (op)
+        op->run(request, &arena, reply, root);
     char *text = yyjson_mut_write(reply, 0, NULL);
     puts(text);
     fflush(stdout);
@@ -129,7 +133,7 @@ static bool answer(struct gw_slice line)
     gw_arena_deinit(&arena);
     yyjson_mut_doc_free(reply);
     yyjson_doc_free(doc);
-    return is_known;
+    return op != NULL;
 }
 
 int main(void)
@@ -142,5 +146,6 @@ int main(void)
     while (is_well && (len = getline(&line, &size, stdin)) > 0)
         is_well = answer((struct gw_slice){line, (size_t)len});
     free(line);
+    calls_end();
     return is_well ? 0 : 1;
 }

@@ -382,7 +382,7 @@ static void a_web_identity(void **state)
 
 static void one_question_for_all_who_wait(void **state)
 {
-    struct waiter waiters[20] = {0};
+    struct waiter waiters[20] = {0}, late = {.wait.done = on_waited};
 
     (void)state;
     sim_receiver(world->sim, INSTANCE, instance, NULL);
@@ -393,7 +393,12 @@ static void one_question_for_all_who_wait(void **state)
         gw_aws_credentials_wait(world->credentials, &waiters[i].wait);
     }
     gw_aws_credentials_cancel(&waiters[7].wait);
+    while (world->seen.len == 0) /* the question is on its way now */
+        assert_true(sim_step(world->sim));
+    assert_null(gw_aws_credentials_keys(world->credentials));
+    gw_aws_credentials_wait(world->credentials, &late.wait);
     pass(60 * 1000);
+    assert_true(late.is_done);
     for (size_t i = 0; i < gw_count(waiters); i++)
         assert_int_equal(waiters[i].is_done, i != 7);
     assert_int_equal(world->asked, 1);

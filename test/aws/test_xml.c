@@ -33,7 +33,9 @@ static void texts(void **state)
         {"<b>&#1F;</b>", "b", NULL},
         {"<b>&#;</b>", "b", NULL},
         {"<!DOCTYPE a [<!ENTITY x \"y\">]><b>x</b>", "b", NULL},
-        {"<b>x</b><!-- -->", "b", NULL},
+        {"<b>x</b><!-- <b>y</b> -->", "b", "x"},
+        {"<!-- <b>y</b> --><b>x</b>", "b", NULL},
+        {"<b><!-- -->x</b>", "b", NULL},
         {"<a><![CDATA[<b>x</b>]]></a>", "b", NULL},
     };
     struct gw_arena arena = {0};
