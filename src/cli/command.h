@@ -18,7 +18,9 @@ struct gw_command {
     const char *example;                /* whole lines, as they are typed */
     const char *notes;                  /* what else to know, whole lines; may be NULL */
     bool is_client;                     /* of the API: reads GWH_URL and GWH_KEY */
-    int (*main)(int argc, char **argv); /* argv[0] is the name's last word */
+    bool has_settings;                  /* its options are the settings' table */
+    int (*main)(int argc, char **argv); /* argv[0] is the name's last word. Without settings, it
+                                           does nothing before gw_options_take() */
 };
 
 /* All of them, those of a group together. */
@@ -33,14 +35,13 @@ bool gw_command_is_choice(struct gw_slice value);
 /* The first word that the command takes, as its usage calls it: "FILE|-"; ptr NULL: it takes none. */
 struct gw_slice gw_command_argument(const struct gw_command *command);
 
-/* Calls `see` for each option of a command: a setting is one of `serve`'s. */
+/* Calls `see` for each option of a command, its settings among them. */
 struct gw_command_option {
     const char *name, *value, *help; /* value NULL: a flag */
 };
 typedef void gw_command_see(void *ctx, const struct gw_command_option *option);
 void gw_command_options(const struct gw_command *command, gw_command_see *see, void *ctx);
 
-extern const struct gw_command gw_serve_command;
 extern const struct gw_command gw_send_command;
 extern const struct gw_command gw_config_list_command;
 extern const struct gw_command gw_config_get_command;

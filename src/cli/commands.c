@@ -4,16 +4,17 @@
 #include "base/alloc.h"
 #include "cli/options.h"
 
-const struct gw_command gw_serve_command = {
+static const struct gw_command serve_command = {
     .name = "serve",
     .summary = "everything in one process: API, intake, delivery",
     .usage = "serve [settings]",
     .example = "gwh serve --data ./gwh-data --listen 127.0.0.1:8080",
+    .has_settings = true,
     .main = gw_serve_main,
 };
 
 const struct gw_command *const gw_commands[] = {
-    &gw_serve_command,       &gw_config_create_command,  &gw_config_list_command,
+    &serve_command,          &gw_config_create_command,  &gw_config_list_command,
     &gw_config_get_command,  &gw_config_update_command,  &gw_config_rotate_command,
     &gw_config_test_command, &gw_config_history_command, &gw_config_delete_command,
     &gw_keys_create_command, &gw_keys_list_command,      &gw_keys_revoke_command,
@@ -95,7 +96,7 @@ void gw_command_options(const struct gw_command *command, gw_command_see *see, v
 {
     struct visit visit = {see, ctx};
 
-    if (command == &gw_serve_command)
+    if (command->has_settings)
         tell_settings(&visit);
     else
         gw_options_of(command, tell_options, &visit);

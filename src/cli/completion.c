@@ -79,7 +79,7 @@ static void add_first_words(struct gw_buf *words, enum shell shell)
         if (is_new_word(i))
             add_word(words, shell, gw_command_word(gw_commands[i], 0),
                      is_in_group(gw_commands[i]) ? "several commands" : gw_commands[i]->summary);
-    add_word(words, shell, GW_SLICE("help"), "shows a command");
+    add_word(words, shell, GW_SLICE("help"), "what a command does");
 }
 
 static void add_second_words(struct gw_buf *words, enum shell shell, struct gw_slice group)

@@ -254,7 +254,7 @@ static struct listener {
     bool was_told;
 } * listener;
 
-bool gw_options_of(const struct gw_command *command, gw_options_tell *tell, void *ctx)
+void gw_options_of(const struct gw_command *command, gw_options_tell *tell, void *ctx)
 {
     struct listener own = {.tell = tell, .ctx = ctx};
     char name[] = "";
@@ -263,7 +263,7 @@ bool gw_options_of(const struct gw_command *command, gw_options_tell *tell, void
     listener = &own;
     command->main(1, argv);
     listener = NULL;
-    return own.was_told;
+    gw_check(own.was_told);
 }
 
 int gw_options_take(struct gw_options *options, int argc, char **argv)

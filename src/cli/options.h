@@ -49,9 +49,9 @@ enum gw_err gw_options_parse(struct gw_options *options, int argc, char **argv,
 void gw_options_help(const struct gw_options *options, struct gw_buf *out);
 
 /* For pages about a command: runs it as far as gw_options_take(), which tells its table instead of
- * reading a line, so that nothing is done. False: the command has none. */
+ * reading a line, so that nothing is done. */
 typedef void gw_options_tell(void *ctx, const struct gw_options *options);
-bool gw_options_of(const struct gw_command *command, gw_options_tell *tell, void *ctx);
+void gw_options_of(const struct gw_command *command, gw_options_tell *tell, void *ctx);
 
 /* Parses, or shows the help, and prints. -1: go on; else the command's exit code. */
 int gw_options_take(struct gw_options *options, int argc, char **argv);

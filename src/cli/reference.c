@@ -80,11 +80,10 @@ static void add_command(struct gw_buf *out, const struct gw_command *command)
     gw_buf_adds(out, GW_SLICE("\n.PP\n"));
     add_roff(out, command->summary);
     gw_buf_addc(out, '\n');
-    if (command == &gw_serve_command) {
+    if (command->has_settings)
         gw_buf_adds(out, GW_SLICE(".PP\nIts settings stand below.\n"));
-    } else {
+    else
         gw_command_options(command, see_option, out);
-    }
     if (command->notes) {
         gw_buf_adds(out, GW_SLICE(".PP\n"));
         add_roff(out, command->notes);
