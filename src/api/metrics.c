@@ -241,7 +241,7 @@ static const struct metric metrics[] = {
     {"gwh_deliveries_retried_total", COUNTER, add_counts, GW_COUNT_RETRIED_BY_HAND, NULL, NULL, 0,
      "Manual retries."},
     {"gwh_delivery_duration_seconds", HISTOGRAM, add_duration, GW_DURATION_DELIVERY, NULL, NULL, 0,
-     "How long deliveries took from the accept of their event to the 2xx."},
+     "How long deliveries took, from their event or replay to the 2xx."},
     {"gwh_deliveries_in_memory", GAUGE, add_gauges, GW_GAUGE_IN_MEMORY, NULL, NULL, 0,
      "Deliveries held in memory; the ledger has all that are open."},
     {"gwh_oldest_due_age_seconds", GAUGE, add_value_seconds, VALUE_OLDEST_DUE_AGE_US, NULL, NULL, 0,

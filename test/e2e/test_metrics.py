@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from harness.access import Signer, caller, make_key
-from harness.events import TYPE, event, settled, subscribe
+from harness.events import attempted, event, settled, subscribe
+from harness.receiver import Reply
 from harness.server import CANARY, ROOT
 from harness.waiting import eventually
 
@@ -167,23 +168,34 @@ def test_keys_that_cannot_be_checked_are_counted(servers, app):
     assert grown(server.api, before) == {"gwh_auth_failures_total unchecked": 1}
 
 
-def test_what_waits_shows(server, receiver, app):
-    """How many are open, how long the oldest has waited, how the targets do."""
-    api = server.api
-    receiver.always("/", 500)
-    subscribe(api, app, receiver.url("/"), retry={"schedule": [3600]})
-    sent = api.send(event(app))
-    eventually(lambda: api.delivery(sent["deliveries"][0]["id"])["attempts"] == 1)
+def test_what_waits_shows(servers, receiver, app):
+    """How many are open and under way, how long the oldest is due, how the targets do."""
+    api = servers("--in-flight", 1, shards=1).start().api
+    hold = threading.Event()
+    receiver.always("/slow", Reply(200, hold=hold))
+    receiver.always("/bad", 500)
+    subscribe(api, app, receiver.url("/bad"), type="BAD", retry={"schedule": [3600]})
+    subscribe(api, app, receiver.url("/slow"))
+    sent = api.send(event(app, type="BAD"))
+    attempted(api, sent["deliveries"][0]["id"], 1)
+    for _ in range(3):
+        api.send(event(app))
 
-    def shows():
+    def shows(**wanted):
         now = read(api)
-        assert now["gwh_ledger_open_deliveries", ()] == 1
-        assert now["gwh_targets", (("state", "failing"),)] == 1
-        assert now["gwh_attempts_in_flight", ()] == 0
-        assert now["gwh_oldest_due_age_seconds", ()] == 0
+        state = {key[1][0][1]: value for key, value in now.items() if key[0] == "gwh_targets"}
+        got = {
+            "open": now["gwh_ledger_open_deliveries", ()],
+            "in_flight": now["gwh_attempts_in_flight", ()],
+            "is_due": now["gwh_oldest_due_age_seconds", ()] > 0,
+            "failing": state["failing"],
+        }
+        assert got == wanted
         return True
 
-    eventually(shows)
+    eventually(lambda: shows(open=4, in_flight=1, is_due=True, failing=1))
+    hold.set()
+    eventually(lambda: shows(open=1, in_flight=0, is_due=False, failing=1))
 
 
 def test_the_process(server):

@@ -170,6 +170,10 @@ def test_a_disk_that_is_nearly_full(servers, receiver, app):
     told_to_come_again(server.api.post_event(event(app)))
     server.api.get("/readyz").expect(503)
     server.api.get("/healthz").expect(200)
+    told = server.api.get("/metrics").body.decode()
+    for line in ("gwh_ledger_accepting 0", 'gwh_events_refused_total{reason="disk_full"} 1',
+                 f"gwh_store_disk_reserve_bytes {1024**4}"):  # fmt: skip
+        assert line in told.splitlines(), line
     assert settled(server.api, accepted["id"], "delivered")["attempts"] == 2
     assert len(server.api.deliveries(appId=app)) == 1
     server.restart()
