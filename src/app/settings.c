@@ -17,6 +17,8 @@
 
 enum type {
     TYPE_TEXT, /* const char *; "" = NULL */
+    TYPE_DIR,
+    TYPE_FILE,
     TYPE_BOOL,
     TYPE_SIZE,  /* size_t */
     TYPE_INT64, /* int64_t */
@@ -49,7 +51,7 @@ struct row {
 #define AT(field) offsetof(struct gw_settings, field)
 
 static const struct row rows[] = {
-    {"data", NULL, TYPE_TEXT, AT(data), "./gwh-data", 0, 0, "the directory of the store and keys"},
+    {"data", NULL, TYPE_DIR, AT(data), "./gwh-data", 0, 0, "the directory of the store and keys"},
     {"listen", NULL, TYPE_LISTEN, AT(listen), "127.0.0.1:8080", 0, 0,
      "address and port; port 0 = any free one"},
     {"shards", NULL, TYPE_SIZE, AT(shards), NULL, 1, 64,
@@ -70,7 +72,7 @@ static const struct row rows[] = {
      "the RSA key that callers' tokens are signed with: PEM text, or @FILE"},
     {"auth-url", NULL, TYPE_URL, AT(auth_url), "", 0, 0,
      "a service that is asked about keys that are not stored here"},
-    {"ca-file", NULL, TYPE_TEXT, AT(ca_file), "", 0, 0,
+    {"ca-file", NULL, TYPE_FILE, AT(ca_file), "", 0, 0,
      "more certificate authorities (PEM) for webhooks"},
     {"name-servers", NULL, TYPE_TEXT, AT(name_servers), "", 0, 0,
      "addresses[:port] of name servers, instead of the system's"},
@@ -115,7 +117,7 @@ static const struct row rows[] = {
      "how little a thing may matter and be logged"},
     {"admin-key", NULL, TYPE_ADMIN_KEY, AT(admin_key), "", 0, 0,
      "appid:appkey of the administrator, instead of DIR/admin.key"},
-    {"master-key-file", NULL, TYPE_TEXT, AT(master_key_file), "", 0, 0,
+    {"master-key-file", NULL, TYPE_FILE, AT(master_key_file), "", 0, 0,
      "holds the key that seals secrets and payloads, instead of DIR/master.key"},
     {"master-key", NULL, TYPE_MASTER_KEY, AT(master_key), "", 0, 0,
      "that key itself, 32 bytes, instead of any file"},
@@ -280,7 +282,9 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
     int64_t number;
     enum gw_err err;
     switch (source->row->type) {
-    case TYPE_TEXT: *(const char **)field = *source->text ? source->text : NULL; return GW_OK;
+    case TYPE_TEXT:
+    case TYPE_DIR:
+    case TYPE_FILE: *(const char **)field = *source->text ? source->text : NULL; return GW_OK;
     case TYPE_BOOL: return parse_bool(source, field);
     case TYPE_SIZE:
         if ((err = parse_number(source, &number)) == GW_OK)
@@ -437,6 +441,8 @@ static const char *type_text(const struct row *row)
 {
     switch (row->type) {
     case TYPE_TEXT: return "TEXT";
+    case TYPE_DIR: return "DIR";
+    case TYPE_FILE: return "FILE";
     case TYPE_BOOL: return "true|false";
     case TYPE_SIZE:
     case TYPE_INT64: return "NUMBER";

@@ -193,12 +193,51 @@ static void help_has_every_option(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ── Pages about commands ──────────────────────────────────────────────────────────────────── */
+
+static bool was_run;
+
+static int run_it(int argc, char **argv)
+{
+    struct gw_options own = {.command = &command, .rows = rows, .count = gw_count(rows)};
+    int code = gw_options_take(&own, argc, argv);
+
+    was_run |= code < 0;
+    return code;
+}
+
+static void count_rows(void *ctx, const struct gw_options *told)
+{
+    assert_ptr_equal(told->rows, rows);
+    *(size_t *)ctx += told->count;
+}
+
+static void a_table_is_told_and_nothing_is_done(void **state)
+{
+    static const struct gw_command asked = {.name = "do", .main = run_it};
+    char *argv[] = {(char[]){"do"}, NULL};
+    size_t count = 0;
+
+    (void)state;
+    gw_options_of(&asked, count_rows, &count);
+    assert_int_equal(count, gw_count(rows));
+    assert_false(was_run);
+    assert_int_equal(asked.main(1, argv), -1); /* in earnest again */
+    assert_true(was_run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(reads_all_kinds),    TEST(what_is_not_given_stays),    TEST(times_are_times),
-        TEST(flags_may_be_told),  TEST(two_dashes_end_the_options), TEST(help_wins),
-        TEST(says_what_is_wrong), TEST(help_has_every_option),
+        TEST(reads_all_kinds),
+        TEST(what_is_not_given_stays),
+        TEST(times_are_times),
+        TEST(flags_may_be_told),
+        TEST(two_dashes_end_the_options),
+        TEST(help_wins),
+        TEST(says_what_is_wrong),
+        TEST(help_has_every_option),
+        TEST(a_table_is_told_and_nothing_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
