@@ -27,7 +27,9 @@ void gw_settings_help(struct gw_buf *out)
                               "flag or an environment\nvariable; the flag wins.\n\n"));
     for (size_t i = 0; gw_setting_at(i, &setting); i++)
         help_row(out, &setting);
-    gw_buf_adds(out, GW_SLICE("\nExit codes: 0 done, 1 failed, 2 bad setting, 3 cannot start.\n"));
+    gw_buf_adds(out,
+                GW_SLICE("\nExit codes: 0 done, 1 failed, 2 bad setting, 3 cannot start.\n"
+                         "\nExample\n  gwh serve --data ./gwh-data --listen 127.0.0.1:8080\n"));
 }
 
 /* ── Markdown ──────────────────────────────────────────────────────────────────────────────── */

@@ -51,6 +51,7 @@ extern const struct gw_command gw_config_delete_command;
 extern const struct gw_command gw_config_rotate_command;
 extern const struct gw_command gw_config_test_command;
 extern const struct gw_command gw_config_history_command;
+extern const struct gw_command gw_config_import_command;
 extern const struct gw_command gw_keys_create_command;
 extern const struct gw_command gw_keys_list_command;
 extern const struct gw_command gw_keys_revoke_command;

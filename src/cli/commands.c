@@ -14,14 +14,30 @@ static const struct gw_command serve_command = {
 };
 
 const struct gw_command *const gw_commands[] = {
-    &serve_command,          &gw_config_create_command,  &gw_config_list_command,
-    &gw_config_get_command,  &gw_config_update_command,  &gw_config_rotate_command,
-    &gw_config_test_command, &gw_config_history_command, &gw_config_delete_command,
-    &gw_keys_create_command, &gw_keys_list_command,      &gw_keys_revoke_command,
-    &gw_send_command,        &gw_deliveries_command,     &gw_why_command,
-    &gw_retry_command,       &gw_ledger_command,         &gw_listen_command,
-    &gw_verify_command,      &gw_simulate_command,       &gw_backup_command,
-    &gw_completion_command,  &gw_reference_command,
+    &serve_command,
+    &gw_config_create_command,
+    &gw_config_list_command,
+    &gw_config_get_command,
+    &gw_config_update_command,
+    &gw_config_rotate_command,
+    &gw_config_test_command,
+    &gw_config_history_command,
+    &gw_config_import_command,
+    &gw_config_delete_command,
+    &gw_keys_create_command,
+    &gw_keys_list_command,
+    &gw_keys_revoke_command,
+    &gw_send_command,
+    &gw_deliveries_command,
+    &gw_why_command,
+    &gw_retry_command,
+    &gw_ledger_command,
+    &gw_listen_command,
+    &gw_verify_command,
+    &gw_simulate_command,
+    &gw_backup_command,
+    &gw_completion_command,
+    &gw_reference_command,
 };
 const size_t gw_command_count = gw_count(gw_commands);
 

@@ -38,24 +38,30 @@ static int run_list(int argc, char **argv)
 {
     struct gw_list_options given = {0};
     const char *app = NULL;
+    int show_secret = 0;
     const struct gw_option rows[] = {
         {.name = "app", .value = "APP", .help = "of this appId only", .text = &app},
+        {.name = "show-secret",
+         .help = "in clear, with --json; it is audited",
+         .flag = &show_secret},
         GW_LIST_OPTIONS(given)};
     struct gw_options options = {
         .command = &gw_config_list_command, .rows = rows, .count = gw_count(rows)};
 
     int code = gw_options_take(&options, argc, argv);
+    if (code < 0 && show_secret > 0 && given.common.json <= 0)
+        code = gw_term_fail(GW_EXIT_USAGE, "config list: --show-secret: needs --json");
     if (code >= 0)
         return code;
-    return gw_ask_list(&given,
-                       &(struct gw_ask_list){
-                           .path = "/v1/config",
-                           .query = {{"appId", app}},
-                           .tell = tell_config,
-                           .columns = list_columns,
-                           .column_count = gw_count(list_columns),
-                           .none = "no configs; gwh config create --help shows how to make one",
-                       });
+    return gw_ask_list(
+        &given, &(struct gw_ask_list){
+                    .path = "/v1/config",
+                    .query = {{"appId", app}, {"shareSecret", show_secret > 0 ? "true" : NULL}},
+                    .tell = tell_config,
+                    .columns = list_columns,
+                    .column_count = gw_count(list_columns),
+                    .none = "no configs; gwh config create --help shows how to make one",
+                });
 }
 
 const struct gw_command gw_config_list_command = {

@@ -383,6 +383,9 @@ static enum gw_diagnosis explain(const struct gw_diagnose *d, const struct parts
         found = gw_diagnose_bodies(d, variant_fits, &trial, why);
     if (found != GW_GENUINE)
         return found;
+    if (d->body.len == 0)
+        gw_buf_adds(why, GW_SLICE("the body is empty, which no webhook's is: it was not given, or "
+                                  "something read it before; "));
     gw_buf_adds(why, parts->signature_count == 1
                          ? GW_SLICE("the signature is not right under ")
                          : GW_SLICE("none of the signatures is right under "));

@@ -191,6 +191,16 @@ static void replayed(void **state)
     assert_int_equal(gw_diagnose(&d, &why), GW_NOT_GENUINE);
 }
 
+static void no_body(void **state)
+{
+    (void)state;
+    make(&secret, NOW, body);
+    assert_int_equal(judge(&secret, ""), GW_NOT_GENUINE);
+    expect_why("the body is empty");
+    assert_int_equal(judge(&secret, "x"), GW_NOT_GENUINE);
+    assert_null(strstr(gw_buf_text(&why), "empty"));
+}
+
 static void strangers(void **state)
 {
     static const char *const rows[][2] = {
@@ -537,6 +547,7 @@ int main(void)
         TEST(one_of_several),
         TEST(missing_headers),
         TEST(replayed),
+        TEST(no_body),
         TEST(strangers),
         TEST(timestamps),
         TEST(age),

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(seconds(60))
 # ── In general ───────────────────────────────────────────────────────────────────────────────────
 
 COMMANDS = ["serve", "send", "config create", "config get", "config list", "config update",
-            "config delete", "config rotate", "config test", "config history", "keys create",
+            "config delete", "config rotate", "config test", "config history", "config import", "keys create",
             "keys list", "keys revoke", "deliveries", "retry", "why", "ledger", "listen", "verify",
             "simulate", "completion", "reference"]  # fmt: skip
 
@@ -51,6 +51,7 @@ def test_examples_are_good_usage(shared_server, shared, receiver, tmp_path, comm
     (tmp_path / "gwh").symlink_to(GWH)
     (tmp_path / "edit").symlink_to("/bin/true")
     (tmp_path / "filter.json").write_text('{"a":[1]}')
+    (tmp_path / "configs.ndjson").write_text('{"appId":"acme","eventType":"I"}')
     for name in ("event.json", "events.ndjson", "body.json"):
         (tmp_path / name).write_text('{"appId":"acme","eventType":"T"}')
     env = clean_environment(GWH_URL=shared_server.url, GWH_KEY=shared_server.key)

@@ -122,3 +122,61 @@ def test_app_and_type_as_words_or_as_options(shared_server, receiver, app):
     assert secret in said(cli("config", "get", app, TYPE, "--show-secret"))
     said(cli("config", "delete", app, TYPE))
     failed(cli("config", "get", app, TYPE), 1, "no config")
+
+
+# ── import ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def elsewhere(servers_of_module):
+    """Another server, to which configs move."""
+    return servers_of_module().start()
+
+
+def test_configs_move_to_another_server(shared_server, shared, elsewhere, receiver, app, tmp_path):
+    """With their secrets, so that their clients notice nothing."""
+    more = {"filter": {"n": [12345678901234567890123]}, "headers": {"x-a": "1"}, "rateLimit": 5}
+    made = [subscribe(shared, app, receiver.url(), type=type, **more) for type in ("A", "B")]
+    file = tmp_path / "configs.json"
+    file.write_text(said(shared_server.cli("config", "list", "--app", app, "--show-secret", "--json")))
+    text = said(elsewhere.cli("config", "import", file))
+    assert "2 created, 0 changed, 0 kept, 0 refused" in text and "new secret" not in text
+    for one in made:
+        there = elsewhere.api.config(app, one["eventType"], shareSecret="true").result
+        here = shared.config(app, one["eventType"], shareSecret="true").result
+        for told in ("createdAt", "updatedAt"):
+            del there[told], here[told]
+        assert there == here and there["secret"] == one["secret"]
+
+
+def test_import_tells_what_became_of_each(shared_server, shared, receiver, app):
+    old = subscribe(shared, app, receiver.url("/old"), type="OLD")
+    lines = [
+        {"appId": app, "eventType": "NEW", "webhookUrl": receiver.url(), "secret": "whsec_…AbCd",
+         "version": 7},
+        {"appId": app, "eventType": "OLD", "webhookUrl": receiver.url("/new")},
+        {"appId": app, "eventType": "BAD", "webhookUrl": "ftp://x/"},
+        [7],
+    ]  # fmt: skip
+    text = "\n".join(json.dumps(line) for line in lines)
+    told = said(shared_server.cli("config", "import", "-", input=text), 1)
+    assert "1 created, 0 changed, 1 kept, 2 refused" in told and "1 got a new secret" in told
+    assert "webhookUrl" in told and "must be a JSON object" in told
+    assert shared.config(app, "NEW").result["version"] == 1
+    assert shared.config(app, "OLD").result["webhookUrl"] == receiver.url("/old")
+    told = said(shared_server.cli("config", "import", "--update", "-", input=json.dumps(lines[1])))
+    assert "0 created, 1 changed, 0 kept, 0 refused" in told
+    now = shared.config(app, "OLD", shareSecret="true").result
+    assert now["webhookUrl"] == receiver.url("/new") and now["secret"] == old["secret"]
+    answers = said(shared_server.cli("config", "import", "-", "--json", input=text), 1)
+    assert [json.loads(line)["statusCode"] for line in answers.splitlines()] == [409, 409, 400]
+
+
+def test_import_bad_usage(shared_server, app):
+    good = json.dumps({"appId": app, "eventType": "T", "webhookUrl": "https://a.example/"})
+    result = shared_server.cli("config", "import", "-", input=good + "\n{nonsense")
+    failed(result, 1, "config import", "standard input", f"byte {len(good) + 3}")
+    assert "1 created" in result.stdout.decode()
+    failed(shared_server.cli("config", "import"), 2, "usage")
+    failed(shared_server.cli("config", "import", "/nothing/there"), 1, "/nothing/there")
+    failed(shared_server.cli("config", "list", "--show-secret"), 2, "--show-secret", "--json")
