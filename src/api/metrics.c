@@ -166,7 +166,8 @@ static void add_commits(struct scrape *scrape, const struct metric *metric)
 
 static void add_duration(struct scrape *scrape, const struct metric *metric)
 {
-    struct gw_histogram_view view = gw_flow_duration(flow_of(scrape), metric->which);
+    struct gw_histogram_view view =
+        gw_flow_duration(flow_of(scrape), (enum gw_duration)metric->which);
     add_histogram(scrape, metric, &view, durations_us_max[metric->which]);
 }
 
