@@ -55,6 +55,7 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_GET, "/v1/keys", ADMIN, gw_keys_get, NO_BODY},
     {GW_DELETE, "/v1/keys/{id}", ADMIN, gw_keys_delete, NO_BODY},
     {GW_GET, "/v1/audit", ADMIN, gw_audit_api_get, NO_BODY},
+    {GW_GET, "/v1/stats", LOOKING, gw_stats_get, NO_BODY},
     {GW_GET, "/v1/ledger", LOOKING, gw_ledger_get, NO_BODY},
     {GW_GET, "/metrics", GW_API_ADDRESS, gw_metrics_get, NO_BODY},
     {GW_GET, "/openapi.json", GW_API_ADDRESS, gw_openapi_get, NO_BODY},

@@ -151,6 +151,8 @@ void gw_audit_api_history(struct gw_api_request *request);
 
 void gw_ledger_get(struct gw_api_request *request);
 
+void gw_stats_get(struct gw_api_request *request);
+
 void gw_openapi_get(struct gw_api_request *request);
 
 void gw_metrics_get(struct gw_api_request *request);

@@ -21,31 +21,20 @@ struct ledger {
 
 /* ── What is asked for ─────────────────────────────────────────────────────────────────────── */
 
-static enum gw_err parse_hour(const char *name, struct gw_slice value, int64_t otherwise,
-                              int64_t *ms, struct gw_error *error)
-{
-    *ms = otherwise;
-    enum gw_err err = gw_query_time(name, value, ms, error);
-    if (err == GW_OK && gw_hour_of(*ms) != *ms)
-        err = gw_error_set(error, GW_ERR_INVALID,
-                           "%s: must be a whole hour, such as 2026-01-31T12:00:00Z", name);
-    return err;
-}
-
 static enum gw_err parse(struct ledger *ledger, struct gw_error *error)
 {
     struct gw_tally_op *op = &ledger->op;
     struct gw_slice values[PARAM_COUNT];
-    int64_t end_ms = gw_hour_of(gw_env_wall_ms(gw_api_env(ledger->request))) + GW_HOUR_MS;
 
+    op->to_ms = gw_hour_of(gw_env_wall_ms(gw_api_env(ledger->request))) + GW_HOUR_MS;
     enum gw_err err = gw_query_parse(ledger->request, param_names, PARAM_COUNT, values, error);
     if (err == GW_OK)
         err = gw_query_bool("full", values[FULL], &op->full, error);
     if (err == GW_OK)
-        err = parse_hour("to", values[TO], end_ms, &op->to_ms, error);
+        err = gw_query_whole("to", values[TO], GW_HOUR_MS, &op->to_ms, error);
+    op->from_ms = op->to_ms - HOURS_DEFAULT * GW_HOUR_MS;
     if (err == GW_OK)
-        err = parse_hour("from", values[FROM], op->to_ms - HOURS_DEFAULT * GW_HOUR_MS, &op->from_ms,
-                         error);
+        err = gw_query_whole("from", values[FROM], GW_HOUR_MS, &op->from_ms, error);
     if (err == GW_OK && op->from_ms >= op->to_ms)
         err = gw_error_set(error, GW_ERR_INVALID, "from: must be before to");
     op->app_id = err == GW_OK ? values[APP_ID] : (struct gw_slice){0};

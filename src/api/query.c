@@ -118,3 +118,16 @@ enum gw_err gw_query_time(const char *name, struct gw_slice value, int64_t *ms,
     return gw_error_set(error, GW_ERR_INVALID,
                         "%s: must be a time such as 2026-01-31T12:00:00Z (RFC 3339)", name);
 }
+
+enum gw_err gw_query_whole(const char *name, struct gw_slice value, int64_t span_ms, int64_t *ms,
+                           struct gw_error *error)
+{
+    bool is_day = span_ms == GW_DAY_MS;
+    enum gw_err err = gw_query_time(name, value, ms, error);
+
+    if (err != GW_OK || gw_floor_ms(*ms, span_ms) == *ms)
+        return err;
+    return gw_error_set(error, GW_ERR_INVALID,
+                        "%s: must be a whole %s, such as 2026-01-31T%s:00:00Z", name,
+                        is_day ? "day (UTC)" : "hour", is_day ? "00" : "12");
+}

@@ -20,3 +20,6 @@ enum gw_err gw_query_bool(const char *name, struct gw_slice value, bool *out,
 enum gw_err gw_query_limit(struct gw_slice value, size_t *limit, struct gw_error *error);
 enum gw_err gw_query_time(const char *name, struct gw_slice value, int64_t *ms,
                           struct gw_error *error);
+/* The same of a time that begins a span: GW_HOUR_MS or GW_DAY_MS, in UTC. */
+enum gw_err gw_query_whole(const char *name, struct gw_slice value, int64_t span_ms, int64_t *ms,
+                           struct gw_error *error);

@@ -257,3 +257,14 @@ void gw_json_member_ms(struct gw_buf *out, const char *name, int64_t us)
     gw_json_key(out, name);
     gw_buf_addf(out, "%lld.%03d", (long long)(us / 1000), (int)(us % 1000));
 }
+
+void gw_json_member_rate(struct gw_buf *out, const char *name, uint64_t part, uint64_t of)
+{
+    if (of == 0) {
+        gw_json_member_null(out, name);
+        return;
+    }
+    uint64_t rate = part * 10000 / of;
+    gw_json_key(out, name);
+    gw_buf_addf(out, "%d.%04d", (int)(rate / 10000), (int)(rate % 10000));
+}

@@ -59,4 +59,6 @@ void gw_json_member_null(struct gw_buf *out, const char *name);
 void gw_json_member_id(struct gw_buf *out, const char *name, enum gw_id_kind kind,
                        const struct gw_id *id);
 void gw_json_member_time(struct gw_buf *out, const char *name, int64_t ms); /* RFC 3339 */
-void gw_json_member_ms(struct gw_buf *out, const char *name, int64_t us);   /* 12.345 */
+/* How many of so many, as 0.9712, rounded down; null of none. */
+void gw_json_member_rate(struct gw_buf *out, const char *name, uint64_t part, uint64_t of);
+void gw_json_member_ms(struct gw_buf *out, const char *name, int64_t us); /* 12.345 */

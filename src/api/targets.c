@@ -50,15 +50,11 @@ static uint64_t open_of(const struct targets *targets, struct gw_slice url)
 
 static void add_rates(struct gw_buf *out, const struct gw_target_view *view)
 {
-    if (!view->attempts) {
-        gw_json_member_null(out, "successRate");
+    gw_json_member_rate(out, "successRate", view->successes, view->attempts);
+    if (view->attempts)
+        gw_json_member_int(out, "p95Ms", view->p95_ms);
+    else
         gw_json_member_null(out, "p95Ms");
-        return;
-    }
-    uint64_t rate = view->successes * 10000 / view->attempts;
-    gw_json_key(out, "successRate");
-    gw_buf_addf(out, "%d.%04d", (int)(rate / 10000), (int)(rate % 10000));
-    gw_json_member_int(out, "p95Ms", view->p95_ms);
 }
 
 static void add_item(const struct targets *targets, const struct gw_target_view *view,

@@ -58,6 +58,8 @@ extern const struct gw_command gw_keys_revoke_command;
 extern const struct gw_command gw_deliveries_command;
 extern const struct gw_command gw_retry_command;
 extern const struct gw_command gw_why_command;
+extern const struct gw_command gw_targets_command;
+extern const struct gw_command gw_stats_command;
 extern const struct gw_command gw_ledger_command;
 extern const struct gw_command gw_listen_command;
 extern const struct gw_command gw_verify_command;

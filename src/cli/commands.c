@@ -31,6 +31,8 @@ const struct gw_command *const gw_commands[] = {
     &gw_deliveries_command,
     &gw_why_command,
     &gw_retry_command,
+    &gw_targets_command,
+    &gw_stats_command,
     &gw_ledger_command,
     &gw_listen_command,
     &gw_verify_command,

@@ -205,6 +205,7 @@ ROWS = [
     Row("DELETE", "/v1/keys/{id}", (ADMIN,), 200, 404,
         lambda world, ids: (f"/v1/keys/{_key_of(world, ids)}", None, None)),
     Row("GET", "/v1/audit", (ADMIN,), 200, 404, _path("/v1/audit", **app_id)),
+    Row("GET", "/v1/stats", LOOKING, 200, 404, _path("/v1/stats", **app_id)),
     Row("GET", "/v1/ledger", LOOKING, 200, 404, _path("/v1/ledger", **app_id)),
     Row("GET", "/v1/targets", LOOKING, 200, 404, _path("/v1/targets", **app_id)),
     Row("POST", "/v1/targets/enable", (ADMIN, CLIENT), 200, 403,

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(seconds(60))
 
 COMMANDS = ["serve", "send", "config create", "config get", "config list", "config update",
             "config delete", "config rotate", "config test", "config history", "config import", "keys create",
-            "keys list", "keys revoke", "deliveries", "retry", "why", "ledger", "listen", "verify",
+            "keys list", "keys revoke", "deliveries", "retry", "why", "targets", "stats", "ledger", "listen", "verify",
             "simulate", "completion", "reference"]  # fmt: skip
 
 

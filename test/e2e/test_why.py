@@ -3,19 +3,17 @@
 The words are in golden/NAME.txt, with ids, times, durations and ports made the same. After a change
 of the words: pytest test/e2e/test_why.py --write-golden, then read what git shows as changed."""
 
-import difflib
 import re
-from pathlib import Path
 
 import pytest
 
 from harness.dns import NameServer
 from harness.events import attempted, event, settled, subscribe
+from harness.golden import compare
 from harness.receiver import Reply
 from harness.server import CANARY
 from harness.tls import Authority
 
-GOLDEN = Path(__file__).parent / "golden"
 DURATION = r"\d+(?:\.\d)? (?:µs|ms|s)|\d+ min \d+ s|\d+ h \d+ min|\d+ d \d+ h"
 
 SAME = [
@@ -55,15 +53,7 @@ def golden(telling, request):
         assert CANARY not in text and "token" not in text
         for pattern, same in SAME:
             text = re.sub(pattern, same, text)
-        file = GOLDEN / f"{name}.txt"
-        if request.config.getoption("--write-golden"):
-            GOLDEN.mkdir(exist_ok=True)
-            file.write_text(text)
-        wanted = file.read_text()
-        difference = difflib.unified_diff(
-            wanted.splitlines(), text.splitlines(), str(file), "said now", lineterm=""
-        )
-        assert text == wanted, "\n".join(difference)
+        compare(request, name, text)
 
     return check
 
