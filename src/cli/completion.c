@@ -188,19 +188,21 @@ static void make_bash(struct script *script)
     gw_buf_adds(out, GW_SLICE("# bash: source <(gwh completion bash), or keep it in\n"
                               "# ~/.local/share/bash-completion/completions/gwh\n"
                               "_gwh() {\n"
-                              "    local word=${COMP_WORDS[COMP_CWORD]} found= options=\n"
-                              "    local last=${COMP_WORDS[COMP_CWORD - 1]} command=\n"
+                              "    local word=${COMP_WORDS[COMP_CWORD]} found='' options=''\n"
+                              "    local last=${COMP_WORDS[COMP_CWORD - 1]} command=''\n"
                               "    [ \"$COMP_CWORD\" -lt 2 ] || command=${COMP_WORDS[1]}\n"
-                              "    case $word in -*) last= ;; esac\n"
+                              "    case $word in -*) last='' ;; esac\n"
                               "    case $command in\n    "));
     add_groups(out);
     gw_buf_adds(out, GW_SLICE(") [ \"$COMP_CWORD\" -lt 3 ] || command+=\" ${COMP_WORDS[2]}\" ;;\n"
                               "    esac\n"));
     add_cases(script);
-    gw_buf_adds(out, GW_SLICE("    case $word in -*) found=$options ;; esac\n"
-                              "    COMPREPLY=($(compgen -W \"$found\" -- \"$word\"))\n"
-                              "}\n"
-                              "complete -o default -F _gwh gwh\n"));
+    gw_buf_adds(
+        out, GW_SLICE("    case $word in -*) found=$options ;; esac\n"
+                      "    # shellcheck disable=SC2207 # single words, and bash 3 has no mapfile\n"
+                      "    COMPREPLY=($(compgen -W \"$found\" -- \"$word\"))\n"
+                      "}\n"
+                      "complete -o default -F _gwh gwh\n"));
 }
 
 static void make_zsh(struct script *script)

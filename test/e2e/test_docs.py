@@ -35,6 +35,14 @@ def test_usage():
     failed(run("reference", "poem"), 2, "reference", "man", "poem")
 
 
+def test_bash_completion_is_good_shell():
+    script = run("completion", "bash").stdout
+    done = subprocess.run(
+        ["shellcheck", "-s", "bash", "-"], input=script, capture_output=True, timeout=seconds(60)
+    )
+    assert done.returncode == 0, done.stdout.decode()
+
+
 # ── Completions ──────────────────────────────────────────────────────────────────────────────────
 
 
