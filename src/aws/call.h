@@ -9,9 +9,11 @@
  *   GW_ERR_UNAVAILABLE  not reached, an error of AWS's own, no keys yet; it may have been done
  *   GW_ERR_TIMEOUT      the deadline is over; it may have been done
  *   GW_ERR_NOT_FOUND    no such object, table, queue
+ *   GW_ERR_EXISTS       there is such a table already
  *   GW_ERR_CONFLICT     a condition was not met
  *   GW_ERR_TOO_LARGE    the request, or the answer beyond reply_bytes_max
- *   GW_ERR_KEY          AWS does not know the keys, or does not allow them this
+ *   GW_ERR_KEY          somebody must look: AWS does not know the keys, does not allow them this, a
+ *                       key of KMS cannot be used, the bucket is in another region
  *   GW_ERR_INVALID      anything else */
 #pragma once
 

@@ -91,29 +91,29 @@ static void put(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const 
         yyjson_mut_obj_add_strn(dynamodb->doc, value, type, text.ptr ? text.ptr : "", text.len));
 }
 
-void gw_aws_put_text(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                     struct gw_slice value)
+void gw_aws_dynamodb_put_text(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                              const char *name, struct gw_slice value)
 {
     put(dynamodb, object, name, "S", value);
 }
 
-void gw_aws_put_number(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                       int64_t value)
+void gw_aws_dynamodb_put_number(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                                const char *name, int64_t value)
 {
     put(dynamodb, object, name, "N",
         gw_slice_from(gw_arena_printf(dynamodb->call.arena, "%lld", (long long)value)));
 }
 
-void gw_aws_put_bool(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                     bool value)
+void gw_aws_dynamodb_put_bool(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                              const char *name, bool value)
 {
     yyjson_mut_val *typed = yyjson_mut_obj_add_obj(dynamodb->doc, object, name);
 
     yyjson_mut_obj_add_bool(dynamodb->doc, typed, "BOOL", value);
 }
 
-void gw_aws_put_bytes(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                      struct gw_slice value)
+void gw_aws_dynamodb_put_bytes(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                               const char *name, struct gw_slice value)
 {
     struct gw_buf text = {0};
 
@@ -122,13 +122,13 @@ void gw_aws_put_bytes(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, 
     gw_buf_deinit(&text);
 }
 
-bool gw_aws_take_text(yyjson_val *item, const char *name, struct gw_slice *value)
+bool gw_aws_dynamodb_take_text(yyjson_val *item, const char *name, struct gw_slice *value)
 {
     *value = gw_aws_json_text(yyjson_obj_get(item, name), "S");
     return value->ptr != NULL;
 }
 
-bool gw_aws_take_number(yyjson_val *item, const char *name, int64_t *value)
+bool gw_aws_dynamodb_take_number(yyjson_val *item, const char *name, int64_t *value)
 {
     struct gw_slice text = gw_aws_json_text(yyjson_obj_get(item, name), "N");
     bool is_negative = gw_slice_starts(text, GW_SLICE("-"));
@@ -141,7 +141,7 @@ bool gw_aws_take_number(yyjson_val *item, const char *name, int64_t *value)
     return true;
 }
 
-bool gw_aws_take_bool(yyjson_val *item, const char *name, bool *value)
+bool gw_aws_dynamodb_take_bool(yyjson_val *item, const char *name, bool *value)
 {
     yyjson_val *typed = yyjson_obj_get(yyjson_obj_get(item, name), "BOOL");
 
@@ -149,8 +149,8 @@ bool gw_aws_take_bool(yyjson_val *item, const char *name, bool *value)
     return yyjson_is_bool(typed);
 }
 
-bool gw_aws_take_bytes(yyjson_val *item, const char *name, struct gw_arena *arena,
-                       struct gw_slice *value)
+bool gw_aws_dynamodb_take_bytes(yyjson_val *item, const char *name, struct gw_arena *arena,
+                                struct gw_slice *value)
 {
     struct gw_slice text = gw_aws_json_text(yyjson_obj_get(item, name), "B");
     struct gw_buf bytes = {0};

@@ -52,18 +52,18 @@ void gw_aws_dynamodb_rest(struct gw_aws_dynamodb *dynamodb);
 /* An object inside: "Key", "Item", "ExpressionAttributeValues", … */
 yyjson_mut_val *gw_aws_dynamodb_object(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *parent,
                                        const char *name);
-void gw_aws_put_text(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                     struct gw_slice value);
-void gw_aws_put_number(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                       int64_t value);
-void gw_aws_put_bool(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                     bool value);
-void gw_aws_put_bytes(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object, const char *name,
-                      struct gw_slice value);
+void gw_aws_dynamodb_put_text(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                              const char *name, struct gw_slice value);
+void gw_aws_dynamodb_put_number(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                                const char *name, int64_t value);
+void gw_aws_dynamodb_put_bool(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                              const char *name, bool value);
+void gw_aws_dynamodb_put_bytes(struct gw_aws_dynamodb *dynamodb, yyjson_mut_val *object,
+                               const char *name, struct gw_slice value);
 
 /* False: there is none of this name and type. */
-bool gw_aws_take_text(yyjson_val *item, const char *name, struct gw_slice *value);
-bool gw_aws_take_number(yyjson_val *item, const char *name, int64_t *value);
-bool gw_aws_take_bool(yyjson_val *item, const char *name, bool *value);
-bool gw_aws_take_bytes(yyjson_val *item, const char *name, struct gw_arena *arena,
-                       struct gw_slice *value);
+bool gw_aws_dynamodb_take_text(yyjson_val *item, const char *name, struct gw_slice *value);
+bool gw_aws_dynamodb_take_number(yyjson_val *item, const char *name, int64_t *value);
+bool gw_aws_dynamodb_take_bool(yyjson_val *item, const char *name, bool *value);
+bool gw_aws_dynamodb_take_bytes(yyjson_val *item, const char *name, struct gw_arena *arena,
+                                struct gw_slice *value);

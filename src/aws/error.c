@@ -31,17 +31,25 @@ static const struct {
 
     {"ExpiredToken", GW_ERR_UNAVAILABLE}, /* the keys are fetched anew */
     {"ExpiredTokenException", GW_ERR_UNAVAILABLE},
+    {"IncompleteBody", GW_ERR_UNAVAILABLE},
     {"RequestExpired", GW_ERR_UNAVAILABLE},
     {"RequestTimeTooSkewed", GW_ERR_UNAVAILABLE},
     {"RequestTimeout", GW_ERR_UNAVAILABLE},
     {"RequestTimeoutException", GW_ERR_UNAVAILABLE},
+    {"TemporaryRedirect", GW_ERR_UNAVAILABLE}, /* S3: a new bucket */
+    {"XAmzContentSHA256Mismatch", GW_ERR_UNAVAILABLE},
+
+    {"InvalidObjectState", GW_ERR_INVALID}, /* S3: archived */
 
     {"AWS.SimpleQueueService.NonExistentQueue", GW_ERR_NOT_FOUND},
+    {"MethodNotAllowed", GW_ERR_NOT_FOUND}, /* S3: the version is a deletion */
     {"NoSuchBucket", GW_ERR_NOT_FOUND},
     {"NoSuchKey", GW_ERR_NOT_FOUND},
     {"NoSuchVersion", GW_ERR_NOT_FOUND},
     {"QueueDoesNotExist", GW_ERR_NOT_FOUND},
     {"ResourceNotFoundException", GW_ERR_NOT_FOUND},
+
+    {"ResourceInUseException", GW_ERR_EXISTS},
 
     {"ConditionalCheckFailedException", GW_ERR_CONFLICT},
     {"PreconditionFailed", GW_ERR_CONFLICT},
@@ -53,6 +61,7 @@ static const struct {
     {"AccessDenied", GW_ERR_KEY},
     {"AccessDeniedException", GW_ERR_KEY},
     {"AuthFailure", GW_ERR_KEY},
+    {"AuthorizationHeaderMalformed", GW_ERR_KEY}, /* S3: the bucket is in another region */
     {"IncompleteSignature", GW_ERR_KEY},
     {"IncompleteSignatureException", GW_ERR_KEY},
     {"InvalidAccessKeyId", GW_ERR_KEY},
@@ -60,10 +69,19 @@ static const struct {
     {"InvalidSecurity", GW_ERR_KEY},
     {"InvalidSignatureException", GW_ERR_KEY},
     {"InvalidToken", GW_ERR_KEY},
+    {"KMS.DisabledException", GW_ERR_KEY},
+    {"KMS.KMSInvalidStateException", GW_ERR_KEY},
+    {"KMS.NotFoundException", GW_ERR_KEY},
     {"KmsAccessDenied", GW_ERR_KEY},
+    {"KmsDisabled", GW_ERR_KEY},
+    {"KmsInvalidKeyUsage", GW_ERR_KEY},
+    {"KmsInvalidState", GW_ERR_KEY},
+    {"KmsNotFound", GW_ERR_KEY},
+    {"KmsOptInRequired", GW_ERR_KEY},
     {"MissingAuthenticationToken", GW_ERR_KEY},
     {"MissingAuthenticationTokenException", GW_ERR_KEY},
     {"OptInRequired", GW_ERR_KEY},
+    {"PermanentRedirect", GW_ERR_KEY}, /* S3: another region */
     {"SignatureDoesNotMatch", GW_ERR_KEY},
     {"UnrecognizedClientException", GW_ERR_KEY},
 };

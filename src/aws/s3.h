@@ -1,8 +1,10 @@
 /* s3.h: objects of S3: read, written, looked at, listed. Of each call's gw_aws_call the client, the
  * deadline and the arena are given; error and the rest of its out part tell how it went.
  *
- * A condition that is not met is GW_ERR_CONFLICT, no such object GW_ERR_NOT_FOUND. A key is bytes
- * that nobody tidies: "a/../b" is another object than "b". */
+ * A condition that is not met is GW_ERR_CONFLICT, no such object GW_ERR_NOT_FOUND (GW_ERR_KEY where
+ * the keys may not list the bucket: S3 does not say then whether there is one). A key is bytes that
+ * nobody tidies: "a/../b" is another object than "b". Metadata is as S3 says it: what is not ASCII
+ * comes in the form of RFC 2047. */
 #pragma once
 
 #include "aws/call.h"
@@ -12,7 +14,7 @@
 #define GW_AWS_LIST_MAX      1000
 
 struct gw_aws_object {
-    struct gw_aws_call call; /* the body that was read is call.reply */
+    struct gw_aws_call call; /* a body that was read is call.reply */
 
     /* in */
     struct gw_slice bucket, key;

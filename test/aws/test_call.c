@@ -127,8 +127,8 @@ static struct gw_aws_dynamodb get_item(void)
 
     gw_aws_dynamodb_init(&get, GW_AWS_GET_ITEM);
     yyjson_mut_val *key = gw_aws_dynamodb_object(&get, get.root, "Key");
-    gw_aws_put_text(&get, key, "pk", GW_SLICE("msg_1"));
-    gw_aws_put_number(&get, key, "sk", -7);
+    gw_aws_dynamodb_put_text(&get, key, "pk", GW_SLICE("msg_1"));
+    gw_aws_dynamodb_put_number(&get, key, "sk", -7);
     return get;
 }
 
@@ -178,6 +178,7 @@ static void refusals(void **state)
          "{\"__type\":\"x#TransactionCanceledException\",\"CancellationReasons\":[{\"Code\":"
          "\"ValidationError\",\"Message\":\"c4nary\"}]}",
          GW_ERR_INVALID, "TransactionCanceled"},
+        {400, TYPE "ResourceInUseException" SAID, GW_ERR_EXISTS, "ResourceInUse"},
         {400, "", GW_ERR_INVALID, "status 400"},
         {403, "<html>c4nary</html>", GW_ERR_KEY, "status 403"},
         {404, "", GW_ERR_NOT_FOUND, "status 404"},
@@ -629,31 +630,33 @@ static void attributes(void **state)
         yyjson_doc *doc = gw_aws_json_read(
             &world->arena, gw_slice_from(gw_arena_printf(&world->arena, "{\"n\":{\"N\":\"%s\"}}",
                                                          numbers[i].text)));
-        bool is_well = gw_aws_take_number(yyjson_doc_get_root(doc), "n", &number);
+        bool is_well = gw_aws_dynamodb_take_number(yyjson_doc_get_root(doc), "n", &number);
         expect(is_well == numbers[i].is_well && (!is_well || number == numbers[i].number), "%s",
                numbers[i].text);
     }
     gw_aws_dynamodb_init(&put, GW_AWS_PUT_ITEM);
     yyjson_mut_val *item = gw_aws_dynamodb_object(&put, put.root, "Item");
-    gw_aws_put_text(&put, item, "s", GW_SLICE("\xc3\xbc\"\\"));
-    gw_aws_put_text(&put, item, "empty", GW_SLICE(""));
-    gw_aws_put_number(&put, item, "n", INT64_MIN);
-    gw_aws_put_bool(&put, item, "t", true);
-    gw_aws_put_bytes(&put, item, "b", GW_SLICE("\0\xff"));
+    gw_aws_dynamodb_put_text(&put, item, "s", GW_SLICE("\xc3\xbc\"\\"));
+    gw_aws_dynamodb_put_text(&put, item, "empty", GW_SLICE(""));
+    gw_aws_dynamodb_put_number(&put, item, "n", INT64_MIN);
+    gw_aws_dynamodb_put_bool(&put, item, "t", true);
+    gw_aws_dynamodb_put_bytes(&put, item, "b", GW_SLICE("\0\xff"));
     yyjson_val *read =
         yyjson_obj_get(yyjson_doc_get_root(gw_aws_json_read(
                            &world->arena, gw_aws_json_write(&world->arena, put.doc))),
                        "Item");
-    assert_true(gw_aws_take_text(read, "s", &text) && gw_slice_is(text, "\xc3\xbc\"\\"));
-    assert_true(gw_aws_take_text(read, "empty", &text) && text.len == 0);
-    assert_true(gw_aws_take_number(read, "n", &number) && number == INT64_MIN);
-    assert_true(gw_aws_take_bool(read, "t", &flag) && flag);
-    assert_true(gw_aws_take_bytes(read, "b", &world->arena, &text));
+    assert_true(gw_aws_dynamodb_take_text(read, "s", &text) && gw_slice_is(text, "\xc3\xbc\"\\"));
+    assert_true(gw_aws_dynamodb_take_text(read, "empty", &text) && text.len == 0);
+    assert_true(gw_aws_dynamodb_take_number(read, "n", &number) && number == INT64_MIN);
+    assert_true(gw_aws_dynamodb_take_bool(read, "t", &flag) && flag);
+    assert_true(gw_aws_dynamodb_take_bytes(read, "b", &world->arena, &text));
     assert_int_equal(text.len, 2);
     assert_memory_equal(text.ptr, "\0\xff", 2);
-    assert_false(gw_aws_take_text(read, "n", &text) || gw_aws_take_text(read, "none", &text));
-    assert_false(gw_aws_take_bool(read, "s", &flag) || gw_aws_take_number(read, "s", &number));
-    assert_false(gw_aws_take_bytes(read, "s", &world->arena, &text));
+    assert_false(gw_aws_dynamodb_take_text(read, "n", &text) ||
+                 gw_aws_dynamodb_take_text(read, "none", &text));
+    assert_false(gw_aws_dynamodb_take_bool(read, "s", &flag) ||
+                 gw_aws_dynamodb_take_number(read, "s", &number));
+    assert_false(gw_aws_dynamodb_take_bytes(read, "s", &world->arena, &text));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
