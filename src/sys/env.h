@@ -93,7 +93,7 @@ struct gw_http_call {
                                                             request sent to the first byte */
     struct gw_addr addr;                                 /* the peer; family 0 = never connected */
     struct gw_slice reply;
-    bool is_whole;   /* the body came to its end, and `reply` is all of it */
+    bool is_whole;   /* the body came to the end that the head told, and `reply` is all of it */
     char error[128]; /* for people; says in which phase; no URL, no payload */
     void *impl;
 };

@@ -314,6 +314,14 @@ static void failed(struct gw_transfer *t, CURLcode code)
     }
 }
 
+/* Whether the head says where the body ends. A body that ends with its connection may have been cut
+ * anywhere. */
+static bool has_told_end(const struct gw_transfer *t)
+{
+    return t->has_length || t->is_chunked || t->status == 204 || t->status == 304 ||
+           strcmp(t->call->method, "HEAD") == 0;
+}
+
 void gw_http_reply_outcome(struct gw_transfer *t, CURLcode code)
 {
     struct gw_http_call *call = t->call;
@@ -327,7 +335,7 @@ void gw_http_reply_outcome(struct gw_transfer *t, CURLcode code)
         call->end = GW_HTTP_ANSWERED;
         call->status = t->status;
         call->reply = gw_arena_dup(call->arena, gw_buf_slice(&t->reply));
-        call->is_whole = code == CURLE_OK && t->body_bytes == t->reply.len;
+        call->is_whole = code == CURLE_OK && t->body_bytes == t->reply.len && has_told_end(t);
     } else if (t->bad) {
         gw_http_reply_fail(call, GW_HTTP_PROTOCOL, "%s", t->bad);
     } else {
