@@ -136,8 +136,8 @@ static void read_answer(struct gw_aws_call *call)
                               call->reply_bytes_max));
     else if (!http->is_whole)
         blame(call, GW_ERR_UNAVAILABLE, "the answer was cut short");
-    else if (speaks_json(call) && call->reply.len > 0 && call->json == NULL)
-        blame(call, GW_ERR_UNAVAILABLE, "the answer is no JSON");
+    else if (speaks_json(call) && call->reply.len > 0 && !yyjson_is_obj(call->json))
+        blame(call, GW_ERR_UNAVAILABLE, "the answer is no JSON object");
 }
 
 static void on_replied(struct gw_aws_http *http)

@@ -43,6 +43,9 @@ static void on_replied(struct gw_aws_call *call)
     struct gw_aws_dynamodb *dynamodb = gw_container_of(call, struct gw_aws_dynamodb, call);
     yyjson_val *json = call->json;
 
+    if (call->error.code == GW_OK && json == NULL) /* no answer must not read as "no such item" */
+        gw_error_set(&call->error, GW_ERR_UNAVAILABLE, "dynamodb %s: the answer is empty",
+                     call->what);
     dynamodb->item = yyjson_obj_get(json, "Item");
     dynamodb->attributes = yyjson_obj_get(json, "Attributes");
     dynamodb->items = yyjson_obj_get(json, "Items");

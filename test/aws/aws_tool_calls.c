@@ -10,8 +10,10 @@
  *   {"op":"sqs_receive","queue","count","wait","hidden"}             "messages"
  *   {"op":"sqs_delete|sqs_send","queue","entries":[{"receipt","body","delay"}]}  "entries"
  *   {"op":"sqs_hide","queue","receipt","hidden"}
- *   {"op":"dynamodb","name","request"}                               "reply", "unprocessed", "reasons" */
+ *   {"op":"dynamodb","name","request"}                               "reply", "item"
+ *   {"op":"firehose_put","stream","records":[TEXT…]}                 "put":[BOOL…] */
 #include "aws/dynamodb.h"
+#include "aws/firehose.h"
 #include "aws/s3.h"
 #include "aws/sqs.h"
 #include "aws_tool.h"
@@ -358,9 +360,40 @@ static void do_dynamodb(yyjson_val *request, struct gw_arena *arena, yyjson_mut_
         yyjson_mut_obj_add_val(answer, root, "item", yyjson_val_mut_copy(answer, dynamodb.item));
 }
 
+/* ── Firehose ──────────────────────────────────────────────────────────────────────────────── */
+
+static void on_put(struct gw_aws_firehose *firehose)
+{
+    (void)firehose;
+    gw_loop_stop(env);
+}
+
+static void firehose_put(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                         yyjson_mut_val *root)
+{
+    struct gw_aws_record records[10];
+    struct gw_aws_firehose firehose = {
+        .stream = member(request, "stream"), .records = records, .done = on_put};
+    yyjson_val *text;
+    size_t i, max;
+
+    yyjson_arr_foreach(yyjson_obj_get(request, "records"), i, max, text) records[firehose.count++] =
+        (struct gw_aws_record){.data = text_of(text)};
+    if (!prepare(&firehose.call, GW_AWS_FIREHOSE, request, arena, answer, root))
+        return;
+    gw_aws_firehose_put(&firehose);
+    gw_loop_run(env);
+    tell(&firehose.call, answer, root);
+    yyjson_mut_val *put = yyjson_mut_obj_add_arr(answer, root, "put");
+    for (i = 0; i < firehose.count; i++)
+        yyjson_mut_arr_add_bool(answer, put, records[i].is_put);
+}
+
 const struct tool_op call_ops[] = {
-    {"credentials", credentials}, {"s3_get", s3_get},     {"s3_head", s3_head},
-    {"s3_put", s3_put},           {"s3_list", s3_list},   {"sqs_receive", sqs_receive},
-    {"sqs_delete", sqs_delete},   {"sqs_send", sqs_send}, {"sqs_hide", sqs_hide},
+    {"credentials", credentials}, {"s3_get", s3_get},
+    {"s3_head", s3_head},         {"s3_put", s3_put},
+    {"s3_list", s3_list},         {"sqs_receive", sqs_receive},
+    {"sqs_delete", sqs_delete},   {"sqs_send", sqs_send},
+    {"sqs_hide", sqs_hide},       {"firehose_put", firehose_put},
     {"dynamodb", do_dynamodb},    {NULL, NULL},
 };

@@ -1,7 +1,7 @@
 /* test_call.c: one call from start to end, in the simulated world: what is said of each refusal, a
  * clock that is wrong, keys that are not there yet, deadlines, and calls that are given up. */
 #include "aws/dynamodb.h"
-#include "aws/error.h"
+#include "aws/firehose.h"
 #include "aws/s3.h"
 #include "aws/sqs.h"
 #include "base/timefmt.h"
@@ -9,6 +9,7 @@
 #include "support.h"
 
 #define DYNAMODB  "dynamodb.eu-west-1.amazonaws.com"
+#define FIREHOSE  "firehose.eu-west-1.amazonaws.com"
 #define SQS       "sqs.eu-west-1.amazonaws.com"
 #define BUCKET    "events.s3.eu-west-1.amazonaws.com"
 #define CONTAINER "169.254.170.2"
@@ -188,7 +189,9 @@ static void refusals(void **state)
         {503, "c4nary", GW_ERR_UNAVAILABLE, "status 503"},
         {503, TYPE "SlowDown" SAID, GW_ERR_BUSY, "SlowDown"},
         {301, "", GW_ERR_INVALID, "status 301"},
-        {200, "{\"Item\":", GW_ERR_UNAVAILABLE, "the answer is no JSON"},
+        {200, "{\"Item\":", GW_ERR_UNAVAILABLE, "the answer is no JSON object"},
+        {200, "[]", GW_ERR_UNAVAILABLE, "the answer is no JSON object"},
+        {200, "", GW_ERR_UNAVAILABLE, "the answer is empty"},
         {400,
          "{\"__type\":\"x#AccessDeniedException\",\"Message\":\"User: arn:u is not authorized\"}",
          GW_ERR_KEY, "AccessDeniedException: User: arn:u is not authorized"},
@@ -578,6 +581,57 @@ static void bytes_that_are_no_text(void **state)
     assert_int_equal(batch.entries[0].err, GW_ERR_INVALID);
 }
 
+static void on_firehose(struct gw_aws_firehose *firehose)
+{
+    (void)firehose;
+    world->is_done = true;
+}
+
+static void records(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+        bool are_put[2];
+        enum gw_err err;
+    } rows[] = {
+        {200,
+         "{\"FailedPutCount\":0,\"RequestResponses\":[{\"RecordId\":\"1\"},{\"RecordId\":\"2\"}]}",
+         {true, true},
+         GW_OK},
+        {200,
+         "{\"FailedPutCount\":1,\"RequestResponses\":[{\"ErrorCode\":"
+         "\"ServiceUnavailableException\"},{\"RecordId\":\"2\"},{\"RecordId\":\"3\"}]}",
+         {false, true},
+         GW_OK},
+        {200, "{}", {false, false}, GW_OK},
+        {400, "{\"__type\":\"ResourceNotFoundException\"}", {false, false}, GW_ERR_NOT_FOUND},
+    };
+
+    (void)state;
+    sim_name(world->sim, FIREHOSE, "192.0.2.4", 1);
+    sim_receiver(world->sim, FIREHOSE, aws, NULL);
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_aws_record both[] = {{.data = GW_SLICE("a\n")}, {.data = GW_SLICE("")}};
+        struct gw_aws_firehose put = {.call = object_of().call,
+                                      .stream = GW_SLICE("log"),
+                                      .records = both,
+                                      .count = 2,
+                                      .done = on_firehose};
+        put.call.client = &world->aws->clients[GW_AWS_FIREHOSE];
+        world->reply = (struct sim_reply){GW_HTTP_ANSWERED, rows[i].status, 1, NULL, rows[i].body};
+        world->is_done = false;
+        gw_aws_firehose_put(&put);
+        assert_true(sim_run(world->sim, is_done, NULL, 60000));
+        assert_int_equal(put.call.error.code, rows[i].err);
+        for (int k = 0; k < 2; k++)
+            expect(both[k].is_put == rows[i].are_put[k], "row %zu, record %d", i, k);
+        assert_int_equal(put.failed, !rows[i].are_put[0] + !rows[i].are_put[1]);
+    }
+    assert_string_equal(world->body, "{\"DeliveryStreamName\":\"log\",\"Records\":[{\"Data\":"
+                                     "\"YQo=\"},{\"Data\":\"\"}]}");
+}
+
 /* ── DynamoDB ──────────────────────────────────────────────────────────────────────────────── */
 
 static void what_a_batch_left(void **state)
@@ -676,6 +730,7 @@ int main(void)
         TEST(lists),
         TEST(entries_of_a_batch),
         TEST(bytes_that_are_no_text),
+        TEST(records),
         TEST(what_a_batch_left),
         TEST(attributes),
     };

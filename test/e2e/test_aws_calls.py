@@ -4,6 +4,7 @@ import pytest
 from harness.aws_tool import AwsTool
 from harness.ministack import EVERYTHING, REGION, Ministack
 from harness.server import CANARY, clean_environment
+from harness.waiting import eventually
 
 AWKWARD_KEYS = [
     "a/../b", "b", "a/./b", ".", "..", "x//y", "x/y", "/lead", "trail/", "a+b", "a b", "a%2Fb",
@@ -26,6 +27,18 @@ def tool(aws):
     tool = AwsTool(env=aws.environment())
     yield tool
     tool.close()
+
+
+TRUST = """{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",
+"Action":["sts:AssumeRole","sts:AssumeRoleWithWebIdentity"]}]}"""
+
+
+@pytest.fixture(scope="module")
+def role(aws):
+    iam = aws.client("iam")
+    made = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST)["Role"]
+    iam.put_role_policy(RoleName="worker", PolicyName="all", PolicyDocument=EVERYTHING)
+    return made["Arn"]
 
 
 def well(answer):
@@ -269,6 +282,31 @@ def test_what_dynamodb_refuses(tool, table):
         "TableName": table, "Key": {CANARY: {"S": CANARY}}}), "invalid", 400, "ValidationException")
 
 
+# ── Firehose ──────────────────────────────────────────────────────────────────────────────────
+
+def test_records(aws, tool, bucket, role):
+    aws.client("firehose").create_delivery_stream(
+        DeliveryStreamName="log", DeliveryStreamType="DirectPut",
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": role, "BucketARN": f"arn:aws:s3:::{bucket}", "Prefix": "log/",
+            "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0}})
+    lines = ["{\"row\":1}\n", "{\"row\":\"ü\"}\n"]
+    assert well(tool.ask("firehose_put", stream="log", records=lines))["put"] == [True, True]
+
+    def written():
+        s3 = aws.client("s3")
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="log/").get("Contents", [])
+        return [s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
+                for item in found]
+
+    # One object or two, whose names are drawn.
+    eventually(lambda: sorted("".join(written()).splitlines(True)) == sorted(lines),
+               what="the records in the bucket")
+    answer = tool.ask("firehose_put", stream="missing", records=lines)
+    refused(answer, "not_found", 400, "ResourceNotFoundException")
+    assert answer["put"] == [False, False]
+
+
 # ── Who we are ────────────────────────────────────────────────────────────────────────────────
 
 @pytest.mark.parametrize("op,request_", [
@@ -295,18 +333,6 @@ def test_not_allowed(aws, bucket):
     tool.close()
     assert answer["error"] == "key"
     assert "is not authorized to perform: dynamodb:DescribeTable" in answer["text"]
-
-
-TRUST = """{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",
-"Action":["sts:AssumeRole","sts:AssumeRoleWithWebIdentity"]}]}"""
-
-
-@pytest.fixture(scope="module")
-def role(aws):
-    iam = aws.client("iam")
-    made = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST)["Role"]
-    iam.put_role_policy(RoleName="worker", PolicyName="all", PolicyDocument=EVERYTHING)
-    return made["Arn"]
 
 
 def test_a_session(aws, bucket, role):
