@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "flow/schedule.h"
 
-#define ROUNDS_MAX 8
+#define ROUNDS_MAX 4
 
 /* ── GET /v1/deliveries ────────────────────────────────────────────────────────────────────── */
 

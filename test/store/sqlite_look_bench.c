@@ -10,7 +10,7 @@
  *   times=20      that each question is asked, each time about another event
  *
  * 40 apps send the same, one of a thousandth sends every 1000th event, and one none at all. A filter
- * by URL is the API's: it reads up to 8 pages, and so does the row of that name. */
+ * by URL is the API's: it reads up to 4 pages, and so does the row of that name. */
 #include "base/alloc.h"
 #include "base/check.h"
 #include "store/sqlite.h"
@@ -22,7 +22,7 @@
 
 #define NAME_SIZE 48
 #define APPS      40
-#define URL_PAGES 8
+#define URL_PAGES 4
 #define TARGET_MS 50
 
 struct life {
@@ -271,7 +271,7 @@ static const struct question questions[] = {
     {"event id, of any app", EVENT_ID, "", -1},
     {"transaction id, of any app", TRANSACTION_ID, "", -1},
     {"app, in a tenth of the time", TIMES, NULL, -1},
-    {"app and url (8 pages)", URL, NULL, -1},
+    {"app and url (4 pages)", URL, NULL, -1},
     {"why, by event id", WHY_EVENT, NULL, -1},
     {"why, an id nobody knows", WHY_NOBODY, NULL, -1},
 };
