@@ -250,6 +250,7 @@ static void post(struct test *test)
         .route = &config->routes[0],
         .message = test->message,
         .n = 1,
+        .is_apart = true,
         .done = on_posted,
     };
     gw_list_push(&api->tests, &test->link);

@@ -96,6 +96,7 @@ static void begin(struct gw_flight *flight)
         .route = flight->route,
         .message = flight->pending->message,
         .n = delivery->attempts + 1,
+        .is_apart = !flight->pending->target->is_proven,
         .due_ms = delivery->due_ms,
         .done = on_posted,
     };

@@ -166,6 +166,7 @@ static void call(struct gw_post *post, const struct gw_addr *addrs, size_t addr_
         .port = url->port,
         .addrs = addrs,
         .addr_count = addr_count,
+        .is_apart = post->is_apart,
         .connect_timeout_ms = at_least_1(post->shard->flow->options.connect_timeout_ms - gone_ms),
         .timeout_ms = at_least_1(post->config->retry.timeout_ms - gone_ms),
         .reply_read_max = REPLY_READ_MAX,

@@ -18,6 +18,7 @@ struct gw_post {
     const struct gw_message *message; /* with its body */
     uint32_t n;                       /* of the attempt: 1, 2, … */
     bool is_replay;
+    bool is_apart;  /* the target may hang */
     int64_t due_ms; /* since when it could have gone; 0 = now */
     void (*done)(struct gw_post *post);
 

@@ -72,6 +72,7 @@ struct gw_http_call {
     uint16_t port;               /* of the url, default filled in */
     const struct gw_addr *addrs; /* where to connect; none when host is an address literal */
     size_t addr_count;
+    bool is_apart;              /* to somebody who may hang: over connections that no others use */
     int64_t connect_timeout_ms; /* DNS done, TCP and TLS */
     int64_t timeout_ms;         /* the whole exchange */
     size_t reply_read_max;      /* the body beyond is not read */

@@ -1,5 +1,7 @@
-/* http_client.c: HTTP requests going out, on libcurl's multi interface: one multi for each loop, as
- * long-lived as the loop, because connections and parsed authorities live in it.
+/* http_client.c: HTTP requests going out, on libcurl's multi interface: two multis for each loop, as
+ * long-lived as the loop, because connections and parsed authorities live in them. One is for calls
+ * that are to stay apart: libcurl looks through all connections of a multi whenever a transfer ends,
+ * and hundreds that hang would cost every other call.
  *
  * Owns the multi and the easy handles, which are pooled: what never changes is set once. A call's
  * memory (URL, header lines, body) is the caller's and is used in place; what libcurl wants besides
@@ -320,7 +322,8 @@ static bool prepare(struct gw_transfer *t)
 
 void gw_http_client_call(struct gw_env *env, struct gw_http_call *call)
 {
-    struct gw_http_client *client = gw_loop_of(env)->http;
+    struct gw_loop *loop = gw_loop_of(env);
+    struct gw_http_client *client = call->is_apart ? loop->http_apart : loop->http;
     struct gw_transfer *t = transfer_take(client);
 
     t->call = call;
@@ -341,10 +344,11 @@ void gw_http_client_call(struct gw_env *env, struct gw_http_call *call)
 
 void gw_http_client_cancel(struct gw_env *env, struct gw_http_call *call)
 {
-    struct gw_http_client *client = gw_loop_of(env)->http;
     struct gw_transfer *t = call->impl;
 
+    (void)env;
     gw_check(t != NULL && t->call == call);
+    struct gw_http_client *client = t->client;
     gw_check(!client->is_in_curl);                    /* not from on_header or addr_allowed */
     curl_multi_remove_handle(client->multi, t->easy); /* no harm when it is not in there */
     transfer_release(t);
@@ -421,8 +425,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx)
     return 0;
 }
 
-/* All that was asked for in this turn starts here, together. */
-void gw_http_client_flush(struct gw_http_client *client)
+static void flush(struct gw_http_client *client)
 {
     struct gw_list failed, *link;
 
@@ -436,8 +439,19 @@ void gw_http_client_flush(struct gw_http_client *client)
     }
     for (int i = 0; client->is_due && i < ROUNDS_MAX; i++)
         run_due(client);
-    if (client->is_due || !gw_list_empty(&client->failed))
-        gw_env_timer_set(&client->loop->env, &client->timer, 0);
+}
+
+/* All that was asked for in this turn starts here, together. What ends with one client may have
+ * something started with the other. */
+void gw_http_client_flush(struct gw_loop *loop)
+{
+    struct gw_http_client *clients[] = {loop->http, loop->http_apart};
+
+    for (size_t i = 0; i < gw_count(clients); i++)
+        flush(clients[i]);
+    for (size_t i = 0; i < gw_count(clients); i++)
+        if (clients[i]->is_due || !gw_list_empty(&clients[i]->failed))
+            gw_env_timer_set(&loop->env, &clients[i]->timer, 0);
 }
 
 /* ── Life ──────────────────────────────────────────────────────────────────────────────────── */

@@ -148,7 +148,7 @@ static void on_before_poll(uv_prepare_t *handle)
     struct gw_loop *loop = handle->data;
 
     gw_resolver_flush(loop->resolver);
-    gw_http_client_flush(loop->http);
+    gw_http_client_flush(loop);
     /* Or the sleep is too long by what this turn took. */
     uv_update_time(&loop->uv);
     gw_loop_timer_arm(loop);
@@ -169,6 +169,8 @@ static void close_all(struct gw_loop *loop)
     gw_http_server_stop_all(loop);
     if (loop->http)
         gw_http_client_destroy(loop->http);
+    if (loop->http_apart)
+        gw_http_client_destroy(loop->http_apart);
     if (loop->resolver)
         gw_resolver_destroy(loop->resolver);
     close_signals(loop);
@@ -205,6 +207,8 @@ enum gw_err gw_loop_create(const struct gw_loop_options *options, struct gw_env 
     gw_check(uv_prepare_start(&loop->before_poll, on_before_poll) == 0);
 
     enum gw_err err = gw_http_client_create(loop, options, &loop->http, error);
+    if (err == GW_OK)
+        err = gw_http_client_create(loop, options, &loop->http_apart, error);
     if (err == GW_OK)
         err = gw_resolver_create(loop, options, &loop->resolver, error);
     if (err != GW_OK) {

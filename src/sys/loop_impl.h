@@ -35,7 +35,7 @@ struct gw_loop {
 
     struct gw_list signals;
     struct gw_list servers;
-    struct gw_http_client *http;
+    struct gw_http_client *http, *http_apart;
     struct gw_resolver *resolver;
 };
 
@@ -67,13 +67,13 @@ void gw_loop_worker_stop(struct gw_worker *worker);
 /* http_server.c */
 void gw_http_server_stop_all(struct gw_loop *loop);
 
-/* http_client.c: one for each loop */
+/* http_client.c: two for each loop */
 enum gw_err gw_http_client_create(struct gw_loop *loop, const struct gw_loop_options *options,
                                   struct gw_http_client **client, struct gw_error *error);
 void gw_http_client_destroy(struct gw_http_client *client); /* libuv lets go later */
 void gw_http_client_call(struct gw_env *env, struct gw_http_call *call);
 void gw_http_client_cancel(struct gw_env *env, struct gw_http_call *call);
-void gw_http_client_flush(struct gw_http_client *client); /* before the loop sleeps */
+void gw_http_client_flush(struct gw_loop *loop); /* before it sleeps */
 
 /* resolver.c: one for each loop */
 enum gw_err gw_resolver_create(struct gw_loop *loop, const struct gw_loop_options *options,

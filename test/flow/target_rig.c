@@ -48,8 +48,8 @@ static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
     gw_check(site->hits < BOOK);
     gw_check(gw_slice_u64(sim_call_header(call, "webhook-attempt"), &attempt));
     struct sim_timer *end = &site->ends[site->hits];
-    site->book[site->hits++] =
-        (struct hit){sim_now_us(rig->sim) / 1000, number_in(call->body), (unsigned)attempt};
+    site->book[site->hits++] = (struct hit){sim_now_us(rig->sim) / 1000, number_in(call->body),
+                                            (unsigned)attempt, call->is_apart};
     *end = (struct sim_timer){.timer = {.fire = on_end}, .site = site};
     site->open++;
     site->open_high = site->open > site->open_high ? site->open : site->open_high;

@@ -35,6 +35,7 @@ struct site {
         int64_t at_ms;
         int event; /* its number */
         unsigned attempt;
+        bool is_apart; /* over connections that no others use */
     } book[BOOK];
     struct sim_timer {
         struct gw_timer timer;

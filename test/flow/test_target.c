@@ -76,6 +76,26 @@ static void test_those_that_hang_share_a_half(void **state)
     rig_destroy(rig);
 }
 
+/* Nobody's connections are looked through for the sake of those that may hang. */
+static void test_only_the_proven_share_connections(void **state)
+{
+    static const struct {
+        int64_t delay_ms;
+        bool is_apart; /* the one before decides */
+    } rows[] = {{0, true}, {0, false}, {3000, false}, {0, true}, {0, false}};
+    struct rig *rig = rig_create(8);
+    struct site *site = rig_site(rig, "a.example", "");
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        site->delay_ms = rows[i].delay_ms;
+        rig_post(rig, site, 1);
+        rig_run(rig, 5 * SECOND_MS);
+        assert_int_equal(site->hits, i + 1);
+        assert_int_equal(site->book[i].is_apart, rows[i].is_apart);
+    }
+    rig_destroy(rig);
+}
+
 /* One host behind many targets leaves some of that half to those that nobody knows yet. */
 static void test_one_host_has_half_of_that(void **state)
 {
@@ -215,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_places_grow_with_success),
         cmocka_unit_test(test_a_timeout_takes_them_away),
         cmocka_unit_test(test_those_that_hang_share_a_half),
+        cmocka_unit_test(test_only_the_proven_share_connections),
         cmocka_unit_test(test_one_host_has_half_of_that),
         cmocka_unit_test(test_a_quarter_while_others_wait),
         cmocka_unit_test(test_rate),

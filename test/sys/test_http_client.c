@@ -310,6 +310,72 @@ static void those_that_hang_cost_nobody_a_kept_connection(void **state)
     message_deinit(&seen);
 }
 
+static void those_apart_have_connections_of_their_own(void **state)
+{
+    struct web web = {0};
+
+    (void)state;
+    web_start(&web);
+    call_init(&call, env, web.port, "/echo");
+    for (int i = 0; i < 4; i++) {
+        call.http.is_apart = i % 2;
+        assert_call(&call, GW_HTTP_ANSWERED, 200, "");
+        assert_true((call.http.connect_us > 0) == (i < 2));
+    }
+    assert_int_equal(web_connections(&web), 2);
+    web_stop(&web);
+}
+
+static struct call next;
+
+static void start_next(struct gw_http_call *http)
+{
+    (void)http;
+    call_start(&next);
+}
+
+static void stop_after_next(struct gw_http_call *http)
+{
+    (void)http;
+    next.is_done = true;
+    gw_loop_stop(env);
+}
+
+static void give_up(struct gw_timer *timer)
+{
+    (void)timer;
+    gw_loop_stop(env);
+}
+
+/* Nothing else wakes the loop: what was not begun then would never be. */
+static void what_ends_before_the_loop_sleeps_starts_others(void **state)
+{
+    static const char *const lines[] = {"no field", NULL};
+    struct gw_timer guard = {.fire = give_up};
+    struct web web = {0};
+
+    (void)state;
+    web_start(&web);
+    for (int i = 0; i < 2; i++) {
+        call_init(&call, env, web.port, "/echo");
+        call.http.header_lines = lines; /* ends at once */
+        call.http.is_apart = i == 0;
+        call.http.done = start_next;
+        call_init(&next, env, web.port, "/echo");
+        next.http.is_apart = i == 1;
+        next.http.done = stop_after_next;
+        call_start(&call);
+        gw_env_timer_set(env, &guard, 20000);
+        gw_loop_run(env);
+        gw_env_timer_stop(env, &guard);
+        assert_true(next.is_done);
+        assert_int_equal(next.http.status, 200);
+        call_deinit(&call);
+        call_deinit(&next);
+    }
+    web_stop(&web);
+}
+
 /* Answers one request on each connection; what happens to a second one on it is for `number`:
  * 0 = the connection is closed at once, 1 = when the second request has begun, 2 = with a reset. */
 static void die_when_kept(struct peer *peer)
@@ -564,6 +630,8 @@ int main(void)
         TEST(kinds_of_replies),
         TEST(replies_are_read_and_kept_up_to_a_limit),
         TEST(a_connection_is_kept),
+        TEST(those_apart_have_connections_of_their_own),
+        TEST(what_ends_before_the_loop_sleeps_starts_others),
         TEST(those_that_hang_cost_nobody_a_kept_connection),
         TEST(a_dead_connection_costs_no_attempt),
         TEST(many_at_once),
