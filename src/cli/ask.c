@@ -120,6 +120,7 @@ int gw_ask_each(const struct gw_client_options *options, const struct gw_ask *as
         struct gw_ask one = *ask;
         one.id = ids[i];
         one.ctx = ids[i];
+        client.about = count > 1 ? ids[i] : NULL;
         int came = gw_ask(&client, &one);
         if (came > worst)
             worst = came;

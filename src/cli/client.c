@@ -292,6 +292,7 @@ static void on_answer(struct gw_http_call *call)
 int gw_client_refused(const struct gw_client *client, const struct gw_client_answer *answer)
 {
     struct gw_slice error = gw_client_text(yyjson_doc_get_root(answer->doc), "error");
+    const char *about = client->about ? client->about : "", *colon = client->about ? ": " : "";
     struct gw_buf clean = {0};
     int code = GW_EXIT_FAILED;
 
@@ -299,7 +300,7 @@ int gw_client_refused(const struct gw_client *client, const struct gw_client_ans
     if (error.ptr && answer->status == 401)
         gw_term_fail(code, "%s (the key is from %s)", gw_buf_text(&clean), client->key_from);
     else if (error.ptr)
-        gw_term_fail(code, "%s", gw_buf_text(&clean));
+        gw_term_fail(code, "%s%s%s", about, colon, gw_buf_text(&clean));
     else
         gw_term_fail(code,
                      "%s answered with status %d, and not as a gwh server would: is GWH_URL right?",

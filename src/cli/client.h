@@ -35,6 +35,7 @@ struct gw_client {
     const char *key_lines[2]; /* "appid: …", "appkey: …" */
     const char *key_from;     /* "GWH_KEY", or a file's path */
     bool json;
+    const char *about; /* of several, what is asked about now: complaints name it; NULL = none */
 };
 
 /* -1: go on; else the exit code. To be closed in either case. */

@@ -146,6 +146,14 @@ static void add_cell(const struct gw_table *table, const struct gw_term *term, s
     gw_buf_deinit(&cut);
 }
 
+/* Nothing is left behind the last cell. */
+static void end_line(struct gw_buf *out)
+{
+    while (out->len > 0 && out->ptr[out->len - 1] == ' ')
+        out->len--;
+    gw_buf_addc(out, '\n');
+}
+
 void gw_table_print(const struct gw_table *table, const struct gw_term *term, bool wide,
                     struct gw_buf *out)
 {
@@ -170,7 +178,7 @@ void gw_table_print(const struct gw_table *table, const struct gw_term *term, bo
         if (widths[i] > 0)
             add_cell(table, term, out, i, gw_slice_from(table->columns[i].title), widths[i],
                      GW_TONE_BOLD, i == last);
-    gw_buf_addc(out, '\n');
+    end_line(out);
     for (size_t at = 0; at < table->cell_count; at++) {
         size_t i = at % count;
         const struct gw_table_cell *cell = &table->cells[at];
@@ -179,6 +187,6 @@ void gw_table_print(const struct gw_table *table, const struct gw_term *term, bo
             add_cell(table, term, out, i, is_empty ? GW_SLICE(EMPTY) : cell->text, widths[i],
                      is_empty ? GW_TONE_DIM : cell->tone, i == last);
         if (i == count - 1)
-            gw_buf_addc(out, '\n');
+            end_line(out);
     }
 }
