@@ -157,7 +157,7 @@ enum gw_err memory_stats(struct gw_memory *memory, struct gw_op *base)
     wanted.event_type = op->event_type;
     if (!gw_stats_whole(op->from_ms, op->to_ms, op->bucket_ms))
         return GW_ERR_INVALID;
-    for (size_t i = 0; i < memory->event_count && err == GW_OK; i++) {
+    for (size_t i = 0; i < memory->event_count; i++) {
         const struct memory_event *event = memory->events[i];
         const struct gw_message *m = event->message;
         if (!wants_event(&wanted, m))

@@ -7,15 +7,7 @@
 
 /* ── Segments ──────────────────────────────────────────────────────────────────────────────── */
 
-/* `span`: one row, of the accepts; `day` is that of the first. `name`: kind 0 = appId, 1 = eventType. `event`: what is looked at stands before the body, so that
- * a walk never reads bodies that overflow their page; its keys are indexed elsewhere (sqlite_index.h). `open` and `done`: id = seq << 16 | n; a row
- * is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
- * touched by every delivery. `extra`: what a job has added, so that it may ask twice. `tally`: see
- * enum gw_tally_count, whose order its columns have; `url` is the hash of one (it may hold tokens), 0
- * of none. `open` and `done` name the tally of their event and of the URL that was tried last.
- * `hist`: of a tally's deliveries, how many took so long. `body` and `log` are sealed with the app's
- * key of that number; NULL, and empty, when there is nothing. */
-#define TALLY                                                                                      \
+#define TALLY_2                                                                                    \
     "(id INTEGER PRIMARY KEY, hour INTEGER NOT NULL, app INTEGER NOT NULL, type INTEGER NOT NULL," \
     "  url INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,"                       \
     "  routed INTEGER NOT NULL DEFAULT 0, no_config INTEGER NOT NULL DEFAULT 0,"                   \
@@ -25,20 +17,15 @@
     "  dead INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"                     \
     "  failed INTEGER NOT NULL DEFAULT 0, UNIQUE(hour, app, type, url)) STRICT;"
 
-/* Until version 2 a tally knew no URL, and no failed attempts; these the rows still tell. */
-#define TALLY_1                                                                                    \
-    "id, hour, app, type, received, routed, no_config, inactive, filtered, duplicate, created,"    \
-    " replayed, delivered, dead, cancelled"
-static const char *const segment_steps[] = {
-    "CREATE TABLE tally_2" TALLY "INSERT INTO tally_2(" TALLY_1 ") SELECT " TALLY_1 " FROM tally;"
-    "DROP TABLE tally;"
-    "ALTER TABLE tally_2 RENAME TO tally;"
-    "UPDATE tally SET failed = rows.n FROM"
-    "  (SELECT tally, sum(n) AS n FROM (SELECT tally, attempts AS n FROM open"
-    "     UNION ALL SELECT tally, attempts - (state = 1) FROM done) GROUP BY tally) AS rows"
-    "  WHERE rows.tally = tally.id;",
-};
-
+/* `span`: one row, of the accepts; `day` is that of the first. `name`: kind 0 = appId, 1 = eventType.
+ * `event`: what is looked at stands before the body, so that a walk never reads bodies that overflow
+ * their page; its keys are indexed elsewhere (sqlite_index.h). `open` and `done`: id = seq << 16 | n; a
+ * row is in exactly one of them. `open` stays small, whatever is kept: only it has an index that is
+ * touched by every delivery. `extra`: what a job has added, so that it may ask twice. `tally`: see
+ * enum gw_tally_count, whose order its columns have; `url` is the hash of one (it may hold tokens), 0
+ * of none. `open` and `done` name the tally of their event and of the URL that was tried last.
+ * `hist`: of a tally's deliveries, how many took so long. `body` and `log` are sealed with the app's
+ * key of that number; NULL, and empty, when there is nothing. */
 static const char segment_schema[] =
     "CREATE TABLE span(id INTEGER PRIMARY KEY CHECK(id = 1), day INTEGER NOT NULL,"
     "  first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;"
@@ -62,9 +49,24 @@ static const char segment_schema[] =
     "CREATE INDEX done_other ON done(state) WHERE state <> 1;"
     "CREATE TABLE extra(seq INTEGER NOT NULL, key BLOB NOT NULL, lane INTEGER NOT NULL,"
     "  id INTEGER NOT NULL, PRIMARY KEY(seq, key, lane)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE tally" TALLY
+    "CREATE TABLE tally" TALLY_2
     "CREATE TABLE hist(tally INTEGER NOT NULL, bucket INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  PRIMARY KEY(tally, bucket)) STRICT, WITHOUT ROWID;";
+
+/* Of version 1: a tally knew no URL, and no failed attempts; these the rows still tell. */
+#define TALLY_COLUMNS_1                                                                            \
+    "id, hour, app, type, received, routed, no_config, inactive, filtered, duplicate, created,"    \
+    " replayed, delivered, dead, cancelled"
+static const char *const segment_steps[] = {
+    "CREATE TABLE tally_2" TALLY_2 "INSERT INTO tally_2(" TALLY_COLUMNS_1
+    ") SELECT " TALLY_COLUMNS_1 " FROM tally;"
+    "DROP TABLE tally;"
+    "ALTER TABLE tally_2 RENAME TO tally;"
+    "UPDATE tally SET failed = rows.n FROM"
+    "  (SELECT tally, sum(n) AS n FROM (SELECT tally, attempts AS n FROM open"
+    "     UNION ALL SELECT tally, attempts - (state = 1) FROM done) GROUP BY tally) AS rows"
+    "  WHERE rows.tally = tally.id;",
+};
 
 #define OPEN_COLUMNS "id, lane, due, attempts, step, resume, created"
 #define DONE_COLUMNS "id, lane, state, reason, attempts, step, created, ended"

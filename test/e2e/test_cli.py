@@ -21,9 +21,9 @@ pytestmark = pytest.mark.timeout(seconds(60))
 # ── In general ───────────────────────────────────────────────────────────────────────────────────
 
 COMMANDS = ["serve", "send", "config create", "config get", "config list", "config update",
-            "config delete", "config rotate", "config test", "config history", "config import", "keys create",
-            "keys list", "keys revoke", "deliveries", "retry", "why", "targets", "stats", "ledger", "listen", "verify",
-            "simulate", "completion", "reference"]  # fmt: skip
+            "config delete", "config rotate", "config test", "config history", "config import",
+            "keys create", "keys list", "keys revoke", "deliveries", "retry", "why", "targets",
+            "stats", "ledger", "listen", "verify", "simulate", "completion", "reference"]  # fmt: skip
 
 
 def test_help():
