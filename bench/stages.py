@@ -12,7 +12,7 @@ from programs import Failure, Load, Server, Sink, read_bitmaps, read_times
 FAN = 3
 MANY = 10_000
 WELL = 1_000  # of MANY, the others hang
-HANGING, SLICE_S = 50, 5  # neighbours: how many hang, and how long one phase takes
+HANGING, SLICE_S = 50, 3  # neighbours: how many hang, and how long one phase takes
 HANGING_SLICES = 5  # hanging: so often each of both
 NEIGHBOUR_RATE = 200  # events a second for all that are not well
 
@@ -256,13 +256,16 @@ def hanging(p):
         p.deliver(p.plain, "well", "--apps", WELL, "--count", 3 * WELL, server=server)
     p.events("hang", "--apps", MANY - WELL, "--count", 3 * (MANY - WELL), "--acked", "/dev/null",
              server=full)
-    rates = {lone: [], full: []}
+    rates, cpus = {lone: [], full: []}, {lone: [], full: []}
     for server in (lone, full) * HANGING_SLICES:
-        sent, got, _ = p.deliver(p.plain, "well", "--apps", WELL, "--duration",
-                                 p.options.seconds / 2, server=server)
+        sent, got, cpu = p.deliver(p.plain, "well", "--apps", WELL, "--duration",
+                                   p.options.seconds / 2, server=server)
         rates[server].append(rate_of(sent, got))
+        cpus[server].append(cpu.total_us() / max(got["unique"], 1))
     alone, among = (statistics.median(rates[server]) for server in (lone, full))
     return {"well_alone_rate": alone, "well_among_rate": among, "well_kept": among / alone,
+            "well_alone_cpu_us": statistics.median(cpus[lone]),
+            "well_among_cpu_us": statistics.median(cpus[full]),
             "hanging_attempts": sum(host.stats()["received"] for host in hosts),
             "hanging_peak_mib": full.peak_mib()}
 
