@@ -49,7 +49,7 @@ static void see_retry_after(struct gw_aws_call *call, struct gw_slice value)
     if (gw_slice_u64(value, &s))
         call->retry_after_ms = (int64_t)(s < RETRY_AFTER_S_MAX ? s : RETRY_AFTER_S_MAX) * 1000;
     else if (gw_time_parse_http(value, &at_ms))
-        call->retry_after_ms = at_ms - gw_env_wall_ms(call->client->env);
+        call->retry_after_ms = at_ms - gw_env_wall_ms(call->client->env) - call->client->skew_ms;
     if (call->retry_after_ms < 0)
         call->retry_after_ms = 0;
     if (call->retry_after_ms > (int64_t)RETRY_AFTER_S_MAX * 1000)

@@ -7,15 +7,13 @@
 #include "base/codec.h"
 #include "base/timefmt.h"
 
-#include <stdio.h>
-
 #define META            "x-amz-meta-"
 #define REPLY_BYTES_MAX ((size_t)64 * 1024)       /* of a refusal */
 #define LIST_BYTES_MAX  ((size_t)8 * 1024 * 1024) /* 1 000 keys, each escaped twice */
 
-static void fail(struct gw_aws_call *call, struct gw_error error)
+static void fail(struct gw_aws_call *call, enum gw_err err, const char *why)
 {
-    gw_error_set(&call->error, error.code, "s3 %s: %s", call->what, error.text);
+    gw_error_set(&call->error, err, "s3 %s: %s", call->what, why);
     gw_aws_call_fail(call);
 }
 
@@ -83,7 +81,7 @@ static bool place(struct gw_aws_call *call, struct gw_slice bucket, struct gw_sl
 
     if (gw_aws_bucket_place(&call->client->endpoint, bucket, key, call->arena, origin, &raw,
                             &error) != GW_OK) {
-        fail(call, error);
+        fail(call, error.code, error.text);
         return false;
     }
     call->origin = origin;
@@ -135,7 +133,6 @@ static void start(struct gw_aws_object *object, const char *method, const char *
 {
     struct gw_aws_call *call = &object->call;
     const char *why = problem(object);
-    struct gw_error error = {.code = GW_ERR_INVALID};
 
     call->method = method;
     call->what = what;
@@ -145,8 +142,7 @@ static void start(struct gw_aws_object *object, const char *method, const char *
     object->size = object->metadata_count = 0;
     object->modified_ms = 0;
     if (why) {
-        snprintf(error.text, sizeof(error.text), "%s", why);
-        fail(call, error);
+        fail(call, GW_ERR_INVALID, why);
         return;
     }
     if (object->if_match.ptr)
@@ -154,6 +150,7 @@ static void start(struct gw_aws_object *object, const char *method, const char *
             (struct gw_aws_field){GW_SLICE("if-match"), quoted(call->arena, object->if_match)};
     call->fields = fields;
     call->field_count = count;
+    call->query = (struct gw_slice){0};
     if (object->version_id.ptr)
         call->query = gw_aws_query(
             call->arena, &(struct gw_aws_field){GW_SLICE("versionId"), object->version_id}, 1);
@@ -170,12 +167,14 @@ void gw_aws_s3_get(struct gw_aws_object *object)
 {
     object->call.reply_bytes_max =
         object->bytes_max > REPLY_BYTES_MAX ? object->bytes_max : REPLY_BYTES_MAX; /* refusals */
+    object->call.body = (struct gw_slice){0};
     start(object, "GET", "GetObject", fields_for(object, 0), 0);
 }
 
 void gw_aws_s3_head(struct gw_aws_object *object)
 {
     object->call.reply_bytes_max = 0;
+    object->call.body = (struct gw_slice){0};
     start(object, "HEAD", "HeadObject", fields_for(object, 0), 0);
 }
 
