@@ -1,10 +1,7 @@
 /* stats.c: `gwh stats`: what became of events, by hour or by day. */
-#include "cli/client.h"
+#include "cli/ask.h"
 #include "cli/figure.h"
 #include "core/url.h"
-
-#include <stdio.h>
-#include <unistd.h>
 
 struct asked {
     const char *app, *type, *url, *from, *to, *bucket;
@@ -104,45 +101,21 @@ static void add_table(yyjson_val *items, const struct asked *asked, const struct
     gw_table_deinit(&table);
 }
 
-static void show(yyjson_val *result, const struct asked *asked)
+static void tell(struct gw_page *page, yyjson_val *result)
 {
-    struct gw_term term = gw_term_look(STDOUT_FILENO);
+    const struct asked *asked = page->ctx;
     yyjson_val *items = yyjson_obj_get(result, "items");
     struct gw_slice from = gw_client_text(result, "from"), to = gw_client_text(result, "to");
     struct gw_slice url = gw_url_shown(gw_slice_from(asked->url));
-    struct gw_buf out = {0};
 
-    gw_term_paintf(&term, &out, GW_TONE_DIM, "accepted from %.*s to %.*s%s%s%s%.*s\n\n",
+    gw_term_paintf(&page->term, &page->out, GW_TONE_DIM, "accepted from %.*s to %.*s%s%s%s%.*s\n\n",
                    GW_SLICE_ARG(from), GW_SLICE_ARG(to), asked->app ? ", of " : "",
                    asked->app ? asked->app : "", asked->url ? ", attempted at " : "",
                    GW_SLICE_ARG(url));
     if (yyjson_arr_size(items) == 0)
-        gw_buf_adds(&out, GW_SLICE("nothing\n"));
+        gw_buf_adds(&page->out, GW_SLICE("nothing\n"));
     else
-        add_table(items, asked, &term, &out);
-    gw_term_flush(&out);
-    gw_buf_deinit(&out);
-}
-
-static int ask(struct gw_client *client, const struct asked *asked)
-{
-    struct gw_client_answer answer = {0};
-    struct gw_buf path = {0};
-
-    gw_buf_adds(&path, GW_SLICE("/v1/stats"));
-    gw_client_add_query(&path, "appId", asked->app);
-    gw_client_add_query(&path, "eventType", asked->type);
-    gw_client_add_query(&path, "url", asked->url);
-    gw_client_add_query(&path, "from", asked->from);
-    gw_client_add_query(&path, "to", asked->to);
-    gw_client_add_query(&path, "bucket", asked->bucket);
-    int code = gw_client_call(
-        client, &(struct gw_client_request){.method = "GET", .path = gw_buf_text(&path)}, &answer);
-    if (code < 0 && !client->json)
-        show(answer.result, asked);
-    gw_client_answer_deinit(&answer);
-    gw_buf_deinit(&path);
-    return code < 0 ? GW_EXIT_DONE : code;
+        add_table(items, asked, &page->term, &page->out);
 }
 
 /* ── The command ───────────────────────────────────────────────────────────────────────────── */
@@ -162,8 +135,16 @@ static int run(int argc, char **argv)
         {.name = "app", .value = "APP", .help = "of this appId", .text = &asked.app},
         {.name = "type", .value = "TYPE", .help = "of this eventType", .text = &asked.type},
         {.name = "url", .value = "URL", .help = "what was attempted there", .text = &asked.url},
-        {.name = "from", .value = "TIME", .help = "accepted then or later", .text = &asked.from},
-        {.name = "to", .value = "TIME", .help = "accepted before", .text = &asked.to},
+        {.name = "from",
+         .value = "TIME",
+         .help = "accepted then or later",
+         .text = &asked.from,
+         .is_time = true},
+        {.name = "to",
+         .value = "TIME",
+         .help = "accepted before",
+         .text = &asked.to,
+         .is_time = true},
         {.name = "bucket",
          .value = "hour|day",
          .help = "how long each is (hour)",
@@ -172,18 +153,23 @@ static int run(int argc, char **argv)
         GW_CLIENT_OPTIONS(common)};
     struct gw_options options = {
         .command = &gw_stats_command, .rows = rows, .count = gw_count(rows)};
-    struct gw_client client;
 
     int code = gw_options_take(&options, argc, argv);
     if (code < 0)
         code = check_bucket(asked.bucket);
     if (code >= 0)
         return code;
-    code = gw_client_open(&client, &common);
-    if (code < 0)
-        code = ask(&client, &asked);
-    gw_client_close(&client);
-    return code;
+    return gw_ask_once(&common, &(struct gw_ask){
+                                    .path = "/v1/stats",
+                                    .query = {{"appId", asked.app},
+                                              {"eventType", asked.type},
+                                              {"url", asked.url},
+                                              {"from", asked.from},
+                                              {"to", asked.to},
+                                              {"bucket", asked.bucket}},
+                                    .tell = tell,
+                                    .ctx = &asked,
+                                });
 }
 
 const struct gw_command gw_stats_command = {

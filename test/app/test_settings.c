@@ -250,7 +250,7 @@ static void the_master_key(void **state)
 static void help(void **state)
 {
     static const char *const words[] = {
-        "--data DIR",       "GWH_DATA",    "--max-body-bytes NUMBER",   "1024 to 16777216",
+        "--data DIR",        "GWH_DATA",    "--max-body-bytes NUMBER",   "1024 to 16777216",
         "(default 1048576)", "ALLOWED_IPS", "GWH_ADMIN_KEY=APPID:APPKEY"};
     struct gw_settings s;
     (void)state;

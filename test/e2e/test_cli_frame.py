@@ -60,6 +60,9 @@ COMMANDS = {
     "deliveries --watch": ([], None),
     "why": (["e-1"], None),
     "retry": (["dlv_x"], None),
+    "targets": (["--app", "a"], None),
+    "targets --enable": (["https://a.example/", "--app", "a"], None),
+    "stats": ([], None),
     "ledger": ([], None),
     "simulate link-kyc": (["--count", "1", "--rate", "100"], None),
 }
@@ -73,6 +76,14 @@ TROUBLES = {
     "control characters": ((400, "a\x1b[31m\nb"), ["a\ufffd[31m\ufffdb"]),
     "no gwh": ((502, None), ["502"]),
 }
+
+
+def test_no_client_command_is_left_out():
+    listed = said(run("help")).split("\nCommands\n")[1].split("\n\n")[0]
+    for line in listed.splitlines():
+        name = line[2:18].strip()
+        asks = "  GWH_KEY  " in said(run(*name.split(), "--help"))
+        assert asks == any(f"{known} ".startswith(f"{name} ") for known in COMMANDS), name
 
 
 def command(name, env, *more):
