@@ -4,10 +4,13 @@
  *   {"op":"sign","service","region","id","secret","token","now_ms","method","host","path",
  *    "params":[[NAME,VALUE]…],"fields":[[NAME,VALUE]…],"body"}  {"target":TEXT,"lines":[TEXT…]}
  *   {"op":"endpoint","service","region"}                        {"url":TEXT} or {"error":TEXT}
+ *   {"op":"notice","message"}                                   {"kind":NUMBER,"keys":[TEXT…],
+ *                                                                "versions":[TEXT…]}
  *
  * and the calls of aws_tool_calls.c. */
 #include "aws_tool.h"
 #include "aws/endpoint.h"
+#include "aws/notice.h"
 #include "aws/sign.h"
 
 #include "base/alloc.h"
@@ -97,9 +100,30 @@ static void find_endpoint(yyjson_val *request, struct gw_arena *arena, yyjson_mu
         yyjson_mut_obj_add_strcpy(answer, root, "error", error.text);
 }
 
+static void add_text(yyjson_mut_doc *answer, yyjson_mut_val *list, struct gw_slice text)
+{
+    yyjson_mut_arr_add_strncpy(answer, list, text.ptr ? text.ptr : "", text.len);
+}
+
+static void read_notice(yyjson_val *request, struct gw_arena *arena, yyjson_mut_doc *answer,
+                        yyjson_mut_val *root)
+{
+    struct gw_aws_notices notices;
+
+    gw_aws_notice_read(&notices, member(request, "message"), arena);
+    yyjson_mut_obj_add_int(answer, root, "kind", notices.kind);
+    yyjson_mut_val *keys = yyjson_mut_obj_add_arr(answer, root, "keys");
+    yyjson_mut_val *versions = yyjson_mut_obj_add_arr(answer, root, "versions");
+    for (size_t i = 0; i < notices.count; i++) {
+        add_text(answer, keys, notices.items[i].key);
+        add_text(answer, versions, notices.items[i].version_id);
+    }
+}
+
 static const struct tool_op ops[] = {
     {"sign", sign},
     {"endpoint", find_endpoint},
+    {"notice", read_notice},
     {NULL, NULL},
 };
 

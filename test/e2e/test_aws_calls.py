@@ -1,5 +1,7 @@
 """The calls to S3, SQS and DynamoDB, on an emulator that checks signatures; boto3 is the witness."""
 
+import json
+
 import pytest
 from harness.aws_tool import AwsTool
 from harness.ministack import EVERYTHING, REGION, Ministack
@@ -39,6 +41,11 @@ def role(aws):
     made = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST)["Role"]
     iam.put_role_policy(RoleName="worker", PolicyName="all", PolicyDocument=EVERYTHING)
     return made["Arn"]
+
+
+def allow(action, arn):
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": arn}]})
 
 
 def well(answer):
@@ -196,6 +203,55 @@ def test_no_queue(tool, queue):
     answer = tool.ask("sqs_delete", queue=queue + "-gone", entries=[{"receipt": CANARY}])
     assert answer["error"] == "not_found" and answer["entries"] == ["not_found"]
     assert CANARY not in answer["text"]
+
+
+# ── Notices ───────────────────────────────────────────────────────────────────────────────────
+
+OBJECTS, TEST = 0, 1
+
+
+def read_all(tool, queue, wanted):
+    """What the queue's messages tell, until that many objects were told."""
+    found = {}
+    while len(found) < wanted:
+        messages = well(tool.ask("sqs_receive", queue=queue, wait=10, hidden=600))["messages"]
+        assert messages, f"only {len(found)} of {wanted} objects were told"
+        for message in messages:
+            notice = tool.ask("notice", message=message["body"])
+            assert notice["kind"] in (OBJECTS, TEST), message
+            found.update(zip(notice["keys"], notice["versions"]))
+    return found
+
+
+@pytest.mark.parametrize("way", ["sqs", "sns", "eventbridge"])
+def test_notices(aws, tool, queue, app, way):
+    s3, sqs = aws.client("s3"), aws.client("sqs")
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    arn = arn["Attributes"]["QueueArn"]
+    s3.create_bucket(Bucket=app, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=app, VersioningConfiguration={"Status": "Enabled"})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": allow("sqs:SendMessage", arn)})
+    if way == "sqs":
+        how = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    elif way == "sns":
+        sns = aws.client("sns")
+        topic = sns.create_topic(Name=app)["TopicArn"]
+        sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy",
+                                 AttributeValue=allow("sns:Publish", topic))
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        how = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
+    else:
+        events = aws.client("events")
+        events.put_rule(Name=app, EventPattern='{"source":["aws.s3"]}')
+        events.put_targets(Rule=app, Targets=[{"Id": "1", "Arn": arn}])
+        how = {"EventBridgeConfiguration": {}}
+    s3.put_bucket_notification_configuration(Bucket=app, NotificationConfiguration=how)
+    versions = {key: well(tool.ask("s3_put", bucket=app, key=key, body="x"))["version"]
+                for key in AWKWARD_KEYS}
+    told = read_all(tool, queue, len(versions))
+    assert told.keys() == versions.keys()
+    if way != "eventbridge":  # there the emulator leaves versions out
+        assert told == versions
 
 
 # ── DynamoDB ──────────────────────────────────────────────────────────────────────────────────
