@@ -41,7 +41,11 @@ static int overview(void)
                          "retried.\n\nUsage: gwh COMMAND [options]\n\nCommands\n"));
     add_commands(&page, "");
     gw_buf_adds(&page, GW_SLICE("\n  gwh COMMAND --help shows one with an example; gwh --version "
-                                "says which gwh this is.\n"));
+                                "says which gwh this is.\n\n"
+                                "What asks a server finds it through GWH_URL and GWH_KEY, else at "
+                                "http://127.0.0.1:8080\nwith the key in ./gwh-data/admin.key.\n"
+                                "Exit codes: 0 done, 1 failed or the answer is no, 2 bad usage or "
+                                "setting, 3 cannot start.\n"));
     return print(&page);
 }
 

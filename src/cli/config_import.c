@@ -117,6 +117,31 @@ static int ask(struct import *import, const char *method, const struct gw_buf *b
     return code;
 }
 
+static int64_t count_all(const struct import *import)
+{
+    return import->created + import->changed + import->kept + import->refused;
+}
+
+static void print_line(struct gw_slice answer)
+{
+    struct gw_buf out = {0};
+
+    gw_buf_adds(&out, answer);
+    gw_buf_addc(&out, '\n');
+    gw_term_flush(&out);
+    gw_buf_deinit(&out);
+}
+
+/* As the server would refuse it. */
+static void refuse_value(struct import *import)
+{
+    import->refused++;
+    tell(import, NULL, "refused", GW_TONE_BAD, GW_SLICE("it must be a JSON object"));
+    if (import->client.json)
+        print_line(GW_SLICE("{\"statusCode\":400,\"status\":\"failed\","
+                            "\"error\":\"it must be a JSON object\"}"));
+}
+
 static int import_one(struct import *import, yyjson_val *config)
 {
     struct gw_client_answer answer;
@@ -124,8 +149,7 @@ static int import_one(struct import *import, yyjson_val *config)
     bool is_new = true;
 
     if (!yyjson_is_obj(config)) {
-        import->refused++;
-        tell(import, NULL, "refused", GW_TONE_BAD, GW_SLICE("it must be a JSON object"));
+        refuse_value(import);
         return -1;
     }
     make_body(config, &body);
@@ -137,23 +161,18 @@ static int import_one(struct import *import, yyjson_val *config)
     }
     if (code < 0)
         take(import, config, is_new, &answer);
-    if (code < 0 && import->client.json) {
-        gw_buf_clear(&body);
-        gw_buf_adds(&body, answer.body);
-        gw_buf_addc(&body, '\n');
-        gw_term_flush(&body);
-    }
+    if (code < 0 && import->client.json)
+        print_line(answer.body);
+    if (import->shows_progress)
+        fprintf(stderr, "\r\x1b[K%lld configs", (long long)count_all(import));
     gw_client_answer_deinit(&answer);
+    if (body.ptr)
+        gw_wipe(body.ptr, body.cap);
     gw_buf_deinit(&body);
     return code;
 }
 
 /* ── The file ──────────────────────────────────────────────────────────────────────────────── */
-
-static int64_t count_all(const struct import *import)
-{
-    return import->created + import->changed + import->kept + import->refused;
-}
 
 /* A config, an array of them, or an answer of the API that holds either. */
 static int import_value(struct import *import, yyjson_val *value)
@@ -172,8 +191,6 @@ static int import_value(struct import *import, yyjson_val *value)
     {
         if (code < 0)
             code = import_one(import, item);
-        if (import->shows_progress)
-            fprintf(stderr, "\r\x1b[K%lld configs", (long long)count_all(import));
     }
     return code;
 }

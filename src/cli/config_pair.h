@@ -11,8 +11,8 @@ struct gw_config_pair {
 #define GW_CONFIG_PAIR_OPTIONS(pair)                                                               \
     {.name = "app", .value = "APP", .help = "appId", .text = &(pair).app},                         \
     {                                                                                              \
-        .name = "type", .value = "TYPE", .help = "eventType; * is every type",                     \
-        .text = &(pair).type                                                                       \
+        .name = "type", .value = "TYPE",                                                           \
+        .help = "eventType; * is any without a config of its own", .text = &(pair).type            \
     }
 
 /* For .words_max of such a command. */

@@ -169,7 +169,7 @@ def test_import_tells_what_became_of_each(shared_server, shared, receiver, app):
     now = shared.config(app, "OLD", shareSecret="true").result
     assert now["webhookUrl"] == receiver.url("/new") and now["secret"] == old["secret"]
     answers = said(shared_server.cli("config", "import", "-", "--json", input=text), 1)
-    assert [json.loads(line)["statusCode"] for line in answers.splitlines()] == [409, 409, 400]
+    assert [json.loads(line)["statusCode"] for line in answers.splitlines()] == [409, 409, 400, 400]
 
 
 def test_import_bad_usage(shared_server, app):
