@@ -1,7 +1,8 @@
-/* aws.c: what AWS answers, where the operator says it is, and what an object may be called. */
+/* aws.c: what AWS answers and announces, where the operator says it is, and what an object may be called. */
 #include "fuzz.h"
 
 #include "aws/endpoint.h"
+#include "aws/notice.h"
 #include "aws/sign.h"
 #include "aws/xml.h"
 #include "base/codec.h"
@@ -45,6 +46,16 @@ static void make_path(struct gw_slice key, struct gw_arena *arena)
     gw_buf_deinit(&back);
 }
 
+static void read_notice(struct gw_slice text, struct gw_arena *arena)
+{
+    struct gw_aws_notices notices;
+
+    gw_aws_notice_read(&notices, text, arena);
+    gw_check(notices.kind == GW_AWS_NOTICE_OBJECTS || notices.count == 0);
+    for (size_t i = 0; i < notices.count; i++)
+        gw_check(notices.items[i].bucket.len > 0 && notices.items[i].key.len > 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gw_slice text = {(const char *)data, size};
@@ -52,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     read_xml(text, &arena);
     read_origin(text, &arena);
+    read_notice(text, &arena);
     make_path(text, &arena);
     gw_arena_deinit(&arena);
     return 0;
