@@ -7,9 +7,10 @@
  *      └── none came: who waits is told why; old keys are used until their end
  *
  * Invariants: at most one fetch runs; it begins and ends on the loop, so `done` of a wait never runs
- * inside a call. After a failure the next fetch waits a gap that doubles from 1 s to 60 s. The keys
- * live in memory of their own, wiped when others take their place; no log line and no error has
- * more of them than where they came from. What a fetch is answered is in its arena until it ends. */
+ * inside a call. After a failure the next fetch waits a gap that doubles from 1 s to 60 s, or to 5 s
+ * when there are no keys to go on with. The keys live in memory of their own, wiped when others take
+ * their place; no log line and no error has more of them than where they came from. What a fetch is
+ * answered is in its arena until it ends. */
 #include "aws/credentials.h"
 
 #include "aws/credentials_impl.h"
@@ -17,10 +18,11 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 
-#define AHEAD_MS   ((int64_t)15 * 60 * 1000) /* at most a quarter of their life, though */
-#define GAP_MS_MIN 1000
-#define GAP_MS_MAX 60000
-#define MARGIN_MS  5000 /* keys are not used in their last moments */
+#define AHEAD_MS      ((int64_t)15 * 60 * 1000) /* at most a quarter of their life, though */
+#define GAP_MS_MIN    1000
+#define GAP_MS_MAX    60000
+#define GAP_MS_URGENT 5000
+#define MARGIN_MS     5000 /* keys are not used in their last moments */
 
 struct gw_aws_credentials {
     struct gw_env *env;
@@ -36,7 +38,7 @@ struct gw_aws_credentials {
     struct gw_timer timer;
     bool is_set, is_fetching; /* the timer; a fetch */
     int64_t gap_ms;           /* 0 = the last fetch was well */
-    int64_t next_us;          /* no fetch before */
+    int64_t ended_us;         /* when it ended */
     struct gw_aws_fetch fetch;
 };
 
@@ -77,6 +79,11 @@ static void keys_take(struct gw_aws_credentials *c, const struct gw_aws_keys *ke
         c->refresh_ms -= ahead_ms < AHEAD_MS ? ahead_ms : AHEAD_MS;
 }
 
+static bool is_static(const struct gw_aws_credentials *c)
+{
+    return c->source.kind == GW_AWS_FROM_ENVIRONMENT || c->source.kind == GW_AWS_FROM_PROFILE;
+}
+
 static bool is_valid(const struct gw_aws_credentials *c)
 {
     return c->keys.id.ptr &&
@@ -112,8 +119,7 @@ static void on_fetched(struct gw_aws_fetch *fetch)
         c->gap_ms = c->gap_ms == 0 ? GAP_MS_MIN : c->gap_ms * 2;
         c->gap_ms = c->gap_ms < GAP_MS_MAX ? c->gap_ms : GAP_MS_MAX;
     }
-    /* A source that gives keys out which are nearly over is not asked in a loop either. */
-    c->next_us = gw_env_mono_us(c->env) + (c->gap_ms > 0 ? c->gap_ms : GAP_MS_MIN) * 1000;
+    c->ended_us = gw_env_mono_us(c->env);
     gw_arena_deinit(&fetch->arena);
     gw_list_init(&waits);
     gw_list_splice(&waits, &c->waits);
@@ -134,14 +140,24 @@ static void on_timer(struct gw_timer *timer)
     gw_aws_fetch_start(&c->fetch);
 }
 
+/* A source that gives out keys which are nearly over is not asked in a loop either. */
+static int64_t gap_left_us(const struct gw_aws_credentials *c)
+{
+    int64_t gap_ms = c->gap_ms > GAP_MS_MIN ? c->gap_ms : GAP_MS_MIN;
+
+    if (gap_ms > GAP_MS_URGENT && !is_valid(c))
+        gap_ms = GAP_MS_URGENT;
+    return c->ended_us + gap_ms * 1000 - gw_env_mono_us(c->env);
+}
+
 static void refresh(struct gw_aws_credentials *c)
 {
-    int64_t gap_us = c->next_us - gw_env_mono_us(c->env);
+    int64_t left_us = gap_left_us(c);
 
-    if (c->is_set || c->is_fetching)
+    if (c->is_fetching)
         return;
-    c->is_set = true;
-    gw_env_timer_set(c->env, &c->timer, gap_us > 0 ? gap_us / 1000 + 1 : 0);
+    c->is_set = true; /* perhaps again: the gap is shorter once the keys are over */
+    gw_env_timer_set(c->env, &c->timer, left_us > 0 ? left_us / 1000 + 1 : 0);
 }
 
 /* ── Asking ────────────────────────────────────────────────────────────────────────────────── */
@@ -166,7 +182,7 @@ void gw_aws_credentials_cancel(struct gw_aws_wait *wait)
 
 void gw_aws_credentials_expired(struct gw_aws_credentials *c)
 {
-    if (c->until_ms != GW_NEVER)
+    if (!is_static(c))
         c->until_ms = c->refresh_ms = 0;
 }
 
@@ -186,13 +202,14 @@ enum gw_err gw_aws_credentials_create(struct gw_env *env, const struct gw_aws_pr
     enum gw_err err = gw_aws_source_find(&c->source, &keys, profile, sts, &c->arena, error);
 
     c->env = env;
+    c->ended_us = gw_env_mono_us(env) - (int64_t)GAP_MS_MAX * 1000;
     c->timer.fire = on_timer;
     gw_list_init(&c->waits);
     if (err != GW_OK) {
         gw_aws_credentials_destroy(c);
         return err;
     }
-    if (c->source.kind == GW_AWS_FROM_ENVIRONMENT || c->source.kind == GW_AWS_FROM_PROFILE)
+    if (is_static(c))
         keys_take(c, &keys, GW_NEVER);
     *out = c;
     return GW_OK;

@@ -449,7 +449,9 @@ static void a_refresh_that_fails(void **state)
     expect_failure(GW_ERR_UNAVAILABLE, "credentials (instance): was answered with status 500");
     world->refuse.status = 0;
     world->asked = 100;
+    int64_t before_us = sim_now_us(world->sim);
     expect_keys("ASIA101", "s3cret101", "t0ken101");
+    assert_in_range(sim_now_us(world->sim) - before_us, 0, 6000000); /* not after another minute */
 }
 
 static void answers_that_are_no_keys(void **state)
@@ -477,6 +479,10 @@ static void answers_that_are_no_keys(void **state)
     }
     world->body = "{\"AccessKeyId\":\"ASIA\",\"SecretAccessKey\":\"s3cret\"}"; /* for ever */
     expect_keys("ASIA", "s3cret", "");
+    gw_aws_credentials_expired(world->credentials); /* AWS knows better */
+    world->body = NULL;
+    world->asked = 6;
+    expect_keys("ASIA7", "s3cret7", "t0ken7");
 }
 
 static void nobody_there(void **state)
