@@ -1,5 +1,6 @@
 /* pattern.c: a pattern and an event. That they match must not depend on how either is written: the
- * event with its white space and escapes or without, the pattern alone or twice under "$or". */
+ * event with its white space and escapes or without, the pattern alone or twice under "$or". What is
+ * explained does not match. */
 #include "fuzz.h"
 
 #include "base/buf.h"
@@ -46,6 +47,10 @@ static void check_match(const struct gw_pattern *pattern, const struct gw_patter
         bool matches = gw_pattern_match(pattern, event);
         gw_check(gw_pattern_match(pattern, gw_slice_from(plain)) == matches);
         gw_check(twice == NULL || gw_pattern_match(twice, event) == matches);
+        struct gw_buf why = {0};
+        bool is_explained = gw_pattern_explain(pattern, event, &why);
+        gw_check(is_explained ? !matches && why.len > 0 : why.len == 0);
+        gw_buf_deinit(&why);
         free(plain);
     }
     yyjson_doc_free(doc);
