@@ -31,7 +31,7 @@ struct listener {
     struct gw_env *env;
     struct gw_http_server *server;
     struct gw_list waiting;
-    size_t waiting_count;
+    size_t waiting_count, hanging_count; /* of those waiting */
     struct gw_seen seen;
     int64_t received, verified;
     bool is_over; /* --count is reached, or nobody reads */
@@ -42,6 +42,7 @@ struct waiting {
     struct gw_timer timer;
     struct gw_exchange *exchange;
     struct listener *listener;
+    bool hangs;
 };
 
 /* ── Answering ─────────────────────────────────────────────────────────────────────────────── */
@@ -50,14 +51,15 @@ static void finish(struct waiting *w)
 {
     gw_list_remove(&w->link);
     w->listener->waiting_count--;
+    w->listener->hanging_count -= w->hangs;
     gw_env_timer_stop(w->listener->env, &w->timer);
     w->exchange->complete(w->exchange); /* `w` is in its arena */
 }
 
-/* What was received is answered before the end, unless it hangs. */
+/* What was received is answered before the end, but for what hangs. */
 static void maybe_stop(struct listener *l)
 {
-    if (l->is_over && (l->waiting_count == 0 || l->hang))
+    if (l->is_over && l->waiting_count == l->hanging_count)
         gw_loop_stop(l->env);
 }
 
@@ -70,17 +72,19 @@ static void on_waited(struct gw_timer *timer)
     maybe_stop(l);
 }
 
-static void answer_later(struct listener *l, struct gw_exchange *exchange, int64_t ms)
+static void answer_later(struct listener *l, struct gw_exchange *exchange, int64_t ms, bool hangs)
 {
     struct waiting *w = gw_arena_zalloc(exchange->arena, sizeof(*w));
 
     w->exchange = exchange;
     w->listener = l;
+    w->hangs = hangs;
     w->timer.fire = on_waited;
     if (l->waiting_count == WAITING_MAX)
         finish(gw_container_of(l->waiting.next, struct waiting, link));
     gw_list_push(&l->waiting, &w->link);
     l->waiting_count++;
+    l->hanging_count += hangs;
     gw_env_timer_set(l->env, &w->timer, ms);
 }
 
@@ -115,9 +119,9 @@ static void answer(struct listener *l, struct gw_exchange *exchange, const struc
     if (plan->resets)
         exchange->abort(exchange);
     else if (plan->hangs)
-        answer_later(l, exchange, HANG_MS);
+        answer_later(l, exchange, HANG_MS, true);
     else if (l->delay_ms > 0)
-        answer_later(l, exchange, l->delay_ms);
+        answer_later(l, exchange, l->delay_ms, false);
     else
         exchange->complete(exchange);
 }

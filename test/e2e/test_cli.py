@@ -465,6 +465,16 @@ def test_listen_json(shared, listen, app):
     assert line["eventType"] == TYPE and json.loads(line["body"])["n"] == 1
 
 
+def test_listen_answers_what_is_late_before_it_ends(shared, listen, app):
+    """Also while another hangs, which nobody waits for."""
+    listener = listen("--fail-first", 1, "--hang", "--delay", 300, "--count", 2)
+    subscribe(shared, app, listener.url, retry={"schedule": [0], "timeoutMs": 1000})
+    id = shared.send(event(app))["deliveries"][0]["id"]
+    assert listener.process.wait(seconds(20)) == 0
+    log = settled(shared, id, "delivered")["attemptLog"]
+    assert [a["statusCode"] or a["outcome"] for a in log] == ["timeout", 200]
+
+
 def test_listen_bad_usage():
     failed(run("listen", "--hang", "--reset"), 2, "--reset", "--hang")
     failed(run("listen", "--status", "199"), 2, "--status", "200", "599", "199")
