@@ -425,7 +425,7 @@ def test_simulate_says_what_failed(fake):
     assert len(fake.asked) == 5
     fake.refuses(401, "Missing/Invalid credentials")
     fake.asked.clear()
-    result = run("simulate", "link-kyc", "--rate", 1, "--count", 100, env=env)
+    result = run("simulate", "link-kyc", "--rate", 0.01, "--count", 100, env=env)
     failed(result, 1, "credentials")
     assert len(fake.asked) == 1
 
