@@ -13,7 +13,7 @@ flock 9 # one at a time in this tree
 
 build_packages=(
     gcc libc6-dev make meson ninja-build pkg-config
-    libuv1-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev
+    libuv1-dev libsqlite3-dev libpq-dev libssl-dev libcurl4-openssl-dev
     libc-ares-dev libllhttp-dev libyyjson-dev
     ca-certificates
 )
@@ -179,6 +179,15 @@ Pin-Priority: 500
 END
 }
 
+# Debian's PostgreSQL makes a cluster of its own and runs it, unless it is told not to. The tests start
+# theirs.
+without_cluster() {
+    [ -e /etc/postgresql-common/createcluster.d/gwh.conf ] || {
+        as_root mkdir -p /etc/postgresql-common/createcluster.d
+        put_file /etc/postgresql-common/createcluster.d/gwh.conf <<<'create_main_cluster = false'
+    }
+}
+
 install_packages() {
     local missing release
     mapfile -t missing < <(missing_packages "$@")
@@ -245,6 +254,12 @@ test)
     # Any Node will do; Debian's is taken only where there is none.
     command -v node >/dev/null || test_packages+=(nodejs)
     command -v npm >/dev/null || test_packages+=(npm)
+    if compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+        : # any will do
+    else
+        without_cluster
+        test_packages+=(postgresql)
+    fi
     install_packages "${build_packages[@]}" "${test_packages[@]}"
     once .venv/stamp test/requirements.txt -- install_python
     once test/e2e/node/node_modules/stamp test/e2e/node/package-lock.json -- install_node

@@ -22,6 +22,7 @@
 #include "core/config.h"
 #include "core/delivery.h"
 #include "core/message.h"
+#include "store/delivery_log.h"
 #include "store/latency.h"
 #include "store/stats.h"
 #include "store/tally.h"
