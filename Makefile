@@ -53,6 +53,8 @@ docs: build ## write the pages of docs/ that come from the program's own tables
 	@build/gwh reference man >docs/gwh.1
 	@build/gwh reference settings >docs/settings.md
 	@build/gwh reference metrics >docs/metrics.md
+	@build/gwh reference sql-postgresql >deploy/sql/postgresql.sql
+	@build/gwh reference sql-redshift >deploy/sql/redshift.sql
 
 lambda: ## the AWS Lambda zip
 	@echo "make lambda: comes with the AWS part, which is not written yet"; exit 1

@@ -22,6 +22,11 @@ enum value {
     VALUE_DAMAGED,
     VALUE_DISK_FREE,
     VALUE_DISK_RESERVE,
+    VALUE_LOG_WRITTEN,
+    VALUE_LOG_SPOOLED,
+    VALUE_LOG_DROPPED,
+    VALUE_LOG_SPOOL,
+    VALUE_LOG_LAG_US,
     VALUE_CPU_US,
     VALUE_STARTED_S,
     VALUE_VIRTUAL,
@@ -276,6 +281,17 @@ static const struct metric metrics[] = {
      "Free space below which no events are taken."},
     {"gwh_store_files_damaged", GAUGE, add_value, VALUE_DAMAGED, NULL, NULL, 0,
      "Files set aside as damaged; the log names them."},
+    /* the delivery log */
+    {"gwh_delivery_log_rows_written_total", COUNTER, add_value, VALUE_LOG_WRITTEN, NULL, NULL, 0,
+     "Rows of the delivery log that the database took."},
+    {"gwh_delivery_log_rows_spooled_total", COUNTER, add_value, VALUE_LOG_SPOOLED, NULL, NULL, 0,
+     "Rows of it that went to the disk first, for the database was away or slow."},
+    {"gwh_delivery_log_rows_dropped_total", COUNTER, add_value, VALUE_LOG_DROPPED, NULL, NULL, 0,
+     "Rows of it that are lost; the log says why."},
+    {"gwh_delivery_log_spool_bytes", GAUGE, add_value, VALUE_LOG_SPOOL, NULL, NULL, 0,
+     "Rows of it that wait on disk."},
+    {"gwh_delivery_log_lag_seconds", GAUGE, add_value_seconds, VALUE_LOG_LAG_US, NULL, NULL, 0,
+     "How long the oldest row of it has waited; 0 when none does."},
     /* the process */
     {"gwh_build_info", GAUGE, add_build, 0, "version", NULL, 0, "1; the label says which build."},
     {"gwh_shards", GAUGE, add_value, VALUE_SHARDS, NULL, NULL, 0, "Loop threads."},
@@ -297,17 +313,23 @@ static const struct metric metrics[] = {
 
 /* ── /metrics ──────────────────────────────────────────────────────────────────────────────── */
 
+/* 0 = since never. */
+static int64_t age_ms(const struct gw_shard *shard, int64_t since_ms)
+{
+    int64_t ms = since_ms ? gw_env_wall_ms(shard->env) - since_ms : 0;
+    return ms > 0 ? ms : 0;
+}
+
 int64_t gw_metrics_oldest_due_age_ms(const struct gw_shard *shard)
 {
-    int64_t due_ms = gw_flow_gauge(shard->flow, GW_GAUGE_OLDEST_DUE_MS);
-    int64_t age_ms = due_ms ? gw_env_wall_ms(shard->env) - due_ms : 0;
-    return age_ms > 0 ? age_ms : 0;
+    return age_ms(shard, gw_flow_gauge(shard->flow, GW_GAUGE_OLDEST_DUE_MS));
 }
 
 static void collect(struct scrape *scrape)
 {
     const struct gw_shard *shard = scrape->request->api->shard;
     struct gw_ledger_state state = gw_ledger_state(shard->flow->ledger);
+    struct gw_delivery_log_state log = gw_delivery_log_state(shard->flow->log);
     const struct gw_process *process = &scrape->process;
     const int64_t values[VALUE_COUNT] = {
         [VALUE_OLDEST_DUE_AGE_US] = gw_metrics_oldest_due_age_ms(shard) * 1000,
@@ -320,6 +342,11 @@ static void collect(struct scrape *scrape)
         [VALUE_DAMAGED] = (int64_t)state.damaged,
         [VALUE_DISK_FREE] = state.disk_free_bytes,
         [VALUE_DISK_RESERVE] = state.disk_reserve_bytes,
+        [VALUE_LOG_WRITTEN] = (int64_t)log.written,
+        [VALUE_LOG_SPOOLED] = (int64_t)log.spooled,
+        [VALUE_LOG_DROPPED] = (int64_t)log.dropped,
+        [VALUE_LOG_SPOOL] = log.spool_bytes,
+        [VALUE_LOG_LAG_US] = age_ms(shard, log.oldest_ms) * 1000,
         [VALUE_CPU_US] = process->cpu_us,
         [VALUE_STARTED_S] = process->started_s,
         [VALUE_VIRTUAL] = process->virtual_bytes,
@@ -393,6 +420,8 @@ static const struct {
      "producers are told to come again"},
     {"gwh_store_disk_free_bytes < 4 * gwh_store_disk_reserve_bytes", "the disk fills up"},
     {"gwh_store_files_damaged > 0", "a part of the history cannot be read"},
+    {"increase(gwh_delivery_log_rows_dropped_total[1h]) > 0", "reports will lack rows"},
+    {"gwh_delivery_log_lag_seconds > 600", "the log's database is away or too slow"},
     {"process_open_fds > 0.8 * process_max_fds", "connections will be refused"},
     {"rate(gwh_auth_failures_total[5m]) > 1", "somebody tries keys, or one has expired"},
     {"increase(gwh_log_lines_total{level=\"error\"}[15m]) > 0", "somebody must look"},

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/crypto.h"
 #include "flow/quota.h"
+#include "store/postgres.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ enum type {
     TYPE_MASTER_KEY,
     TYPE_PUBLIC_CERT,
     TYPE_URL,
+    TYPE_LOG_URL,
 };
 
 #define KIB ((int64_t)1024)
@@ -113,6 +115,13 @@ static const struct row rows[] = {
      "the store's page cache"},
     {"disk-reserve-bytes", NULL, TYPE_INT64, AT(disk_reserve_bytes), "268435456", 0, 1024 * GIB,
      "free space below which no events are taken"},
+    {"log-url", NULL, TYPE_LOG_URL, AT(log_url), "", 0, 0,
+     "a database (postgres://…) that gets a row for each event and attempt; gwh init makes its "
+     "tables"},
+    {"log-memory-bytes", NULL, TYPE_SIZE, AT(log_memory_bytes), "67108864", MIB, 16 * GIB,
+     "such rows in memory"},
+    {"log-spool-bytes", NULL, TYPE_INT64, AT(log_spool_bytes), "1073741824", 0, 1024 * GIB,
+     "such rows on disk, in DIR/log-spool, while the database is away; more are dropped"},
     {"log-level", NULL, TYPE_LEVEL, AT(log_level), "info", 0, 0,
      "how little a thing may matter and be logged"},
     {"admin-key", NULL, TYPE_ADMIN_KEY, AT(admin_key), "", 0, 0,
@@ -266,6 +275,24 @@ static enum gw_err parse_url(const struct source *source, const char **out)
     return gw_error_set(source->error, err, "%s: %s", source->name, error.text);
 }
 
+/* It holds a password, and is not repeated. */
+static enum gw_err parse_log_url(const struct source *source, const char **out)
+{
+    struct gw_error error;
+    *out = *source->text ? source->text : NULL;
+    if (!*out)
+        return GW_OK;
+    if (strncmp(source->text, "firehose://", 11) == 0)
+        return gw_error_set(source->error, GW_ERR_INVALID,
+                            "%s: must be postgres://…, was firehose://…, which this version does "
+                            "not know yet",
+                            source->name);
+    enum gw_err err = gw_postgres_check(source->text, &error);
+    if (err == GW_OK)
+        return GW_OK;
+    return gw_error_set(source->error, err, "%s: %s", source->name, error.text);
+}
+
 bool gw_admin_key_check(const char *text)
 {
     const char *colon = strrchr(text, ':');
@@ -312,6 +339,7 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
         return GW_OK;
     case TYPE_PUBLIC_CERT: return parse_public_cert(source, field);
     case TYPE_URL: return parse_url(source, field);
+    case TYPE_LOG_URL: return parse_log_url(source, field);
     }
     gw_never("an unknown type");
 }
@@ -454,7 +482,8 @@ static const char *type_text(const struct row *row)
     case TYPE_ADMIN_KEY: return "APPID:APPKEY";
     case TYPE_MASTER_KEY: return "BASE64";
     case TYPE_PUBLIC_CERT: return "PEM|@FILE";
-    case TYPE_URL: return "URL";
+    case TYPE_URL:
+    case TYPE_LOG_URL: return "URL";
     }
     gw_never("an unknown type");
 }

@@ -31,6 +31,9 @@ struct gw_settings {
     size_t intake_rate; /* events of one app a second; 0 = no limit */
     size_t queue_max, commit_max, store_cache_bytes;
     int64_t disk_reserve_bytes;
+    const char *log_url; /* of the delivery log, checked; NULL = none is kept */
+    size_t log_memory_bytes;
+    int64_t log_spool_bytes;
     enum gw_log_level log_level;
     const char *admin_key;                    /* NULL = DIR/admin.key */
     const char *master_key_file, *master_key; /* both NULL = DIR/master.key */

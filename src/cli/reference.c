@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "cli/options.h"
 #include "cli/term.h"
+#include "store/delivery_log_sql.h"
 
 /* ── roff ──────────────────────────────────────────────────────────────────────────────────── */
 
@@ -165,6 +166,16 @@ static void make_man(struct gw_buf *out)
             ".TP\n3\ncannot start\n"));
 }
 
+static void make_postgresql(struct gw_buf *out)
+{
+    gw_delivery_log_sql_page(out, GW_DELIVERY_LOG_POSTGRESQL);
+}
+
+static void make_redshift(struct gw_buf *out)
+{
+    gw_delivery_log_sql_page(out, GW_DELIVERY_LOG_REDSHIFT);
+}
+
 static const struct page {
     const char *name;
     void (*make)(struct gw_buf *out);
@@ -172,6 +183,8 @@ static const struct page {
     {"man", make_man},
     {"settings", gw_settings_page},
     {"metrics", gw_metrics_page},
+    {"sql-postgresql", make_postgresql},
+    {"sql-redshift", make_redshift},
 };
 
 /* ── The command ───────────────────────────────────────────────────────────────────────────── */
@@ -196,14 +209,16 @@ static int run(int argc, char **argv)
     for (size_t i = 0; i < gw_count(pages); i++)
         if (strcmp(options.words[0], pages[i].name) == 0)
             return print_page(&pages[i]);
-    return gw_term_fail(GW_EXIT_USAGE, "reference: must be man, settings or metrics, was \"%s\"",
+    return gw_term_fail(GW_EXIT_USAGE,
+                        "reference: must be man, settings, metrics, "
+                        "sql-postgresql or sql-redshift, was \"%s\"",
                         options.words[0]);
 }
 
 const struct gw_command gw_reference_command = {
     .name = "reference",
     .summary = "the pages of the manual that come from this program's own tables",
-    .usage = "reference man|settings|metrics",
+    .usage = "reference man|settings|metrics|sql-postgresql|sql-redshift",
     .example = "gwh reference man >gwh.1\n"
                "gwh reference settings >settings.md",
     .main = run,

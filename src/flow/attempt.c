@@ -86,6 +86,20 @@ static void on_posted(struct gw_post *post)
     gw_settle_attempt(gw_container_of(post, struct gw_flight, post));
 }
 
+static void log_begun(const struct gw_flight *flight)
+{
+    const struct gw_post *post = &flight->post;
+    gw_delivery_log_event(flight->shard->flow->log, gw_env_wall_ms(env_of(flight)),
+                          &(struct gw_delivery_log_event){
+                              .phase = GW_DELIVERY_LOG_PRE,
+                              .message = post->message,
+                              .product = flight->config->product,
+                              .payload_bytes = (int64_t)post->message->body.len,
+                              .delivery_id = &flight->pending->delivery.id,
+                              .attempt = &post->record,
+                          });
+}
+
 static void begin(struct gw_flight *flight)
 {
     const struct gw_delivery *delivery = &flight->pending->delivery;
@@ -102,6 +116,8 @@ static void begin(struct gw_flight *flight)
     };
     flight->stage = GW_FLIGHT_POST;
     gw_post_start(&flight->post);
+    if (flight->shard->flow->log)
+        log_begun(flight);
 }
 
 /* ── Claim and load ────────────────────────────────────────────────────────────────────────── */

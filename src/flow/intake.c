@@ -71,10 +71,29 @@ static void count_accepted(struct gw_intake *intake)
     gw_shard_count(shard, intake->skip ? GW_COUNT_SKIPPED + intake->skip : GW_COUNT_ROUTED);
 }
 
+/* The message is still ours. */
+static void log_accepted(const struct gw_intake *intake)
+{
+    struct gw_shard *shard = intake->shard;
+    struct gw_delivery_log_event event = {
+        .phase = GW_DELIVERY_LOG_RECEIVED,
+        .message = intake->accept.message,
+        .product = intake->product,
+        .payload_bytes = (int64_t)intake->body.len,
+    };
+    int64_t now_ms = gw_env_wall_ms(shard->env);
+    gw_delivery_log_event(shard->flow->log, now_ms, &event);
+    event.phase = GW_DELIVERY_LOG_SKIPPED;
+    if (intake->skip != GW_SKIP_NONE)
+        gw_delivery_log_event(shard->flow->log, now_ms, &event);
+}
+
 static void on_accepted(struct gw_op *op)
 {
     struct gw_accept *accept = gw_container_of(op, struct gw_accept, op);
     struct gw_intake *intake = gw_container_of(accept, struct gw_intake, accept);
+    if (intake->shard->flow->log && op->err == GW_OK && !accept->existing)
+        log_accepted(intake);
     gw_message_unref(accept->message);
     if (accept->offer && !accept->offered)
         gw_schedule_offer_destroy(accept->offer);
@@ -107,6 +126,7 @@ static void accept_event(struct gw_intake *intake, struct gw_snapshot *snapshot)
     message->skip = routing.skip;
     message->config_version = routing.config ? routing.config->version : 0;
     intake->skip = routing.skip;
+    intake->product = routing.config ? routing.config->product : (struct gw_slice){0};
     intake->snapshot = gw_snapshot_ref(snapshot); /* the answer's URLs live in it */
     for (size_t i = 0; i < routing.count; i++) {
         intake->lanes[i] = routing.routes[i]->lane;

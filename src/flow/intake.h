@@ -38,6 +38,7 @@ struct gw_intake {
     struct gw_quota_ask ask;
     struct gw_snapshot_wait wait;
     struct gw_snapshot *snapshot;
+    struct gw_slice product; /* of the config, in the snapshot; ptr NULL = none */
     struct gw_accept accept;
     uint64_t lanes[GW_LANES_MAX];
 };

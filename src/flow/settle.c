@@ -75,6 +75,43 @@ static struct gw_health_attempt attempt_of(const struct gw_flight *flight)
     };
 }
 
+static void log_attempt(const struct gw_flight *flight, int64_t now_ms)
+{
+    const struct gw_post *post = &flight->post;
+    gw_delivery_log_event(flight->shard->flow->log, now_ms,
+                          &(struct gw_delivery_log_event){
+                              .phase = GW_DELIVERY_LOG_POST,
+                              .message = post->message,
+                              .product = flight->config->product,
+                              .payload_bytes = post->body.ptr ? (int64_t)post->body.len : -1,
+                              .delivery_id = &flight->pending->delivery.id,
+                              .attempt = &post->record,
+                          });
+}
+
+/* What is stored: its attempt, and its failure. */
+static void log_settled(const struct gw_flight *flight)
+{
+    const struct gw_attempt *attempt = flight->settle.attempt;
+    const struct gw_message *message = flight->pending->message; /* NULL: ended unread */
+    bool is_failure =
+        attempt ? attempt->outcome != GW_OUTCOME_SUCCESS : flight->next.state == GW_DELIVERY_DEAD;
+    int64_t now_ms = gw_env_wall_ms(flight->shard->env);
+    if (attempt)
+        log_attempt(flight, now_ms);
+    if (!is_failure)
+        return;
+    gw_delivery_log_failure(
+        flight->shard->flow->log, now_ms,
+        &(struct gw_delivery_log_failure){
+            .app_id = flight->pending->lane->app->app_id,
+            .event_type = message ? message->event_type : (struct gw_slice){0},
+            .attempt = attempt,
+            .next = &flight->next,
+            .failed_ms = attempt ? attempt->at_ms + attempt->total_us / 1000 : now_ms,
+        });
+}
+
 static void on_settled(struct gw_op *op)
 {
     struct gw_settle *settle = gw_container_of(op, struct gw_settle, op);
@@ -97,6 +134,8 @@ static void on_settled(struct gw_op *op)
         return;
     }
     count(flight);
+    if (flight->shard->flow->log)
+        log_settled(flight);
     struct gw_delivery next = flight->next;
     struct gw_health_attempt attempt = attempt_of(flight);
     bool was_attempted = settle->attempt != NULL;
