@@ -38,14 +38,23 @@ struct gw_lane {
     struct gw_timer again;
 };
 
+/* Those that have not failed go first: while thousands hang, each for its whole timeout, who is new or
+ * was silent for long has the next place. */
+enum gw_parking {
+    GW_PARKING_UNFAILED,
+    GW_PARKING_FAILED,
+};
+#define GW_PARKING_COUNT (GW_PARKING_FAILED + 1)
+
 /* A host and port that targets of any app lead to: those that have shown nothing good yet share
  * their places, so that one host behind many targets does not take all that there are for such. */
 struct gw_host {
-    struct gw_slice key;    /* "host:port", behind the struct */
-    size_t target_count;    /* that lead here */
-    size_t unproven;        /* attempts in flight of those that are not proven */
-    struct gw_list parked;  /* gw_target.ready */
-    struct gw_list waiting; /* in schedule->hosts while something is parked and may get a place */
+    struct gw_slice key;                     /* "host:port", behind the struct */
+    size_t target_count;                     /* that lead here */
+    size_t unproven;                         /* attempts in flight of those that are not proven */
+    struct gw_list parked[GW_PARKING_COUNT]; /* gw_target.ready */
+    enum gw_parking parking;                 /* the first that is not empty */
+    struct gw_list waiting; /* in schedule->waiting[parking] while something may get a place */
 };
 
 enum gw_standing {
@@ -75,6 +84,7 @@ struct gw_target {
     struct gw_target_stats *stats; /* NULL: nothing was attempted */
     enum gw_standing standing;
     struct gw_list ready;      /* in the ring, or parked at its host */
+    enum gw_parking parking;   /* while parked */
     struct gw_heap_node timer; /* in schedule->later or ->paused */
     struct gw_list idle; /* in schedule->idle while nothing leads here and it may be forgotten */
     int64_t idle_us;
@@ -89,9 +99,9 @@ struct gw_schedule {
     struct gw_map hosts;     /* key → gw_host */
     struct gw_target ending; /* what is to be cancelled: always due */
     struct gw_list ring;     /* gw_target.ready: one attempt a turn, then to the end */
-    struct gw_list waiting;  /* gw_host.waiting: one of each in turn */
-    struct gw_heap later;    /* gw_target.timer, by wall time in milliseconds */
-    struct gw_heap paused;   /* the same, by the monotonic clock in microseconds */
+    struct gw_list waiting[GW_PARKING_COUNT]; /* gw_host.waiting: one of each in turn */
+    struct gw_heap later;                     /* gw_target.timer, by wall time in milliseconds */
+    struct gw_heap paused;                    /* the same, by the monotonic clock in microseconds */
     struct gw_timer wake;
     struct gw_list flights; /* gw_flight.link */
     struct gw_list idle;    /* gw_target.idle, the longest first */

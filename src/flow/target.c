@@ -13,8 +13,8 @@
  *   - a target: what its health allows (core/health.c), up to maxInFlight; and not more than a
  *     quarter of all while another stands in the ring;
  *   - targets that are not proven (new, failing, slow), together: half of all; those of one host and
- *     port: half of that. So whoever hangs, by however many targets, takes no place from those that
- *     are well, and leaves some even to others that nobody knows yet.
+ *     port: half of that; those that have not failed go first. So whoever hangs, by however many
+ *     targets, takes no place from those that are well, and the next one is for who is not known yet.
  *
  * A manual retry (due 0, before all else) goes out under a gap and to a disabled target, too.
  *
@@ -55,19 +55,35 @@ static bool host_has_room(const struct gw_schedule *schedule, const struct gw_ho
     return host->unproven < part(unproven_max(schedule), 2);
 }
 
+static struct gw_host *waiting_host(const struct gw_schedule *schedule)
+{
+    for (size_t i = 0; i < GW_PARKING_COUNT; i++) {
+        if (!gw_list_empty(&schedule->waiting[i]))
+            return gw_container_of(schedule->waiting[i].next, struct gw_host, waiting);
+    }
+    return NULL;
+}
+
+/* Who comes to a free place while others wait for one waits behind them. */
 static bool has_share(const struct gw_schedule *schedule, const struct gw_target *target)
 {
-    return target->is_proven ||
-           (schedule->unproven < unproven_max(schedule) && host_has_room(schedule, target->host));
+    if (target->is_proven)
+        return true;
+    return schedule->unproven < unproven_max(schedule) && host_has_room(schedule, target->host) &&
+           (target->standing == GW_STANDING_RING || waiting_host(schedule) == NULL);
 }
 
 static void host_place(struct gw_schedule *schedule, struct gw_host *host)
 {
-    bool waits = !gw_list_empty(&host->parked) && host_has_room(schedule, host);
-    if (waits && !gw_list_linked(&host->waiting))
-        gw_list_push(&schedule->waiting, &host->waiting);
-    else if (!waits)
-        gw_list_remove(&host->waiting);
+    enum gw_parking parking =
+        gw_list_empty(&host->parked[GW_PARKING_UNFAILED]) ? GW_PARKING_FAILED : GW_PARKING_UNFAILED;
+    bool waits = !gw_list_empty(&host->parked[parking]) && host_has_room(schedule, host);
+    if (waits && parking == host->parking && gw_list_linked(&host->waiting))
+        return; /* it keeps its turn */
+    gw_list_remove(&host->waiting);
+    host->parking = parking;
+    if (waits)
+        gw_list_push(&schedule->waiting[parking], &host->waiting);
 }
 
 static void count_unproven(struct gw_target *target, bool more, size_t by)
@@ -134,6 +150,11 @@ static void leave(struct gw_schedule *schedule, struct gw_target *target)
     }
 }
 
+static enum gw_parking parking_of(const struct gw_target *target)
+{
+    return target->health.streak == 0 ? GW_PARKING_UNFAILED : GW_PARKING_FAILED;
+}
+
 static void enter(struct gw_schedule *schedule, struct gw_target *target, enum gw_standing standing,
                   int64_t until)
 {
@@ -143,7 +164,8 @@ static void enter(struct gw_schedule *schedule, struct gw_target *target, enum g
     case GW_STANDING_NOWHERE: break;
     case GW_STANDING_RING: gw_list_push(&schedule->ring, &target->ready); break;
     case GW_STANDING_PARKED:
-        gw_list_push(&target->host->parked, &target->ready);
+        target->parking = parking_of(target);
+        gw_list_push(&target->host->parked[target->parking], &target->ready);
         host_place(schedule, target->host);
         break;
     case GW_STANDING_PAUSED: gw_heap_push(&schedule->paused, &target->timer); break;
@@ -183,6 +205,12 @@ static enum gw_standing stand(struct gw_schedule *schedule, struct gw_target *ta
     return has_share(schedule, target) ? GW_STANDING_RING : GW_STANDING_PARKED;
 }
 
+static bool stands_right(const struct gw_target *target, enum gw_standing standing, int64_t until)
+{
+    return standing == target->standing && until == target->timer.key &&
+           (standing != GW_STANDING_PARKED || target->parking == parking_of(target));
+}
+
 /* Where it stands already it keeps its turn. */
 void gw_target_place(struct gw_schedule *schedule, struct gw_target *target)
 {
@@ -191,7 +219,7 @@ void gw_target_place(struct gw_schedule *schedule, struct gw_target *target)
     int64_t until = 0;
     if (first && !schedule->closing)
         standing = stand(schedule, target, first, &until);
-    if (standing == target->standing && until == target->timer.key)
+    if (stands_right(target, standing, until))
         return;
     leave(schedule, target);
     enter(schedule, target, standing, until);
@@ -202,10 +230,11 @@ void gw_target_place(struct gw_schedule *schedule, struct gw_target *target)
 /* One that was parked takes its turn again, of each host in turn, when there is a place for it. */
 static void unpark(struct gw_schedule *schedule)
 {
-    if (schedule->unproven >= unproven_max(schedule) || gw_list_empty(&schedule->waiting))
+    struct gw_host *host = waiting_host(schedule);
+    if (schedule->unproven >= unproven_max(schedule) || !host)
         return;
-    struct gw_host *host = gw_container_of(schedule->waiting.next, struct gw_host, waiting);
-    struct gw_target *target = gw_container_of(host->parked.next, struct gw_target, ready);
+    struct gw_target *target =
+        gw_container_of(host->parked[host->parking].next, struct gw_target, ready);
     gw_list_remove(&host->waiting);
     leave(schedule, target);
     enter(schedule, target, GW_STANDING_RING, 0);
@@ -271,7 +300,8 @@ int64_t gw_target_wait_ms(const struct gw_schedule *schedule)
 void gw_target_init(struct gw_schedule *schedule)
 {
     gw_list_init(&schedule->ring);
-    gw_list_init(&schedule->waiting);
+    for (size_t i = 0; i < GW_PARKING_COUNT; i++)
+        gw_list_init(&schedule->waiting[i]);
     gw_list_init(&schedule->idle);
     schedule->ending.is_proven = true; /* it takes no place from anybody for long */
     gw_list_init(&schedule->ending.ready);
@@ -289,7 +319,8 @@ static struct gw_host *host_get(struct gw_schedule *schedule, const struct gw_ur
     host = gw_zalloc(sizeof(*host) + key.len);
     memcpy(host + 1, text, key.len);
     host->key = (struct gw_slice){(const char *)(host + 1), key.len};
-    gw_list_init(&host->parked);
+    for (size_t i = 0; i < GW_PARKING_COUNT; i++)
+        gw_list_init(&host->parked[i]);
     gw_list_init(&host->waiting);
     gw_map_put(&schedule->hosts, host->key, host);
     return host;
@@ -299,7 +330,8 @@ static void host_release(struct gw_schedule *schedule, struct gw_host *host)
 {
     if (host->target_count)
         return;
-    gw_check(gw_list_empty(&host->parked) && host->unproven == 0);
+    gw_check(gw_list_empty(&host->parked[GW_PARKING_UNFAILED]) &&
+             gw_list_empty(&host->parked[GW_PARKING_FAILED]) && host->unproven == 0);
     gw_map_del(&schedule->hosts, host->key);
     gw_list_remove(&host->waiting);
     gw_free(host);

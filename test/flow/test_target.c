@@ -76,6 +76,26 @@ static void test_those_that_hang_share_a_half(void **state)
     rig_destroy(rig);
 }
 
+/* Who is new does not wait behind those that have failed. */
+static void test_who_is_new_has_the_next_place(void **state)
+{
+    static const char *const hosts[] = {"a.example", "b.example", "c.example", "d.example",
+                                        "e.example", "f.example", "g.example", "h.example"};
+    struct rig *rig = rig_create(4);
+    (void)state;
+    for (size_t i = 0; i < gw_count(hosts); i++) {
+        struct site *site = rig_site(rig, hosts[i], NEVER_AGAIN);
+        site->status = 0;
+        rig_post(rig, site, 5);
+    }
+    rig_run(rig, 80 * SECOND_MS); /* two at a time, each for 15 s: all have failed once */
+    struct site *fresh = rig_site(rig, "new.example", "");
+    rig_post(rig, fresh, 1);
+    rig_run(rig, 16 * SECOND_MS);
+    assert_int_equal(fresh->hits, 1);
+    rig_destroy(rig);
+}
+
 /* Nobody's connections are looked through for the sake of those that may hang. */
 static void test_only_the_proven_share_connections(void **state)
 {
@@ -235,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_places_grow_with_success),
         cmocka_unit_test(test_a_timeout_takes_them_away),
         cmocka_unit_test(test_those_that_hang_share_a_half),
+        cmocka_unit_test(test_who_is_new_has_the_next_place),
         cmocka_unit_test(test_only_the_proven_share_connections),
         cmocka_unit_test(test_one_host_has_half_of_that),
         cmocka_unit_test(test_a_quarter_while_others_wait),
