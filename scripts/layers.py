@@ -20,6 +20,7 @@ FLOORS = {
     "aws": ["base/*", "sys/env.h"],
     "store": ["base/*", "core/*", "aws/*", "sys/env.h"],
     "flow": ["base/*", "core/*", "store/store.h", "sys/env.h"],
+    "road": ["base/*", "core/*", "aws/*", "flow/*", "store/store.h", "sys/env.h"],
     "api": ["base/*", "core/*", "flow/*", "store/store.h", "sys/env.h", "sys/exchange.h"],
     "app": ["*"],
     "cli": ["base/*", "sys/*", "core/*", "aws/*", "store/*", "api/*", "app/*"],

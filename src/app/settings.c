@@ -33,6 +33,8 @@ enum type {
     TYPE_PUBLIC_CERT,
     TYPE_URL,
     TYPE_LOG_URL,
+    TYPE_STORE,
+    TYPE_QUEUE_URL,
 };
 
 #define KIB ((int64_t)1024)
@@ -115,6 +117,22 @@ static const struct row rows[] = {
      "the store's page cache"},
     {"disk-reserve-bytes", NULL, TYPE_INT64, AT(disk_reserve_bytes), "268435456", 0, 1024 * GIB,
      "free space below which no events are taken"},
+    {"store", NULL, TYPE_STORE, AT(is_on_aws), "embedded", 0, 0,
+     "where everything is kept: in --data, or in DynamoDB and S3"},
+    {"tables", NULL, TYPE_TEXT, AT(tables), "generic-webhook", 0, 0,
+     "what the names of the DynamoDB tables begin with"},
+    {"queue-url", NULL, TYPE_QUEUE_URL, AT(queue_url), "", 0, 0,
+     "the SQS queue that says which events came"},
+    {"wake-queue-url", NULL, TYPE_QUEUE_URL, AT(wake_queue_url), "", 0, 0,
+     "a queue of its own for what is to be tried again; the same one if unset"},
+    {"events-bucket", NULL, TYPE_TEXT, AT(events_bucket), "", 0, 0,
+     "the S3 bucket that events posted to serve --store aws are put in"},
+    {"buckets", NULL, TYPE_TEXT, AT(buckets), "", 0, 0,
+     "S3 buckets that events are read from, comma-separated: NAME, or NAME=APP+APP"},
+    {"workers", NULL, TYPE_SIZE, AT(workers), "1", 1, 10000,
+     "how many workers there are; a target's maxInFlight is divided by it"},
+    {"messages", NULL, TYPE_SIZE, AT(messages), "256", 1, 10000,
+     "messages of the queue that a worker has in hand at a time"},
     {"log-url", NULL, TYPE_LOG_URL, AT(log_url), "", 0, 0,
      "a database (postgres://…) that gets a row for each event and attempt; gwh init makes its "
      "tables"},
@@ -302,6 +320,25 @@ bool gw_admin_key_check(const char *text)
     return colon && colon > text && colon[1] != '\0' && strlen(text) <= 512;
 }
 
+static enum gw_err parse_store(const struct source *source, bool *is_on_aws)
+{
+    *is_on_aws = strcmp(source->text, "aws") == 0;
+    if (*is_on_aws || strcmp(source->text, "embedded") == 0)
+        return GW_OK;
+    return refuse(source, "embedded or aws");
+}
+
+/* It is a name: requests go to AWS's own host, or where AWS_ENDPOINT_URL_SQS says. */
+static enum gw_err parse_queue_url(const struct source *source, const char **out)
+{
+    *out = *source->text ? source->text : NULL;
+    struct gw_slice text = gw_slice_from(source->text);
+    if (!*out || gw_slice_starts(text, GW_SLICE("https://")) ||
+        gw_slice_starts(text, GW_SLICE("http://")))
+        return GW_OK;
+    return refuse(source, "the URL of an SQS queue");
+}
+
 static enum gw_err parse_value(struct gw_settings *settings, const struct source *source)
 {
     void *field = (char *)settings + source->row->offset;
@@ -340,6 +377,8 @@ static enum gw_err parse_value(struct gw_settings *settings, const struct source
     case TYPE_PUBLIC_CERT: return parse_public_cert(source, field);
     case TYPE_URL: return parse_url(source, field);
     case TYPE_LOG_URL: return parse_log_url(source, field);
+    case TYPE_STORE: return parse_store(source, field);
+    case TYPE_QUEUE_URL: return parse_queue_url(source, field);
     }
     gw_never("an unknown type");
 }
@@ -483,7 +522,9 @@ static const char *type_text(const struct row *row)
     case TYPE_MASTER_KEY: return "BASE64";
     case TYPE_PUBLIC_CERT: return "PEM|@FILE";
     case TYPE_URL:
+    case TYPE_QUEUE_URL:
     case TYPE_LOG_URL: return "URL";
+    case TYPE_STORE: return "embedded|aws";
     }
     gw_never("an unknown type");
 }

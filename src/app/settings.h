@@ -31,6 +31,11 @@ struct gw_settings {
     size_t intake_rate; /* events of one app a second; 0 = no limit */
     size_t queue_max, commit_max, store_cache_bytes;
     int64_t disk_reserve_bytes;
+    bool is_on_aws;
+    const char *tables;
+    const char *queue_url, *wake_queue_url; /* NULL = none */
+    const char *events_bucket, *buckets;    /* NULL = none */
+    size_t workers, messages;
     const char *log_url; /* of the delivery log, checked; NULL = none is kept */
     size_t log_memory_bytes;
     int64_t log_spool_bytes;

@@ -15,8 +15,16 @@ struct gw_metadata {
     struct gw_slice name, value; /* names are compared without case */
 };
 
+/* Where the producer's bytes are kept, when not with the event: an object of S3. */
+struct gw_place {
+    struct gw_slice bucket; /* ptr NULL = nowhere else */
+    struct gw_slice key;
+    struct gw_slice version_id, etag; /* ptr NULL = not said; the ETag is without quotes */
+};
+
 struct gw_event {
     struct gw_slice body;               /* the producer's bytes, all of them */
+    struct gw_place place;              /* set by the caller, after parsing */
     const struct gw_metadata *metadata; /* set by the caller, after parsing */
     size_t metadata_count;
     /* decoded; ptr NULL = absent */

@@ -43,7 +43,8 @@ struct gw_message *gw_message_create(const struct gw_event *event, int64_t accep
 {
     size_t bytes = event->app_id.len + event->event_type.len + event->event_id.len +
                    event->transaction_id.len + event->workflow_id.len + event->event_time.len +
-                   event->body.len;
+                   event->place.bucket.len + event->place.key.len + event->place.version_id.len +
+                   event->place.etag.len + event->body.len;
     /* One byte more: an empty string at the end still has an address of its own. */
     struct gw_message *message = gw_alloc(sizeof(*message) + bytes + 1);
     char *at = (char *)(message + 1);
@@ -56,6 +57,10 @@ struct gw_message *gw_message_create(const struct gw_event *event, int64_t accep
     message->transaction_id = copy(&at, event->transaction_id);
     message->workflow_id = copy(&at, event->workflow_id);
     message->event_time = copy(&at, event->event_time);
+    message->place.bucket = copy(&at, event->place.bucket);
+    message->place.key = copy(&at, event->place.key);
+    message->place.version_id = copy(&at, event->place.version_id);
+    message->place.etag = copy(&at, event->place.etag);
     message->body = copy(&at, event->body);
     return message;
 }

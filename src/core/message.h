@@ -22,6 +22,7 @@ struct gw_message {
     uint64_t config_version; /* of the config that routed it; 0 = none */
     struct gw_slice app_id, event_type;
     struct gw_slice event_id, transaction_id, workflow_id, event_time; /* ptr NULL = absent */
+    struct gw_place place;
     struct gw_slice body; /* the producer's bytes; ptr NULL = not loaded */
 };
 

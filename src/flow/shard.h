@@ -31,6 +31,7 @@ struct gw_flow {
     struct gw_ledger *ledger;
     struct gw_configs *configs;
     struct gw_admin *admin;
+    struct gw_pace *pace;        /* NULL = this process alone sends */
     struct gw_delivery_log *log; /* NULL = none is kept */
     struct gw_shard **shards;
     size_t shard_count;

@@ -15,7 +15,7 @@ static const struct {
     const char *name;
     size_t size, first, end;
 } calls[] = {
-    [GW_CALL_ACCEPT] = {"accept", PART(gw_accept, existing, deliveries)},
+    [GW_CALL_ACCEPT] = {"accept", PART(gw_accept, deferred, deliveries)},
     [GW_CALL_ADD] = {"add", PART(gw_add, delivery_count, deliveries)},
     [GW_CALL_CLAIM] = {"claim", REST(gw_claim, write_id)},
     [GW_CALL_SETTLE] = {"settle", NONE(gw_settle)},
@@ -40,6 +40,7 @@ static const struct {
     [GW_CALL_KEY_LIST] = {"key_list", REST(gw_key_list, keys)},
     [GW_CALL_AUDIT_ADD] = {"audit_add", NONE(gw_audit_add)},
     [GW_CALL_AUDIT_LIST] = {"audit_list", REST(gw_audit_list, lines)},
+    [GW_CALL_SLOT] = {"slot", REST(gw_slot, at_ms)},
 };
 
 _Static_assert(gw_count(calls) == GW_CALL_COUNT, "a call is missing");
@@ -113,6 +114,7 @@ CALL(ledger, tally, gw_tally_op, GW_CALL_TALLY)
 CALL(ledger, stats, gw_stats_op, GW_CALL_STATS)
 CALL(ledger, health_save, gw_health_save, GW_CALL_HEALTH_SAVE)
 CALL(ledger, health_load, gw_health_load, GW_CALL_HEALTH_LOAD)
+CALL(pace, slot, gw_slot, GW_CALL_SLOT)
 CALL(configs, load, gw_config_load, GW_CALL_CONFIG_LOAD)
 CALL(configs, put, gw_config_put, GW_CALL_CONFIG_PUT)
 CALL(configs, remove, gw_config_remove, GW_CALL_CONFIG_REMOVE)

@@ -1,6 +1,7 @@
-/* store.h: the three ports behind which a backend keeps everything: `ledger` (events, deliveries,
- * attempts), `configs`, and `admin` (keys, the audit log). Backends: SQLite (sqlite*.c), memory
- * (memory*.c, for simulation and tests), later DynamoDB.
+/* store.h: the ports behind which a backend keeps everything: `ledger` (events, deliveries,
+ * attempts), `configs`, and `admin` (keys, the audit log); and `pace`, which only a backend has that
+ * several processes share. Backends: SQLite (sqlite*.c), memory (memory*.c, for simulation and tests),
+ * DynamoDB (dynamodb*.c).
  *
  * What every backend keeps, and the contract suite checks:
  *  1. Each operation completes exactly once: op->done is called on op->env's loop, never inside the
@@ -57,8 +58,9 @@ enum gw_call {
     GW_CALL_KEY_LIST,
     GW_CALL_AUDIT_ADD,
     GW_CALL_AUDIT_LIST,
+    GW_CALL_SLOT,
 };
-#define GW_CALL_COUNT 25
+#define GW_CALL_COUNT 26
 
 const char *gw_call_name(enum gw_call call);
 
@@ -105,6 +107,7 @@ struct gw_accept {
     int64_t dedupe_ms; /* a routed event with this (appId, eventId) accepted within it: existing */
     struct gw_offer *offer; /* may be NULL when lane_count is 0 */
     /* out */
+    bool deferred; /* kept, and routed elsewhere: it has an id, the rest is not known yet */
     bool existing; /* nothing was stored: this is the first one's */
     bool payload_differs;
     struct gw_id message_id; /* of the new or the existing event */
@@ -356,6 +359,23 @@ void gw_ledger_stats(struct gw_ledger *ledger, struct gw_stats_op *op);
 void gw_ledger_health_save(struct gw_ledger *ledger, struct gw_health_save *op);
 void gw_ledger_health_load(struct gw_ledger *ledger, struct gw_health_load *op);
 struct gw_ledger_state gw_ledger_state(struct gw_ledger *ledger); /* at once */
+
+/* ── The pace port ─────────────────────────────────────────────────────────────────────────── */
+
+/* Where several processes send to one target that has a rate: hands out each moment once. */
+struct gw_slot {
+    struct gw_op op;
+    struct gw_slice app_id, url;
+    uint32_t per_second;
+    int64_t now_ms;
+    int64_t at_ms; /* out: when to send, now or later; the caller's alone */
+};
+
+struct gw_pace {
+    void (*start)(struct gw_pace *pace, struct gw_op *op);
+};
+
+void gw_pace_slot(struct gw_pace *pace, struct gw_slot *op);
 
 /* ── The configs port ──────────────────────────────────────────────────────────────────────── */
 

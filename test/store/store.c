@@ -38,6 +38,12 @@ static void start_admin(struct gw_admin *admin, struct gw_op *op)
     note(op);
 }
 
+static void start_pace(struct gw_pace *pace, struct gw_op *op)
+{
+    (void)pace;
+    note(op);
+}
+
 static struct gw_ledger_state get_state(struct gw_ledger *ledger)
 {
     (void)ledger;
@@ -47,6 +53,7 @@ static struct gw_ledger_state get_state(struct gw_ledger *ledger)
 static struct gw_ledger ledger = {.start = start_ledger, .state = get_state};
 static struct gw_configs configs = {.start = start_configs};
 static struct gw_admin admin = {.start = start_admin};
+static struct gw_pace pace = {.start = start_pace};
 
 #define OLD 0xa5 /* every byte of what is there before */
 
@@ -119,6 +126,7 @@ static void test_results_are_gone(void **state)
     REST_GONE(admin, key_list, gw_key_list, GW_CALL_KEY_LIST, arena, keys);
     ALL_KEPT(admin, audit_add, gw_audit_add, GW_CALL_AUDIT_ADD, audit);
     REST_GONE(admin, audit_list, gw_audit_list, GW_CALL_AUDIT_LIST, arena, lines);
+    REST_GONE(pace, slot, gw_slot, GW_CALL_SLOT, app_id, at_ms);
 }
 
 /* Those that carry an offer: nothing is in it, and it is the caller's. */

@@ -1,0 +1,39 @@
+/* watch.h: deliveries that came together, and somebody who waits until this process has done what it
+ * can for them now. Where the ledger is shared by many processes nothing is kept in memory that is not
+ * due: who watches learns when the next of them is, and sees to it that somebody comes back then.
+ *
+ * A delivery of a watch leaves memory, and is told of here, when
+ *   - it is final, or cancelled                       nothing more to send
+ *   - it is held (inactive config, disabled target)   nothing either: whoever ends that wakes it
+ *   - its next attempt is later                       next_ms, the due time
+ *   - its target's rate, gap or places keep it        next_ms, when that may be over; after `give_back`,
+ *                                                     or at once when it is known to be long
+ *   - another process has it under way                next_ms, when its lease ends
+ *   - the ledger knows it otherwise                   must_look: read it again
+ *
+ * Thread: the shard's. */
+#pragma once
+
+#include "flow/shard.h"
+
+struct gw_watch {
+    /* in */
+    struct gw_shard *shard;
+    void (*done)(struct gw_watch *watch); /* from the loop, never inside a call of the watcher's */
+    /* out */
+    int64_t next_ms; /* wall time; GW_NEVER = no more to send, as far as is known */
+    bool must_look;
+    /* its own */
+    size_t left; /* in memory */
+    struct gw_list pendings;
+    struct gw_msg msg;
+};
+
+/* Brings open deliveries of a message, as the ledger has them, into the schedule. `snapshot` is the
+ * app's of now. The watch must live until done. With count 0 it is done on the next turn. */
+void gw_watch_start(struct gw_watch *watch, struct gw_message *message,
+                    struct gw_snapshot *snapshot, const struct gw_delivery *deliveries,
+                    size_t count);
+
+/* What has not begun leaves memory; what is under way ends as usual. */
+void gw_watch_give_back(struct gw_watch *watch);
