@@ -6,6 +6,7 @@
 #include "aws/sign.h"
 #include "aws/xml.h"
 #include "base/codec.h"
+#include "core/wake.h"
 
 static void read_xml(struct gw_slice text, struct gw_arena *arena)
 {
@@ -56,6 +57,22 @@ static void read_notice(struct gw_slice text, struct gw_arena *arena)
         gw_check(notices.items[i].bucket.len > 0 && notices.items[i].key.len > 0);
 }
 
+/* What can be read is written as what reads the same. */
+static void read_wake(struct gw_slice text, struct gw_arena *arena)
+{
+    struct gw_wake wake, again;
+    struct gw_buf first = {0}, second = {0};
+
+    if (gw_wake_read(&wake, text, arena)) {
+        gw_wake_write(&wake, &first);
+        gw_check(gw_wake_read(&again, gw_buf_slice(&first), arena));
+        gw_wake_write(&again, &second);
+        gw_check(gw_slice_eq(gw_buf_slice(&first), gw_buf_slice(&second)));
+    }
+    gw_buf_deinit(&first);
+    gw_buf_deinit(&second);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gw_slice text = {(const char *)data, size};
@@ -64,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_xml(text, &arena);
     read_origin(text, &arena);
     read_notice(text, &arena);
+    read_wake(text, &arena);
     make_path(text, &arena);
     gw_arena_deinit(&arena);
     return 0;
