@@ -23,12 +23,12 @@
 
 #include "api/api.h"
 #include "app/admin_key.h"
+#include "app/log_sink.h"
 #include "app/master_key.h"
 #include "app/public_cert.h"
 #include "app/settings.h"
 #include "base/crypto.h"
 #include "core/config.h"
-#include "store/delivery_log_writer.h"
 #include "store/sqlite.h"
 #include "sys/http_server.h"
 #include "sys/loop.h"
@@ -75,8 +75,8 @@ struct serve {
     char key[GW_ADMIN_KEY_MAX + 1];
     struct gw_env *home;
     struct gw_sqlite *store;
-    struct gw_delivery_log_writer *log; /* NULL = none is kept */
-    struct gw_rsa_key *jwt_key;         /* NULL = no tokens */
+    struct gw_log_sink log;
+    struct gw_rsa_key *jwt_key; /* NULL = no tokens */
     struct gw_api **apis;
     struct gw_flow flow;
     struct place *places;
@@ -318,24 +318,6 @@ static enum gw_err open_store(struct serve *serve, struct gw_error *error)
     return err;
 }
 
-static enum gw_err open_log(struct serve *serve, struct gw_error *error)
-{
-    const struct gw_settings *settings = &serve->settings;
-    struct gw_buf dir = {0};
-    gw_buf_addf(&dir, "%s/log-spool", settings->data);
-    struct gw_delivery_log_writer_options options = {
-        .url = settings->log_url,
-        .dir = gw_buf_text(&dir),
-        .memory_bytes_max = settings->log_memory_bytes,
-        .spool_bytes_max = settings->log_spool_bytes,
-        /* Events come first: below the reserve none are taken. */
-        .disk_free_min_bytes = settings->disk_reserve_bytes * 2,
-    };
-    enum gw_err err = gw_delivery_log_writer_open(&options, serve->home, &serve->log, error);
-    gw_buf_deinit(&dir);
-    return err;
-}
-
 static enum gw_err load_key(struct serve *serve, struct gw_error *error)
 {
     const struct gw_settings *settings = &serve->settings;
@@ -374,7 +356,7 @@ static void flow_init(struct serve *serve)
         .ledger = gw_sqlite_ledger(serve->store),
         .configs = gw_sqlite_configs(serve->store),
         .admin = gw_sqlite_admin(serve->store),
-        .log = serve->log ? gw_delivery_log_writer_log(serve->log) : NULL,
+        .log = gw_log_sink_log(&serve->log),
         .shards = gw_zalloc(serve->place_count * sizeof(struct gw_shard *)),
         .shard_count = serve->place_count,
     };
@@ -437,8 +419,8 @@ static enum gw_err open_all(struct serve *serve, struct gw_error *error)
         err = gw_public_cert_load(serve->settings.public_cert, &serve->jwt_key, error);
     if (err == GW_OK)
         err = open_store(serve, error);
-    if (err == GW_OK && serve->settings.log_url)
-        err = open_log(serve, error);
+    if (err == GW_OK)
+        err = gw_log_sink_open(&serve->log, &serve->settings, serve->home, NULL, error);
     if (err == GW_OK)
         err = load_key(serve, error);
     if (err != GW_OK)
@@ -469,6 +451,7 @@ static void run(struct serve *serve)
     }
     command_all(serve, COMMAND_START);
     gw_loop_run(serve->home);
+    gw_env_timer_stop(serve->home, &serve->grace);
 
     struct sigaction late = {.sa_handler = on_late_signal};
     sigaction(SIGTERM, &late, NULL);
@@ -483,8 +466,7 @@ static void close_all(struct serve *serve)
 {
     if (serve->store)
         gw_sqlite_close(serve->store);
-    if (serve->log)
-        gw_delivery_log_writer_close(serve->log);
+    gw_log_sink_close(&serve->log);
     for (size_t i = 0; i < serve->place_count; i++) {
         struct place *place = &serve->places[i];
         if (place->env)

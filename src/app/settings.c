@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/crypto.h"
 #include "flow/quota.h"
+#include "store/delivery_log_firehose.h"
 #include "store/postgres.h"
 
 #include <ctype.h>
@@ -36,6 +37,8 @@ enum type {
     TYPE_STORE,
     TYPE_QUEUE_URL,
 };
+
+#define FIREHOSE "firehose://"
 
 #define KIB ((int64_t)1024)
 #define MIB (KIB * 1024)
@@ -134,8 +137,8 @@ static const struct row rows[] = {
     {"messages", NULL, TYPE_SIZE, AT(messages), "256", 1, 10000,
      "messages of the queue that a worker has in hand at a time"},
     {"log-url", NULL, TYPE_LOG_URL, AT(log_url), "", 0, 0,
-     "a database (postgres://…) that gets a row for each event and attempt; gwh init makes its "
-     "tables"},
+     "a database (postgres://…) or a stream (firehose://NAME) that gets a row for each event and "
+     "attempt; gwh init makes the tables"},
     {"log-memory-bytes", NULL, TYPE_SIZE, AT(log_memory_bytes), "67108864", MIB, 16 * GIB,
      "such rows in memory"},
     {"log-spool-bytes", NULL, TYPE_INT64, AT(log_spool_bytes), "1073741824", 0, 1024 * GIB,
@@ -300,11 +303,14 @@ static enum gw_err parse_log_url(const struct source *source, const char **out)
     *out = *source->text ? source->text : NULL;
     if (!*out)
         return GW_OK;
-    if (strncmp(source->text, "firehose://", 11) == 0)
+    if (strncmp(source->text, FIREHOSE, strlen(FIREHOSE)) == 0) {
+        if (gw_delivery_log_stream_check(gw_slice_from(source->text + strlen(FIREHOSE))))
+            return GW_OK;
         return gw_error_set(source->error, GW_ERR_INVALID,
-                            "%s: must be postgres://…, was firehose://…, which this version does "
-                            "not know yet",
+                            "%s: must be firehose:// and the name of a stream, which has at most "
+                            "64 characters of A-Za-z0-9_.-",
                             source->name);
+    }
     enum gw_err err = gw_postgres_check(source->text, &error);
     if (err == GW_OK)
         return GW_OK;
@@ -500,6 +506,12 @@ void gw_settings_deinit(struct gw_settings *settings)
     gw_net_list_deinit(&settings->guard.nets);
     gw_net_list_deinit(&settings->allowed_ips);
     gw_net_list_deinit(&settings->trusted_proxies);
+}
+
+const char *gw_settings_log_stream(const struct gw_settings *settings)
+{
+    const char *url = settings->log_url;
+    return url && strncmp(url, FIREHOSE, strlen(FIREHOSE)) == 0 ? url + strlen(FIREHOSE) : NULL;
 }
 
 /* ── For people ────────────────────────────────────────────────────────────────────────────── */

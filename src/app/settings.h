@@ -50,6 +50,9 @@ enum gw_err gw_settings_parse(struct gw_settings *settings, int argc, char *cons
                               char *const *env, struct gw_error *error);
 void gw_settings_deinit(struct gw_settings *settings);
 
+/* Of --log-url firehose://NAME; NULL = it is none. */
+const char *gw_settings_log_stream(const struct gw_settings *settings);
+
 /* ── The table, for pages that are made of it ──────────────────────────────────────────────── */
 
 #define GW_SETTING_VARIABLE_MAX 64

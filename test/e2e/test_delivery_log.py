@@ -140,7 +140,7 @@ def test_init_fails_well(cluster):
     assert PASSWORD not in failed(run("init", "--log-url", nobody), 1, "tables were not made")
 
 
-@pytest.mark.parametrize("url", ["firehose://stream", "mysql://a:hidden@b/c", "postgres://a:hid/den@b/c"])
+@pytest.mark.parametrize("url", ["firehose:/hidden", "mysql://a:hidden@b/c", "postgres://a:hid/den@b/c"])
 def test_url_is_refused(servers, url):
     server = servers(env={"GWH_LOG_URL": url}).launch()
     assert server.wait() == 2
