@@ -15,6 +15,7 @@ static const char *const operations[] = {
     [GW_AWS_UPDATE_ITEM] = "UpdateItem",
     [GW_AWS_DELETE_ITEM] = "DeleteItem",
     [GW_AWS_QUERY] = "Query",
+    [GW_AWS_SCAN] = "Scan",
     [GW_AWS_TRANSACT_WRITE] = "TransactWriteItems",
     [GW_AWS_BATCH_GET] = "BatchGetItem",
     [GW_AWS_BATCH_WRITE] = "BatchWriteItem",

@@ -12,6 +12,7 @@ enum gw_aws_dynamodb_op {
     GW_AWS_UPDATE_ITEM,
     GW_AWS_DELETE_ITEM,
     GW_AWS_QUERY,
+    GW_AWS_SCAN,
     GW_AWS_TRANSACT_WRITE,
     GW_AWS_BATCH_GET,
     GW_AWS_BATCH_WRITE,
@@ -33,8 +34,8 @@ struct gw_aws_dynamodb {
     yyjson_val *item; /* get: the item; of a refused condition: what stands there, if asked for
                                 with ReturnValuesOnConditionCheckFailure */
     yyjson_val *attributes;  /* update, put, delete: as ReturnValues asked */
-    yyjson_val *items;       /* query: an array */
-    yyjson_val *more;        /* query: ExclusiveStartKey of the next page */
+    yyjson_val *items;       /* query, scan: an array */
+    yyjson_val *more;        /* query, scan: ExclusiveStartKey of the next page */
     yyjson_val *responses;   /* batch get: an array of items for each table */
     yyjson_val *unprocessed; /* batches: what was not done, as RequestItems */
     yyjson_val *reasons;     /* transact write, refused: one for each of its items, in order */

@@ -14,13 +14,9 @@
  * costs no more than two lines each.
  *
  * Failure: a document that cannot be opened is damage: GW_ERR_CORRUPT, never a line left out. */
+#include "store/admin_doc.h"
 #include "store/sqlite_internal.h"
 
-#include "base/crypto.h"
-
-#include <inttypes.h>
-
-#define FORMAT    1  /* of both documents; an older one stays readable */
 #define TURN_BITS 20 /* of a line's number, below its time */
 
 _Static_assert(GW_AUDIT_AT_END - 1 <= INT64_MAX >> TURN_BITS, "each time has room for its turns");
@@ -32,70 +28,17 @@ static struct sqlite_conn *conn_of(struct sqlite_writer *w)
 
 /* ── Documents ─────────────────────────────────────────────────────────────────────────────── */
 
-/* Values one behind the other: a number "12:", a text "5:hello", an absent one "-:". */
-static void put_number(struct gw_buf *out, uint64_t number)
-{
-    gw_buf_addf(out, "%" PRIu64 ":", number);
-}
-
-static void put_text(struct gw_buf *out, struct gw_slice text)
-{
-    if (text.ptr == NULL) {
-        gw_buf_addf(out, "-:");
-        return;
-    }
-    put_number(out, text.len);
-    gw_buf_adds(out, text);
-}
-
-/* What is left to read; `is_bad` sticks. */
-struct doc {
-    struct gw_slice rest;
-    bool is_bad;
-};
-
-static uint64_t take_number(struct doc *doc)
-{
-    struct gw_slice part;
-    uint64_t number = 0;
-
-    if (!gw_slice_split(&doc->rest, ':', &part) || !gw_slice_u64(part, &number))
-        doc->is_bad = true;
-    return number;
-}
-
-static struct gw_slice take_text(struct doc *doc)
-{
-    if (gw_slice_starts(doc->rest, GW_SLICE("-:"))) {
-        doc->rest = gw_slice_skip(doc->rest, 2);
-        return (struct gw_slice){0};
-    }
-    uint64_t len = take_number(doc);
-    if (doc->is_bad || doc->rest.ptr == NULL || len > doc->rest.len) {
-        doc->is_bad = true;
-        return (struct gw_slice){0};
-    }
-    struct gw_slice text = {doc->rest.ptr, (size_t)len};
-    doc->rest = gw_slice_skip(doc->rest, (size_t)len);
-    return text;
-}
-
-static bool is_whole(const struct doc *doc)
-{
-    return !doc->is_bad && doc->rest.len == 0;
-}
-
-/* Into the arena; *doc is what it holds. */
+/* Into the arena, as *text. */
 static bool open_doc(const struct gw_sqlite *sqlite, const struct sqlite_doc *place,
-                     struct gw_slice sealed, struct gw_arena *arena, struct doc *doc)
+                     struct gw_slice sealed, struct gw_arena *arena, struct gw_slice *text)
 {
     struct gw_buf plain = {0};
     bool ok = sqlite_doc_open(&sqlite->master, place, sealed, &plain);
 
     if (ok)
-        *doc = (struct doc){.rest = gw_arena_dup(arena, gw_buf_slice(&plain))};
+        *text = gw_arena_dup(arena, gw_buf_slice(&plain));
     gw_buf_deinit(&plain);
-    return ok && take_number(doc) == FORMAT;
+    return ok;
 }
 
 /* ── The audit log: writing ────────────────────────────────────────────────────────────────── */
@@ -145,12 +88,7 @@ void sqlite_audit_write(struct sqlite_writer *w, const struct gw_audit *audit)
     struct sqlite_doc place = {'A', audit->app_id, {0}, (uint64_t)number};
     struct gw_buf plain = {0}, sealed = {0};
 
-    put_number(&plain, FORMAT);
-    put_text(&plain, gw_slice_from(audit->action));
-    put_text(&plain, audit->actor);
-    put_text(&plain, audit->address);
-    put_text(&plain, audit->subject);
-    put_text(&plain, audit->detail);
+    gw_admin_doc_write_line(audit, &plain);
     sqlite_doc_seal(&sqlite->master, &place, gw_buf_slice(&plain), &sealed);
     sqlite3_bind_int64(st, 1, number);
     sqlite_bind_text(st, 2, audit->app_id);
@@ -182,18 +120,13 @@ static bool line_open(const struct gw_sqlite *sqlite, sqlite3_stmt *st, struct g
                       struct gw_audit *line)
 {
     struct sqlite_doc place = {'A', sqlite_text(st, 1), {0}, (uint64_t)sqlite3_column_int64(st, 0)};
-    struct doc doc;
+    struct gw_slice text;
 
-    if (!open_doc(sqlite, &place, sqlite_blob(st, 2), arena, &doc))
+    if (!open_doc(sqlite, &place, sqlite_blob(st, 2), arena, &text))
         return false;
     line->at_ms = (int64_t)(place.version >> TURN_BITS);
     line->app_id = gw_arena_dup(arena, place.app_id);
-    line->action = gw_arena_text(arena, take_text(&doc));
-    line->actor = take_text(&doc);
-    line->address = take_text(&doc);
-    line->subject = take_text(&doc);
-    line->detail = take_text(&doc);
-    return is_whole(&doc);
+    return gw_admin_doc_read_line(text, arena, line);
 }
 
 static sqlite3_stmt *lines_of(const struct gw_sqlite *sqlite, struct sqlite_conn *conn,
@@ -261,22 +194,14 @@ static bool key_open(const struct gw_sqlite *sqlite, sqlite3_stmt *st, struct gw
                      struct gw_key *key)
 {
     struct sqlite_doc place = place_of_key(sqlite_text(st, 0), sqlite_text(st, 1));
-    struct doc doc;
+    struct gw_slice text;
 
     *key = (struct gw_key){.appid = gw_arena_dup(arena, place.app_id)};
     if (place.name.len >= sizeof(key->id) ||
-        !open_doc(sqlite, &place, sqlite_blob(st, 2), arena, &doc))
+        !open_doc(sqlite, &place, sqlite_blob(st, 2), arena, &text))
         return false;
     memcpy(key->id, place.name.ptr, place.name.len);
-    key->roles = (unsigned)take_number(&doc);
-    key->created_ms = (int64_t)take_number(&doc);
-    struct gw_slice hash = take_text(&doc);
-    key->name = take_text(&doc);
-    key->scope = take_text(&doc);
-    if (!is_whole(&doc) || hash.len != sizeof(key->hash))
-        return false;
-    memcpy(key->hash, hash.ptr, hash.len);
-    return true;
+    return gw_admin_doc_read_key(text, key);
 }
 
 static void key_add(struct sqlite_writer *w, const struct gw_key *key)
@@ -286,12 +211,7 @@ static void key_add(struct sqlite_writer *w, const struct gw_key *key)
     struct sqlite_doc place = place_of_key(gw_slice_from(key->id), key->appid);
     struct gw_buf plain = {0}, sealed = {0};
 
-    put_number(&plain, FORMAT);
-    put_number(&plain, key->roles);
-    put_number(&plain, (uint64_t)key->created_ms);
-    put_text(&plain, (struct gw_slice){(const char *)key->hash, sizeof(key->hash)});
-    put_text(&plain, key->name);
-    put_text(&plain, key->scope);
+    gw_admin_doc_write_key(key, &plain);
     sqlite_doc_seal(&w->sqlite->master, &place, gw_buf_slice(&plain), &sealed);
     sqlite_bind_text(st, 1, place.name);
     sqlite_bind_text(st, 2, place.app_id);
