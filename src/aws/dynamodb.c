@@ -21,6 +21,7 @@ static const char *const operations[] = {
     [GW_AWS_BATCH_WRITE] = "BatchWriteItem",
     [GW_AWS_CREATE_TABLE] = "CreateTable",
     [GW_AWS_DESCRIBE_TABLE] = "DescribeTable",
+    [GW_AWS_DESCRIBE_TTL] = "DescribeTimeToLive",
     [GW_AWS_UPDATE_TTL] = "UpdateTimeToLive",
 };
 

@@ -18,6 +18,7 @@ enum gw_aws_dynamodb_op {
     GW_AWS_BATCH_WRITE,
     GW_AWS_CREATE_TABLE,
     GW_AWS_DESCRIBE_TABLE,
+    GW_AWS_DESCRIBE_TTL, /* read what came in call.json */
     GW_AWS_UPDATE_TTL,
 };
 

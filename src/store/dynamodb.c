@@ -1,0 +1,128 @@
+/* dynamodb.c: the four ports over DynamoDB and S3. Owns the store's struct, what is derived of the
+ * master key, and the table of which function does an operation:
+ *
+ *   dynamodb_run.c        an operation under way, and what a failure of AWS means
+ *   dynamodb_key.c        ids, hashes, seals
+ *   dynamodb_tables.c     the tables, and how they are made
+ *   dynamodb_configs.c    the configs port
+ *   dynamodb_admin.c      the admin port
+ *
+ * Threads: joined before the loops run; after that it changes nothing but one flag, so any number of
+ * loops use it, each for operations of its own env. */
+#include "store/dynamodb_impl.h"
+
+#include "base/check.h"
+#include "base/crypto.h"
+
+#include <stdio.h>
+
+static dynamodb_fn *const does[GW_CALL_COUNT] = {
+    [GW_CALL_CONFIG_LOAD] = dynamodb_configs_start,
+    [GW_CALL_CONFIG_PUT] = dynamodb_configs_start,
+    [GW_CALL_CONFIG_REMOVE] = dynamodb_configs_start,
+    [GW_CALL_CONFIG_LIST] = dynamodb_configs_start,
+    [GW_CALL_KEY_PUT] = dynamodb_admin_start,
+    [GW_CALL_KEY_REMOVE] = dynamodb_admin_start,
+    [GW_CALL_KEY_FIND] = dynamodb_admin_start,
+    [GW_CALL_KEY_LIST] = dynamodb_admin_start,
+    [GW_CALL_AUDIT_ADD] = dynamodb_admin_start,
+    [GW_CALL_AUDIT_LIST] = dynamodb_admin_start,
+};
+
+static void not_here(struct dynamodb_run *run)
+{
+    dynamodb_done(run, GW_ERR_UNAVAILABLE);
+}
+
+static void start(struct gw_dynamodb *store, struct gw_op *op)
+{
+    dynamodb_start(store, op, does[op->kind] ? does[op->kind] : not_here);
+}
+
+static void start_ledger(struct gw_ledger *ledger, struct gw_op *op)
+{
+    start(gw_container_of(ledger, struct gw_dynamodb, ledger), op);
+}
+
+static void start_configs(struct gw_configs *configs, struct gw_op *op)
+{
+    start(gw_container_of(configs, struct gw_dynamodb, configs), op);
+}
+
+static void start_admin(struct gw_admin *admin, struct gw_op *op)
+{
+    start(gw_container_of(admin, struct gw_dynamodb, admin), op);
+}
+
+static void start_pace(struct gw_pace *pace, struct gw_op *op)
+{
+    start(gw_container_of(pace, struct gw_dynamodb, pace), op);
+}
+
+/* Nobody counts all items of a table; and AWS has no disk that could be full. */
+static struct gw_ledger_state get_state(struct gw_ledger *ledger)
+{
+    struct gw_dynamodb *store = gw_container_of(ledger, struct gw_dynamodb, ledger);
+    bool is_failing = atomic_load(&store->is_failing);
+
+    return (struct gw_ledger_state){
+        .accepting = !is_failing,
+        .why = is_failing ? "AWS does not answer, or does not allow it" : "",
+    };
+}
+
+struct gw_dynamodb *gw_dynamodb_create(const struct gw_dynamodb_options *options)
+{
+    struct gw_dynamodb *store = gw_zalloc(sizeof(*store));
+
+    store->ledger = (struct gw_ledger){.start = start_ledger, .state = get_state};
+    store->configs.start = start_configs;
+    store->admin.start = start_admin;
+    store->pace.start = start_pace;
+    store->options = *options;
+    for (int i = 0; i < DYNAMODB_TABLES; i++) {
+        const char *suffix = dynamodb_table_suffix((enum dynamodb_table)i);
+        size_t room = strlen(options->tables) + strlen(suffix) + 2;
+        store->tables[i] = gw_alloc(room);
+        snprintf(store->tables[i], room, "%s-%s", options->tables, suffix);
+    }
+    dynamodb_keys_init(store);
+    return store;
+}
+
+void gw_dynamodb_join(struct gw_dynamodb *store, struct gw_env *env, struct gw_aws *aws)
+{
+    store->joined = gw_realloc(store->joined, (store->joined_count + 1) * sizeof(*store->joined));
+    store->joined[store->joined_count++] = (struct dynamodb_joined){env, aws};
+}
+
+void gw_dynamodb_destroy(struct gw_dynamodb *store)
+{
+    if (store == NULL)
+        return;
+    for (int i = 0; i < DYNAMODB_TABLES; i++)
+        gw_free(store->tables[i]);
+    gw_free(store->joined);
+    gw_wipe(store, sizeof(*store));
+    gw_free(store);
+}
+
+struct gw_ledger *gw_dynamodb_ledger(struct gw_dynamodb *store)
+{
+    return &store->ledger;
+}
+
+struct gw_configs *gw_dynamodb_configs(struct gw_dynamodb *store)
+{
+    return &store->configs;
+}
+
+struct gw_admin *gw_dynamodb_admin(struct gw_dynamodb *store)
+{
+    return &store->admin;
+}
+
+struct gw_pace *gw_dynamodb_pace(struct gw_dynamodb *store)
+{
+    return &store->pace;
+}

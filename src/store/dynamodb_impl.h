@@ -1,0 +1,128 @@
+/* dynamodb_impl.h: what dynamodb*.c share: the store, an operation on its way through AWS, what ids
+ * and seals are made with. Not for others. */
+#pragma once
+
+#include "aws/dynamodb.h"
+#include "aws/s3.h"
+#include "aws/sqs.h"
+#include "core/wake.h"
+#include "store/dynamodb.h"
+
+enum dynamodb_table { DYNAMODB_CONFIG, DYNAMODB_LEDGER, DYNAMODB_ADMIN };
+#define DYNAMODB_TABLES 3
+
+const char *dynamodb_table_suffix(enum dynamodb_table table); /* "config" */
+
+/* What AWS refuses in any state, or has no room for. */
+#define DYNAMODB_TRANSACT_MAX  100
+#define DYNAMODB_BATCH_GET_MAX 100
+
+#define DYNAMODB_HASH_PARTS_MAX 4
+
+/* An env and what it speaks to AWS with. */
+struct dynamodb_joined {
+    struct gw_env *env;
+    struct gw_aws *aws;
+};
+
+struct gw_dynamodb {
+    struct gw_ledger ledger;
+    struct gw_configs configs;
+    struct gw_admin admin;
+    struct gw_pace pace;
+    struct gw_dynamodb_options options;
+    char *tables[DYNAMODB_TABLES];
+    uint8_t id_key[32], hash_key[32], seal_key[32]; /* of the master key */
+    struct dynamodb_joined *joined;                 /* does not change once the loops run */
+    size_t joined_count;
+    atomic_bool is_failing; /* the last call found nobody, or was not allowed */
+};
+
+/* ── An operation under way: dynamodb_run.c ────────────────────────────────────────────────── */
+
+struct dynamodb_run;
+typedef void dynamodb_fn(struct dynamodb_run *run);
+
+/* One operation: a chain of calls, one at a time, each of which names the function that goes on with
+ * its answer. Everything it needs is in its arena. */
+struct dynamodb_run {
+    struct gw_dynamodb *store;
+    struct gw_op *op;
+    struct gw_env *env;
+    struct gw_aws *aws;
+    struct gw_arena arena;
+    int64_t deadline_us; /* of the operation, by env's monotonic clock */
+    struct gw_aws_dynamodb db;
+    dynamodb_fn *next;
+    void *own; /* the operation's file's, in the arena */
+};
+
+/* Begins an operation: fn makes the first call, or completes it. */
+void dynamodb_start(struct gw_dynamodb *store, struct gw_op *op, dynamodb_fn *fn);
+/* Completes it, from a later turn of the loop, and frees the run. The last thing done with it. */
+void dynamodb_done(struct dynamodb_run *run, enum gw_err err);
+/* The same, because of a call that failed: what that means to whoever asked the store, and when it
+ * may be tried again. */
+void dynamodb_fail(struct dynamodb_run *run, const struct gw_aws_call *call);
+
+/* Makes run->db an empty request: its members are added to .root, then it is sent. Of a call on one
+ * table the name is there already. */
+struct gw_aws_dynamodb *dynamodb_request(struct dynamodb_run *run, enum gw_aws_dynamodb_op op);
+struct gw_aws_dynamodb *dynamodb_request_on(struct dynamodb_run *run, enum gw_aws_dynamodb_op op,
+                                            enum dynamodb_table table);
+void dynamodb_send(struct dynamodb_run *run, dynamodb_fn *next);
+/* How the call went: GW_OK, or aws/call.h's. */
+enum gw_err dynamodb_err(const struct dynamodb_run *run);
+/* The write may have been done: whoever made it must look. */
+bool dynamodb_is_unsure(const struct dynamodb_run *run);
+
+/* Members of `object`, the root or an item of a transaction. Texts are not copied. */
+void dynamodb_put(struct dynamodb_run *run, yyjson_mut_val *object, const char *name,
+                  const char *text);
+void dynamodb_put_flag(struct dynamodb_run *run, yyjson_mut_val *object, const char *name);
+/* An expression: "#name = :value AND …". Each #name in it is an attribute of that name, and gets its
+ * line in ExpressionAttributeNames, for many of ours are words that DynamoDB reserves. */
+void dynamodb_put_expression(struct dynamodb_run *run, yyjson_mut_val *object, const char *name,
+                             const char *expression);
+/* The object ExpressionAttributeValues; made when it is not there. */
+yyjson_mut_val *dynamodb_values(struct dynamodb_run *run, yyjson_mut_val *object);
+/* "Key": {pk, sk} */
+void dynamodb_put_key(struct dynamodb_run *run, yyjson_mut_val *object, struct gw_slice pk,
+                      struct gw_slice sk);
+
+/* An object of S3, in the run's arena: filled in by the caller, then started with one of s3.h's. */
+struct gw_aws_object *dynamodb_object(struct dynamodb_run *run, struct gw_slice bucket,
+                                      struct gw_slice key);
+void dynamodb_object_start(struct gw_aws_object *object, void (*start)(struct gw_aws_object *),
+                           dynamodb_fn *next);
+
+/* Sends messages to options.queue_url, which must be there; the bodies live as long as the run. A
+ * failure of any is the batch's. */
+void dynamodb_wake(struct dynamodb_run *run, const struct gw_aws_entry *entries, size_t count,
+                   void (*next)(struct dynamodb_run *run, const struct gw_aws_batch *sent));
+/* A wake as a text in the run's arena. */
+struct gw_slice dynamodb_wake_text(struct dynamodb_run *run, const struct gw_wake *wake);
+
+/* ── Keys: dynamodb_key.c ──────────────────────────────────────────────────────────────────── */
+
+void dynamodb_keys_init(struct gw_dynamodb *store);
+/* HMAC of the parts, none of which can be mistaken for a part of another. */
+void dynamodb_hash(const uint8_t key[32], const struct gw_slice *parts, size_t count,
+                   uint8_t out[32]);
+/* The same as hexadecimal text of 16 bytes: a key of an item for what is too long, or secret. */
+struct gw_slice dynamodb_hash_text(const struct gw_dynamodb *store, struct gw_arena *arena,
+                                   const struct gw_slice *parts, size_t count);
+/* Seals what lies at (pk, sk, field), and nowhere else. */
+struct gw_slice dynamodb_seal(const struct gw_dynamodb *store, struct gw_arena *arena,
+                              struct gw_slice pk, struct gw_slice sk, const char *field,
+                              struct gw_slice plain);
+/* False: it was sealed with another key or for another place, or was changed. */
+bool dynamodb_unseal(const struct gw_dynamodb *store, struct gw_arena *arena, struct gw_slice pk,
+                     struct gw_slice sk, const char *field, struct gw_slice sealed,
+                     struct gw_slice *plain);
+
+/* ── Operations ────────────────────────────────────────────────────────────────────────────── */
+
+/* By run->op->kind. */
+void dynamodb_configs_start(struct dynamodb_run *run); /* dynamodb_configs.c */
+void dynamodb_admin_start(struct dynamodb_run *run);   /* dynamodb_admin.c */
