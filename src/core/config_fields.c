@@ -180,6 +180,14 @@ static yyjson_mut_val *render_rate_limit(const struct gw_config *config, enum gw
 
 /* ── webhookUrl ────────────────────────────────────────────────────────────────────────────── */
 
+static bool has_url(const struct gw_config *config, struct gw_slice text)
+{
+    for (size_t i = 0; config && i < config->route_count; i++)
+        if (gw_slice_eq(config->routes[i].url.text, text))
+            return true;
+    return false;
+}
+
 enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field, yyjson_val *value,
                                 struct gw_url *url)
 {
@@ -191,7 +199,10 @@ enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field
     struct gw_slice text = gw_arena_dup(arena, gw_strict_str(value));
     if (gw_url_parse(url, text, arena, &why) != GW_OK)
         return gw_error_set(parse->error, GW_ERR_INVALID, "%s: %s", field, why.text);
-    return parse->guard ? gw_guard_url(parse->guard, field, url, parse->error) : GW_OK;
+    if (parse->guard == NULL || gw_guard_url(parse->guard, field, url, &why) == GW_OK ||
+        has_url(parse->current, text))
+        return GW_OK;
+    return gw_error_set(parse->error, GW_ERR_INVALID, "%s", why.text);
 }
 
 static enum gw_err parse_webhook_url(struct gw_config_parse *parse, yyjson_val *value)

@@ -27,7 +27,8 @@ enum gw_config_use {
 /* A config being built out of a document. */
 struct gw_config_parse {
     struct gw_config *config;
-    const struct gw_guard *guard; /* NULL: from the store, not to be judged by today's policy */
+    const struct gw_config *current; /* before a PATCH; NULL: there is none */
+    const struct gw_guard *guard;    /* NULL: from the store, not to be judged by today's policy */
     struct gw_error *error;
 };
 
@@ -47,7 +48,8 @@ const struct gw_config_field *gw_config_field_find(struct gw_slice name);
 bool gw_config_field_is_stored(const struct gw_config_field *field); /* part of the document */
 enum gw_err gw_config_field_unknown(struct gw_slice name, struct gw_error *error);
 
-/* A webhookUrl or a workflow's: grammar, then the guard. */
+/* A webhookUrl or a workflow's: grammar, then the guard, for those that the current config has not:
+ * what is forbidden by now must not stand in the way of other changes, and each attempt asks again. */
 enum gw_err gw_config_url_parse(struct gw_config_parse *parse, const char *field, yyjson_val *value,
                                 struct gw_url *url);
 

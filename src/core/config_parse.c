@@ -3,7 +3,7 @@
  * Both go one road: the request is read strictly, its commands (secret, updateSecret) are set
  * aside, the rest is merged (RFC 7396) into a document (an empty one, or the current config's), and
  * a config is built out of the result through the table of fields. So a PATCH can make nothing that
- * a create could not.
+ * a create could not, but for URLs that were allowed when they came.
  *
  * On failure there is no config, and the error says which field, and what is allowed. */
 #include "base/alloc.h"
@@ -217,7 +217,7 @@ static enum gw_err build(struct gw_config *config, const struct gw_config *curre
                          const struct gw_config_change *change, struct gw_arena *scratch,
                          bool *secret_made, struct gw_error *error)
 {
-    struct gw_config_parse parse = {config, change->guard, error};
+    struct gw_config_parse parse = {config, current, change->guard, error};
     yyjson_alc alc = gw_strict_alc(scratch);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
     yyjson_mut_val *request, *document;

@@ -193,6 +193,46 @@ static void refuses(void **state)
     gw_config_unref(config);
 }
 
+/* An operator who allows less than before locks nobody out of the configs that are there. */
+static void allowed_before(void **state)
+{
+    static const struct {
+        const char *patch, *error;
+    } rows[] = {
+        {"{" KEY ",'isActive':false}", ""},
+        {"{" KEY ",'updateSecret':true}", ""},
+        {"{" KEY ",'webhookUrl':'http://127.0.0.1:9000/a'}", ""},
+        {"{" KEY ",'workflows':{'v':['http://127.0.0.1:9000/b']}}", ""},
+        {"{" KEY ",'webhookUrl':'https://b.example/','workflows':null}", ""},
+        {"{" KEY ",'webhookUrl':'https://127.0.0.1/a'}",
+         "webhookUrl: must lead to a public address (or one in --allow-nets), 127.0.0.1 is a "
+         "loopback address"},
+        {"{" KEY ",'workflows':{'v':['https://a.example:9000/']}}",
+         "workflows.v[0]: port 9000 is not allowed; the operator adds ports with --allow-ports, "
+         "allowed: 443"},
+    };
+    const struct gw_guard lenient = {.allow_http = true, .nets.any = true, .allow_any_port = true};
+    struct gw_buf json = {0};
+    struct gw_config *config;
+
+    (void)state;
+    quote(&json, "{" KEY ",'webhookUrl':'http://127.0.0.1:9000/a',"
+                 "'workflows':{'w':['http://127.0.0.1:9000/b']}}");
+    struct gw_config_change change = change_of(gw_buf_slice(&json), NOW);
+    change.guard = &lenient;
+    assert_int_equal(gw_config_create(&config, &change, NULL), GW_OK);
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_error error = {0};
+        bool made;
+        struct gw_config *next = try_patch(config, rows[i].patch, NOW + 1, &made, &error);
+
+        assert_string_equal(error.text, rows[i].error);
+        gw_config_unref(next);
+    }
+    gw_config_unref(config);
+    gw_buf_deinit(&json);
+}
+
 /* ── An answer can be edited and sent back ─────────────────────────────────────────────────── */
 
 static void answer_sent_back(void **state)
@@ -474,12 +514,13 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc_examples),  cmocka_unit_test(merges),
-        cmocka_unit_test(refuses),       cmocka_unit_test(answer_sent_back),
-        cmocka_unit_test(masks),         cmocka_unit_test(active_since),
-        cmocka_unit_test(lanes),         cmocka_unit_test(rotation),
-        cmocka_unit_test(rotation_ends), cmocka_unit_test(no_overlap),
-        cmocka_unit_test(size),          cmocka_unit_test(fuzz),
+        cmocka_unit_test(rfc_examples),   cmocka_unit_test(merges),
+        cmocka_unit_test(refuses),        cmocka_unit_test(answer_sent_back),
+        cmocka_unit_test(masks),          cmocka_unit_test(active_since),
+        cmocka_unit_test(lanes),          cmocka_unit_test(rotation),
+        cmocka_unit_test(rotation_ends),  cmocka_unit_test(no_overlap),
+        cmocka_unit_test(size),           cmocka_unit_test(fuzz),
+        cmocka_unit_test(allowed_before),
     };
 
     return cmocka_run_group_tests_name("config_patch", tests, NULL, NULL);
