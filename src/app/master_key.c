@@ -63,6 +63,20 @@ static enum gw_err read_key(const char *path, uint8_t key[GW_MASTER_KEY_BYTES],
               : gw_error_set(error, GW_ERR_KEY, "%s: must hold 32 bytes as base64 text", path);
 }
 
+/* A file that was named, and is never made. */
+static enum gw_err read_named(const char *path, uint8_t key[GW_MASTER_KEY_BYTES],
+                              struct gw_error *error)
+{
+    if (access(path, F_OK) == 0)
+        return read_key(path, key, error);
+    if (errno != ENOENT && errno != ENOTDIR)
+        return io_failed(error, "look for", path);
+    return gw_error_set(error, GW_ERR_KEY,
+                        "%s: there is no such file; it is to hold the "
+                        "master key (--master-key-file)",
+                        path);
+}
+
 /* ── Making ────────────────────────────────────────────────────────────────────────────────── */
 
 static bool sync_dir(const char *dir)
@@ -164,19 +178,20 @@ enum gw_err gw_master_key_load(const struct gw_master_key_place *place, struct g
                    ? GW_OK
                    : gw_error_set(error, GW_ERR_KEY,
                                   "GWH_MASTER_KEY: must be 32 bytes as base64 text");
+    if (!place->file && !place->data)
+        return gw_error_set(
+            error, GW_ERR_KEY,
+            "GWH_MASTER_KEY: must be set, or --master-key-file: what many processes "
+            "share is not sealed under a key that one of them makes");
+    if (place->file)
+        return read_named(place->file, key, error);
     if (strlen(place->data) > PATH_MAX - 64)
         return gw_error_set(error, GW_ERR_INVALID, "--data: the path is too long");
     snprintf(path, sizeof(path), "%s/master.key", place->data);
-    const char *file = place->file ? place->file : path;
-    if (access(file, F_OK) == 0)
-        return read_key(file, key, error);
+    if (access(path, F_OK) == 0)
+        return read_key(path, key, error);
     if (errno != ENOENT && errno != ENOTDIR)
-        return io_failed(error, "look for", file);
-    if (place->file)
-        return gw_error_set(error, GW_ERR_KEY,
-                            "%s: there is no such file; it is to hold the "
-                            "master key (--master-key-file)",
-                            file);
+        return io_failed(error, "look for", path);
     if (has_store(place->data))
         return gw_error_set(error, GW_ERR_KEY,
                             "%s: is missing; without the key it was made with, the store in %s "

@@ -10,7 +10,7 @@ bool gw_master_key_parse(const char *text, uint8_t key[GW_MASTER_KEY_BYTES]);
 
 /* Where it is to be found; texts are NULL where nothing was said. */
 struct gw_master_key_place {
-    const char *data; /* the data directory, which is made when it is missing */
+    const char *data; /* the data directory, made when it is missing; NULL: no key is made either */
     const char *file; /* another file than data/master.key; never made here */
     const char *text; /* the key itself: no file counts */
 };

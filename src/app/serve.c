@@ -1,4 +1,5 @@
-/* serve.c: the home `serve`: owns the store, the shards with their threads, and their life cycle.
+/* serve.c: the home `serve`: owns the life cycle of the shards with their threads; what it opens and
+ * closes is in serve_open.c.
  *
  *   OPENING ─ settings, store, key, shards made
  *      │                              └─ failed ─▶ exit 2 (setting) or 3 (cannot start)
@@ -21,20 +22,11 @@
  * grace timer; on_shard_… run on their shard's. They speak by messages, one for each command. */
 #include "app/serve.h"
 
-#include "api/api.h"
-#include "app/admin_key.h"
-#include "app/log_sink.h"
-#include "app/master_key.h"
-#include "app/public_cert.h"
-#include "app/settings.h"
-#include "base/crypto.h"
-#include "core/config.h"
-#include "store/sqlite.h"
+#include "app/serve_impl.h"
 #include "sys/http_server.h"
 #include "sys/loop.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -44,74 +36,35 @@
 #define EXIT_USAGE        2
 #define EXIT_CANNOT_START 3
 
-#define CONNECT_TIMEOUT_MS 5000
-#define CUT_MS             10000 /* after the grace time, until it is given up */
+#define CUT_MS 10000 /* after the grace time, until it is given up */
 
 extern char **environ;
 
-enum state { OPENING, STARTING, LISTENING, READY, DRAINING };
-
-enum command { COMMAND_START, COMMAND_LISTEN, COMMAND_DRAIN, COMMAND_CUT, COMMAND_COUNT };
-
-struct serve;
-
-/* A shard and what belongs to it. */
-struct place {
-    struct serve *serve;
-    size_t index;
-    struct gw_env *env;
-    struct gw_shard *shard;
-    struct gw_api *api;
-    struct gw_http_server *http;
-    struct gw_thread *thread;
-    struct gw_msg commands[COMMAND_COUNT];
-    struct gw_msg answers[COMMAND_COUNT]; /* to START, LISTEN, DRAIN */
-    enum gw_err start_err, listen_err;
-    struct gw_error error;
-};
-
-struct serve {
-    struct gw_settings settings;
-    char key[GW_ADMIN_KEY_MAX + 1];
-    struct gw_env *home;
-    struct gw_sqlite *store;
-    struct gw_log_sink log;
-    struct gw_rsa_key *jwt_key; /* NULL = no tokens */
-    struct gw_api **apis;
-    struct gw_flow flow;
-    struct place *places;
-    size_t place_count;
-    size_t left; /* answers to come in this state */
-    enum state state;
-    bool cut;
-    int exit_code;
-    uint16_t port;
-    struct gw_timer grace;
-};
-
 /* ── On the shards' threads ────────────────────────────────────────────────────────────────── */
 
-static void answer(struct place *place, enum command command)
+static void answer(struct gw_serve_place *place, enum gw_serve_command command)
 {
     gw_env_post(place->serve->home, &place->answers[command]);
 }
 
 static void on_shard_started(void *ctx, enum gw_err err)
 {
-    struct place *place = ctx;
+    struct gw_serve_place *place = ctx;
     place->start_err = err;
     answer(place, COMMAND_START);
 }
 
 static void on_shard_start(struct gw_msg *msg)
 {
-    struct place *place = gw_container_of(msg, struct place, commands[COMMAND_START]);
+    struct gw_serve_place *place =
+        gw_container_of(msg, struct gw_serve_place, commands[COMMAND_START]);
     gw_shard_start(place->shard, on_shard_started, place);
 }
 
 static void on_shard_listen(struct gw_msg *msg)
 {
-    struct place *place = gw_container_of(msg, struct place, commands[COMMAND_LISTEN]);
+    struct gw_serve_place *place =
+        gw_container_of(msg, struct gw_serve_place, commands[COMMAND_LISTEN]);
     const struct gw_settings *settings = &place->serve->settings;
     struct gw_http_server_options options = {
         .host = settings->listen_host,
@@ -137,7 +90,8 @@ static void on_shard_idle(void *ctx)
 
 static void on_shard_drain(struct gw_msg *msg)
 {
-    struct place *place = gw_container_of(msg, struct place, commands[COMMAND_DRAIN]);
+    struct gw_serve_place *place =
+        gw_container_of(msg, struct gw_serve_place, commands[COMMAND_DRAIN]);
     if (place->http)
         gw_http_server_drain(place->http);
     gw_shard_drain(place->shard, on_shard_idle, place);
@@ -145,20 +99,21 @@ static void on_shard_drain(struct gw_msg *msg)
 
 static void on_shard_cut(struct gw_msg *msg)
 {
-    struct place *place = gw_container_of(msg, struct place, commands[COMMAND_CUT]);
+    struct gw_serve_place *place =
+        gw_container_of(msg, struct gw_serve_place, commands[COMMAND_CUT]);
     gw_shard_cut(place->shard);
     gw_api_cut(place->api);
 }
 
 static void run_shard(void *ctx)
 {
-    struct place *place = ctx;
+    struct gw_serve_place *place = ctx;
     gw_loop_run(place->env);
 }
 
 /* ── DRAINING ──────────────────────────────────────────────────────────────────────────────── */
 
-static void command_all(struct serve *serve, enum command command)
+static void command_all(struct gw_serve *serve, enum gw_serve_command command)
 {
     for (size_t i = 0; i < serve->place_count; i++)
         gw_env_post(serve->places[i].env, &serve->places[i].commands[command]);
@@ -166,7 +121,7 @@ static void command_all(struct serve *serve, enum command command)
 
 static void on_grace_over(struct gw_timer *timer)
 {
-    struct serve *serve = gw_container_of(timer, struct serve, grace);
+    struct gw_serve *serve = gw_container_of(timer, struct gw_serve, grace);
     if (serve->cut) {
         gw_log(GW_LOG_ERROR, "stopped_at_once", GW_S("why", "something under way does not end"));
         _exit(EXIT_FAILED);
@@ -178,7 +133,7 @@ static void on_grace_over(struct gw_timer *timer)
     gw_env_timer_set(serve->home, &serve->grace, CUT_MS);
 }
 
-static void drain(struct serve *serve, const char *why)
+static void drain(struct gw_serve *serve, const char *why)
 {
     gw_log(GW_LOG_INFO, "draining", GW_S("why", why), GW_I("graceS", serve->settings.grace_s));
     serve->state = DRAINING;
@@ -189,14 +144,15 @@ static void drain(struct serve *serve, const char *why)
 
 static void on_idle(struct gw_msg *msg)
 {
-    struct serve *serve = gw_container_of(msg, struct place, answers[COMMAND_DRAIN])->serve;
+    struct gw_serve *serve =
+        gw_container_of(msg, struct gw_serve_place, answers[COMMAND_DRAIN])->serve;
     if (--serve->left == 0)
         gw_loop_stop(serve->home);
 }
 
 static void on_signal(void *ctx, int number)
 {
-    struct serve *serve = ctx;
+    struct gw_serve *serve = ctx;
     const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (serve->state == DRAINING) {
         gw_log(GW_LOG_WARN, "stopped_at_once", GW_S("why", name));
@@ -217,21 +173,21 @@ static void on_late_signal(int number)
 
 /* ── STARTING and LISTENING ────────────────────────────────────────────────────────────────── */
 
-static void start_failed(struct serve *serve, const char *why)
+static void start_failed(struct gw_serve *serve, const char *why)
 {
     gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", why));
     serve->exit_code = EXIT_CANNOT_START;
     drain(serve, "the start failed");
 }
 
-static void be_ready(struct serve *serve)
+static void be_ready(struct gw_serve *serve)
 {
     serve->state = READY;
     gw_log(GW_LOG_INFO, "listening", GW_S("address", serve->settings.listen_host),
            GW_I("port", serve->port), GW_I("shards", serve->place_count));
 }
 
-static void listen_at(struct place *place)
+static void listen_at(struct gw_serve_place *place)
 {
     gw_env_post(place->env, &place->commands[COMMAND_LISTEN]);
 }
@@ -239,8 +195,9 @@ static void listen_at(struct place *place)
 /* The first has the port, which may have been any: then the others share it. */
 static void on_listening(struct gw_msg *msg)
 {
-    struct place *place = gw_container_of(msg, struct place, answers[COMMAND_LISTEN]);
-    struct serve *serve = place->serve;
+    struct gw_serve_place *place =
+        gw_container_of(msg, struct gw_serve_place, answers[COMMAND_LISTEN]);
+    struct gw_serve *serve = place->serve;
     if (serve->state != LISTENING)
         return;
     if (place->listen_err != GW_OK) {
@@ -258,8 +215,9 @@ static void on_listening(struct gw_msg *msg)
 
 static void on_started(struct gw_msg *msg)
 {
-    struct place *place = gw_container_of(msg, struct place, answers[COMMAND_START]);
-    struct serve *serve = place->serve;
+    struct gw_serve_place *place =
+        gw_container_of(msg, struct gw_serve_place, answers[COMMAND_START]);
+    struct gw_serve *serve = place->serve;
     if (serve->state != STARTING)
         return;
     if (place->start_err != GW_OK) {
@@ -276,92 +234,6 @@ static void on_started(struct gw_msg *msg)
     listen_at(&serve->places[0]);
 }
 
-/* ── OPENING ───────────────────────────────────────────────────────────────────────────────── */
-
-/* Each connection is a descriptor. What the system refuses, it refuses. */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        gw_log(GW_LOG_WARN, "descriptors_not_raised");
-}
-
-static enum gw_err open_store(struct serve *serve, struct gw_error *error)
-{
-    const struct gw_settings *settings = &serve->settings;
-    struct gw_sqlite_options options = {
-        .dir = settings->data,
-        .queue_max = settings->queue_max,
-        .group_max = settings->commit_max,
-        .disk_reserve_bytes = settings->disk_reserve_bytes,
-        .cache_bytes = settings->store_cache_bytes,
-        .retention_ms = settings->retention_days * 86400000,
-        .audit_keep_ms = settings->audit_retention_days * 86400000,
-    };
-    struct gw_master_key_place place = {
-        .data = settings->data,
-        .file = settings->master_key_file,
-        .text = settings->master_key,
-    };
-    bool made;
-    enum gw_err err = gw_master_key_load(&place, serve->home, options.master_key, &made, error);
-    if (err == GW_OK && made)
-        gw_log(GW_LOG_INFO, "master_key_made", GW_S("data", settings->data));
-    if (err == GW_OK)
-        err = gw_sqlite_open(&options, serve->home, &serve->store, error);
-    gw_wipe(options.master_key, sizeof(options.master_key));
-    if (err == GW_OK)
-        gw_log(GW_LOG_INFO, "store_open", GW_S("data", settings->data));
-    return err;
-}
-
-static enum gw_err load_key(struct serve *serve, struct gw_error *error)
-{
-    const struct gw_settings *settings = &serve->settings;
-    char path[PATH_MAX];
-    bool made;
-    if (settings->admin_key) {
-        snprintf(serve->key, sizeof(serve->key), "%s", settings->admin_key);
-        return GW_OK;
-    }
-    int len = snprintf(path, sizeof(path), "%s/admin.key", settings->data);
-    if (len < 0 || (size_t)len >= sizeof(path))
-        return gw_error_set(error, GW_ERR_INVALID, "--data: the path is too long");
-    enum gw_err err = gw_admin_key_load(path, serve->home, serve->key, &made, error);
-    if (err == GW_OK && made)
-        gw_log(GW_LOG_INFO, "admin_key_made", GW_S("path", path));
-    return err;
-}
-
-static void flow_init(struct serve *serve)
-{
-    const struct gw_settings *settings = &serve->settings;
-    serve->flow = (struct gw_flow){
-        .options =
-            {
-                .guard = settings->guard,
-                .user_agent = "generic-webhook/" GW_VERSION,
-                .dedupe_ms = settings->dedupe_window_s * 1000,
-                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                .in_flight_max = settings->in_flight,
-                .accepts_max = settings->queue_max / serve->place_count + 1,
-                .memory_max = settings->memory_deliveries,
-                .body_bytes_max = settings->memory_body_bytes,
-                .snapshots_max = settings->memory_apps,
-                .intake_rate = (uint32_t)settings->intake_rate,
-            },
-        .ledger = gw_sqlite_ledger(serve->store),
-        .configs = gw_sqlite_configs(serve->store),
-        .admin = gw_sqlite_admin(serve->store),
-        .log = gw_log_sink_log(&serve->log),
-        .shards = gw_zalloc(serve->place_count * sizeof(struct gw_shard *)),
-        .shard_count = serve->place_count,
-    };
-}
-
 static const struct {
     void (*command)(struct gw_msg *msg);
     void (*answer)(struct gw_msg *msg);
@@ -372,71 +244,18 @@ static const struct {
     [COMMAND_CUT] = {on_shard_cut, NULL},
 };
 
-static enum gw_err make_place(struct serve *serve, size_t index, struct gw_error *error)
+static void introduce(struct gw_serve *serve)
 {
-    const struct gw_settings *settings = &serve->settings;
-    struct place *place = &serve->places[index];
-    struct gw_loop_options loop = {
-        .ca_file = settings->ca_file,
-        .name_servers = settings->name_servers,
-    };
-    struct gw_api_options api = {
-        .allowed_ips = settings->allowed_ips,
-        .trusted_proxies = settings->trusted_proxies,
-        .admin_key = serve->key,
-        .jwt_key = serve->jwt_key,
-        .auth_url = settings->auth_url,
-        .apis = serve->apis,
-        .event_bytes_max = settings->max_body_bytes,
-        .secret_overlap_ms = settings->secret_overlap_s * 1000,
-        .version = GW_VERSION,
-    };
-    enum gw_err err = gw_loop_create(&loop, &place->env, error);
-    if (err != GW_OK)
-        return err;
-    place->serve = serve;
-    place->index = index;
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        place->commands[i].run = speech[i].command;
-        place->answers[i].run = speech[i].answer;
-    }
-    place->shard = gw_shard_create(&serve->flow, place->env, index);
-    place->api = gw_api_create(place->shard, &api);
-    serve->flow.shards[index] = place->shard;
-    return GW_OK;
-}
-
-static size_t core_count(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > 64 ? 64 : (size_t)cores;
-}
-
-static enum gw_err open_all(struct serve *serve, struct gw_error *error)
-{
-    enum gw_err err = gw_loop_create(NULL, &serve->home, error);
-    if (err == GW_OK && serve->settings.public_cert)
-        err = gw_public_cert_load(serve->settings.public_cert, &serve->jwt_key, error);
-    if (err == GW_OK)
-        err = open_store(serve, error);
-    if (err == GW_OK)
-        err = gw_log_sink_open(&serve->log, &serve->settings, serve->home, NULL, error);
-    if (err == GW_OK)
-        err = load_key(serve, error);
-    if (err != GW_OK)
-        return err;
-    serve->place_count = serve->settings.shards ? serve->settings.shards : core_count();
-    serve->apis = gw_zalloc(serve->place_count * sizeof(struct gw_api *));
-    serve->places = gw_zalloc(serve->place_count * sizeof(*serve->places));
-    flow_init(serve);
-    for (size_t i = 0; err == GW_OK && i < serve->place_count; i++)
-        err = make_place(serve, i, error);
-    return err;
+    for (size_t i = 0; i < serve->place_count; i++)
+        for (size_t j = 0; j < COMMAND_COUNT; j++) {
+            serve->places[i].commands[j].run = speech[j].command;
+            serve->places[i].answers[j].run = speech[j].answer;
+        }
 }
 
 /* ── The whole life ────────────────────────────────────────────────────────────────────────── */
 
-static void run(struct serve *serve)
+static void run(struct gw_serve *serve)
 {
     serve->state = STARTING;
     serve->left = serve->place_count;
@@ -462,32 +281,19 @@ static void run(struct serve *serve)
         gw_thread_join(serve->places[i].thread);
 }
 
-static void close_all(struct serve *serve)
+/* Each connection is a descriptor. What the system refuses, it refuses. */
+static void raise_descriptors(void)
 {
-    if (serve->store)
-        gw_sqlite_close(serve->store);
-    gw_log_sink_close(&serve->log);
-    for (size_t i = 0; i < serve->place_count; i++) {
-        struct place *place = &serve->places[i];
-        if (place->env)
-            gw_loop_destroy(place->env); /* lets go of timers and messages that live in the rest */
-        if (place->api)
-            gw_api_destroy(place->api);
-        if (place->shard)
-            gw_shard_destroy(place->shard);
-    }
-    if (serve->home)
-        gw_loop_destroy(serve->home);
-    gw_wipe(serve->key, sizeof(serve->key));
-    gw_rsa_key_free(serve->jwt_key);
-    gw_free(serve->apis);
-    gw_free(serve->flow.shards);
-    gw_free(serve->places);
-    gw_settings_deinit(&serve->settings);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        gw_log(GW_LOG_WARN, "descriptors_not_raised");
 }
 
 /* The settings; >= 0: the exit code, there is nothing to serve. */
-static int read_settings(struct serve *serve, int argc, char **argv)
+static int read_settings(struct gw_serve *serve, int argc, char **argv)
 {
     struct gw_error error;
     if (gw_settings_parse(&serve->settings, argc - 1, argv + 1, environ, &error) != GW_OK) {
@@ -505,7 +311,7 @@ static int read_settings(struct serve *serve, int argc, char **argv)
 
 int gw_serve_main(int argc, char **argv)
 {
-    static struct serve serve;
+    static struct gw_serve serve;
     struct gw_error error;
     const char *unknown;
     size_t at = 0;
@@ -520,13 +326,14 @@ int gw_serve_main(int argc, char **argv)
                GW_SL("name", ((struct gw_slice){unknown, strcspn(unknown, "=")})));
     raise_descriptors();
     gw_sys_init();
-    if (open_all(&serve, &error) == GW_OK) {
+    if (gw_serve_open(&serve, &error) == GW_OK) {
+        introduce(&serve);
         run(&serve);
     } else {
         gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", error.text));
         serve.exit_code = EXIT_CANNOT_START;
     }
-    close_all(&serve);
+    gw_serve_close(&serve);
     gw_log(GW_LOG_INFO, "stopped", GW_I("exit", serve.exit_code));
     return serve.exit_code;
 }

@@ -173,11 +173,29 @@ static void not_to_be_written(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
+static void nowhere_to_make_it(void **state)
+{
+    (void)state;
+    place.data = NULL;
+    assert_int_equal(load(), GW_ERR_KEY);
+    assert_non_null(strstr(error.text, "GWH_MASTER_KEY"));
+    assert_non_null(strstr(error.text, "--master-key-file"));
+    assert_false(made);
+    put(other, TEXT);
+    place.file = other;
+    assert_int_equal(load(), GW_OK);
+    expect_counting();
+    place.file = NULL;
+    place.text = TEXT;
+    assert_int_equal(load(), GW_OK);
+    expect_counting();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(made_once), TEST(never_beside_a_store), TEST(from_elsewhere),
-        TEST(no_key),    TEST(not_to_be_written),
+        TEST(no_key),    TEST(not_to_be_written),    TEST(nowhere_to_make_it),
     };
 
     return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
