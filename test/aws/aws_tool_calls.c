@@ -330,17 +330,19 @@ static void do_dynamodb(yyjson_val *request, struct gw_arena *arena, yyjson_mut_
                         yyjson_mut_val *root)
 {
     static const char *const names[] = {
-        "GetItem",
-        "PutItem",
-        "UpdateItem",
-        "DeleteItem",
-        "Query",
-        "TransactWriteItems",
-        "BatchGetItem",
-        "BatchWriteItem",
-        "CreateTable",
-        "DescribeTable",
-        "UpdateTimeToLive",
+        [GW_AWS_GET_ITEM] = "GetItem",
+        [GW_AWS_PUT_ITEM] = "PutItem",
+        [GW_AWS_UPDATE_ITEM] = "UpdateItem",
+        [GW_AWS_DELETE_ITEM] = "DeleteItem",
+        [GW_AWS_QUERY] = "Query",
+        [GW_AWS_SCAN] = "Scan",
+        [GW_AWS_TRANSACT_WRITE] = "TransactWriteItems",
+        [GW_AWS_BATCH_GET] = "BatchGetItem",
+        [GW_AWS_BATCH_WRITE] = "BatchWriteItem",
+        [GW_AWS_CREATE_TABLE] = "CreateTable",
+        [GW_AWS_DESCRIBE_TABLE] = "DescribeTable",
+        [GW_AWS_DESCRIBE_TTL] = "DescribeTimeToLive",
+        [GW_AWS_UPDATE_TTL] = "UpdateTimeToLive",
     };
     struct gw_aws_dynamodb dynamodb = {.done = on_dynamodb};
     int op = 0;
