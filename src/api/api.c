@@ -297,16 +297,19 @@ void gw_api_handle(void *ctx, struct gw_exchange *exchange)
 struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options *options)
 {
     struct gw_api *api = gw_zalloc(sizeof(*api));
-    const char *colon = strrchr(options->admin_key, ':'); /* an appkey holds none */
     const struct gw_flow_options *flow = &shard->flow->options;
     api->shard = shard;
     api->options = *options;
     gw_list_init(&api->tests);
     gw_list_init(&api->posted_pool);
     gw_list_init(&api->batches);
-    gw_check(colon && colon > options->admin_key && colon[1] != '\0');
-    api->admin_name = (struct gw_slice){options->admin_key, (size_t)(colon - options->admin_key)};
-    api->admin_key = gw_slice_from(colon + 1);
+    if (options->admin_key) {
+        const char *colon = strrchr(options->admin_key, ':'); /* an appkey holds none */
+        gw_check(colon && colon > options->admin_key && colon[1] != '\0');
+        api->admin_name =
+            (struct gw_slice){options->admin_key, (size_t)(colon - options->admin_key)};
+        api->admin_key = gw_slice_from(colon + 1);
+    }
     api->key_cache = gw_key_cache_create(shard->env, shard->flow->admin, options->keys_keep_ms,
                                          flow->snapshots_max);
     if (options->auth_url && shard->index == 0)

@@ -11,7 +11,7 @@
 struct gw_api_options {
     struct gw_net_list allowed_ips;     /* ALLOWED_IPS; default loopback only */
     struct gw_net_list trusted_proxies; /* whose X-Forwarded-For counts */
-    const char *admin_key;              /* "appid:appkey"; beside those in the store */
+    const char *admin_key;              /* "appid:appkey"; beside those in the store; NULL = none */
     const struct gw_rsa_key *jwt_key;   /* PUBLIC_CERT; NULL = no token is taken */
     const char *auth_url;               /* --auth-url, checked; NULL = no service is asked */
     struct gw_api **apis;               /* of all shards, by index: room for them, filled as they

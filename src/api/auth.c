@@ -190,6 +190,8 @@ static bool check_admin_key(struct gw_api_request *request, struct gw_slice name
                             struct gw_slice key)
 {
     const struct gw_api *api = request->api;
+    if (!api->admin_key.ptr)
+        return false;
     bool name_ok = gw_equal_secret(name, api->admin_name);
     bool key_ok = gw_equal_secret(key, api->admin_key);
     if (!(name_ok & key_ok))

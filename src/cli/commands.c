@@ -1,4 +1,5 @@
 /* commands.c: owns the table of all commands, and what pages about them ask of it. */
+#include "app/lambda.h"
 #include "app/serve.h"
 #include "app/settings.h"
 #include "base/alloc.h"
@@ -13,8 +14,19 @@ static const struct gw_command serve_command = {
     .main = gw_serve_main,
 };
 
+static const struct gw_command lambda_command = {
+    .name = "lambda",
+    .summary = "deliver, and answer as the API, as a function of AWS Lambda",
+    .usage = "lambda [settings]",
+    .example = "gwh lambda",
+    .has_settings = true,
+    .notes = "A custom runtime: Lambda starts it. `make lambda` makes the zip, deploy/aws/ deploys it.",
+    .main = gw_lambda_main,
+};
+
 const struct gw_command *const gw_commands[] = {
     &serve_command,
+    &lambda_command,
     &gw_config_create_command,
     &gw_config_list_command,
     &gw_config_get_command,
