@@ -1,11 +1,13 @@
 /* api.c: requests to the whole API, over the real flow and the memory store in the simulated world:
- * "METHOD TARGET", a body, and the next. Each must be answered, under /v1 with JSON; a batch with a
- * line for each of its lines. */
+ * "METHOD TARGET" with a header field on each further line, a body, and the next. They come through a
+ * proxy that is trusted. Each must be answered, under /v1 with JSON; a batch with a line for each of
+ * its lines. */
 #include "../api/rig.h"
 #include "fuzz.h"
 
 #define WORLD_LIVES 200 /* inputs, then a new one: its state grows */
 #define CALLS_MAX   8
+#define FIELDS_MAX  4 /* of a call, beside its key */
 
 static const struct {
     const char *name;
@@ -63,11 +65,23 @@ static void check_answer(const struct call *call)
         check_json(line);
 }
 
+static void add_fields(struct call *call, struct gw_slice lines)
+{
+    struct gw_exchange *exchange = &call->exchange;
+    struct gw_slice line, name;
+
+    for (size_t i = 0; i < FIELDS_MAX && gw_slice_split(&lines, '\n', &line); i++) {
+        gw_slice_split(&line, ':', &name);
+        call->headers[exchange->header_count++] = (struct gw_header){name, gw_slice_trim(line)};
+    }
+}
+
 static void ask(struct gw_slice head, struct gw_slice body)
 {
-    struct gw_slice target = head, name;
+    struct gw_slice fields = head, target, name;
     size_t at = 0;
 
+    gw_slice_split(&fields, '\n', &target);
     gw_slice_split(&target, ' ', &name);
     while (at < gw_count(methods) - 1 && !gw_slice_is(name, methods[at].name))
         at++;
@@ -75,8 +89,10 @@ static void ask(struct gw_slice head, struct gw_slice body)
     gw_slice_split(&target, '?', &call->exchange.path);
     call->exchange.query = target;
     call->exchange.body = body;
+    gw_check(gw_addr_parse(GW_SLICE("127.0.0.9"), &call->exchange.peer));
     call_header(call, "AppId", RIG_NAME);
     call_header(call, "appkey", "0123456789abcdef");
+    add_fields(call, fields);
     call_go(rig, 0, call);
     call_wait(rig, call);
     check_answer(call);
