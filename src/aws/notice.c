@@ -30,6 +30,14 @@ static bool take_key(struct gw_slice text, bool is_encoded, struct gw_arena *are
     return is_well && key->len > 0 && key->len <= KEY_BYTES_MAX;
 }
 
+/* Absent where it is empty: no object has such a version or ETag, and asking for it finds none. */
+static struct gw_slice said(yyjson_val *object, const char *name)
+{
+    struct gw_slice text = gw_aws_json_text(object, name);
+
+    return text.len > 0 ? text : (struct gw_slice){0};
+}
+
 /* {"bucket":{"name"},"object":{"key","size",…}}: both forms have it, with other names for the rest. */
 static bool take_object(struct gw_aws_notice *notice, yyjson_val *json, bool is_eventbridge,
                         struct gw_arena *arena)
@@ -37,8 +45,8 @@ static bool take_object(struct gw_aws_notice *notice, yyjson_val *json, bool is_
     yyjson_val *object = yyjson_obj_get(json, "object");
 
     notice->bucket = gw_aws_json_text(yyjson_obj_get(json, "bucket"), "name");
-    notice->version_id = gw_aws_json_text(object, is_eventbridge ? "version-id" : "versionId");
-    notice->etag = gw_aws_json_text(object, is_eventbridge ? "etag" : "eTag");
+    notice->version_id = said(object, is_eventbridge ? "version-id" : "versionId");
+    notice->etag = said(object, is_eventbridge ? "etag" : "eTag");
     notice->size = yyjson_get_uint(yyjson_obj_get(object, "size"));
     return notice->bucket.len > 0 &&
            take_key(gw_aws_json_text(object, "key"), !is_eventbridge, arena, &notice->key);

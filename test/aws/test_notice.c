@@ -31,6 +31,9 @@ static void forms(void **state)
         {BRIDGE("Object Created", "{\"key\":\"a+b%2F \xc3\xbc\",\"size\":7,\"etag\":\"e1\","
                                   "\"version-id\":\"v1\"}"),
          GW_AWS_NOTICE_OBJECTS, "my-bucket a+b%2F \xc3\xbc v1 e1 7;"},
+        {"{\"Records\":[" S3("ObjectCreated:Put",
+                             "{\"key\":\"x\",\"size\":1,\"eTag\":\"\",\"versionId\":\"\"}") "]}",
+         GW_AWS_NOTICE_OBJECTS, "my-bucket x   1;"},
         {BRIDGE("Object Deleted", "{}"), GW_AWS_NOTICE_OBJECTS, ""},
         {"{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\",\"Bucket\":\"my-bucket\"}",
          GW_AWS_NOTICE_TEST, ""},
@@ -70,6 +73,8 @@ static void forms(void **state)
         gw_aws_notice_read(&notices, gw_slice_from(rows[i].message), &arena);
         for (size_t k = 0; k < notices.count; k++) {
             const struct gw_aws_notice *n = &notices.items[k];
+            expect(!n->version_id.ptr == !n->version_id.len, "%s", rows[i].message);
+            expect(!n->etag.ptr == !n->etag.len, "%s", rows[i].message);
             gw_buf_addf(&seen, "%.*s %.*s %.*s %.*s %llu;", GW_SLICE_ARG(n->bucket),
                         GW_SLICE_ARG(n->key), GW_SLICE_ARG(n->version_id), GW_SLICE_ARG(n->etag),
                         (unsigned long long)n->size);
