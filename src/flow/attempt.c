@@ -1,22 +1,33 @@
 /* attempt.c: owns one attempt, from the delivery taken out of its lane to the outcome.
  *
- *   start ─▶ CLAIM ─▶ route: where does it go? ─▶ LOAD (unless the body rides along; then again:
- *                       │ nowhere ─▶ settle: cancelled │      where does it go by now?)
- *                       │ held ────▶ put back          ▼
- *                                                     POST (post.c) ─▶ its record ─▶ SETTLE
+ *   start ─▶ CONFIG (shared, and what is known is old: read again) ─▶ CLAIM ─▶ route: where does it go?
+ *         ┌─────────────────────────────────────────────────────────────────────┘  │ nowhere ─▶ settle
+ *         ▼                                                                        │ held ────▶ put back
+ *       LOAD (unless the body rides along; then again: where does it go by now?)
+ *         └─▶ does the lease last? ─▶ POST (post.c) ─▶ its record ─▶ SETTLE
  *
  * The attempt keeps the snapshot it began with. Claim and load may say "again": the flight waits
- * and asks again; the place it holds is its target's own. Nothing is recorded before the outcome,
- * so an attempt that is cut off leaves no trace. */
+ * and asks again; the place it holds is its target's own. But where others may have the claim, and
+ * for whoever wants it back, it leaves memory: watch.c. Nothing is recorded before the outcome, so an
+ * attempt that is cut off leaves no trace.
+ *
+ * Never twice: a claim gives the delivery to one process for the length of its lease, and a POST
+ * begins only while more is left of it than the POST may take. What has passed of it is the larger of
+ * two clocks: one stands still while the process is frozen, the other is set by hand. */
 #include "flow/attempt.h"
 
 #include "base/log.h"
+#include "base/timefmt.h"
 #include "flow/lanes.h"
 #include "flow/settle.h"
 
 #define LEASE_MARGIN_MS 30000
+#define TIMEOUT_MAX_MS  30000
 #define AGAIN_MS        200
 #define BROKEN_MS       60000
+#define HAND_BACK_MS    1000
+
+static void on_claim_again(struct gw_timer *timer);
 
 static struct gw_env *env_of(const struct gw_flight *flight)
 {
@@ -43,10 +54,24 @@ void gw_attempt_abandon(struct gw_flight *flight)
     gw_schedule_landed(pending, NULL, NULL);
 }
 
+/* It leaves memory, and somebody comes back after that time. */
+static void hand_back(struct gw_flight *flight, int64_t after_ms)
+{
+    struct gw_pending *pending = flight->pending;
+    gw_watch_next(pending, gw_env_wall_ms(env_of(flight)) + after_ms);
+    gw_attempt_free(flight);
+    gw_schedule_forget(pending);
+}
+
 /* The ledger cannot say now: a busy one is asked soon, a broken one seldom. */
 static void ask_again(struct gw_flight *flight, const struct gw_op *op,
                       void (*fire)(struct gw_timer *timer))
 {
+    const struct gw_watch *watch = flight->pending->watch;
+    if (watch && (watch->is_given_back || fire == on_claim_again)) {
+        hand_back(flight, op->again_ms > HAND_BACK_MS ? op->again_ms : HAND_BACK_MS);
+        return;
+    }
     bool broken = gw_err_class(op->err) == GW_CLASS_FATAL;
     if (broken) {
         char id[GW_ID_TEXT_MAX];
@@ -59,6 +84,46 @@ static void ask_again(struct gw_flight *flight, const struct gw_op *op,
     gw_env_timer_set(env_of(flight), &flight->again, delay_ms);
 }
 
+/* ── The lease ─────────────────────────────────────────────────────────────────────────────── */
+
+/* Of the config as it is known now; more where it is not. */
+static int64_t timeout_ms(const struct gw_flight *flight)
+{
+    const struct gw_lane *lane = flight->pending->lane;
+    const struct gw_route *route;
+    struct gw_config *config;
+    bool leads =
+        lane->app->snapshot && gw_snapshot_lane(lane->app->snapshot, lane->number, &config, &route);
+    return leads ? config->retry.timeout_ms : TIMEOUT_MAX_MS;
+}
+
+static int64_t lease_left_ms(const struct gw_flight *flight)
+{
+    int64_t mono_ms = (gw_env_mono_us(env_of(flight)) - flight->asked_us) / 1000;
+    int64_t wall_ms = gw_env_wall_ms(env_of(flight)) - flight->asked_ms;
+    return flight->claim.lease_ms - (mono_ms > wall_ms ? mono_ms : wall_ms);
+}
+
+/* Whether the POST would end before the lease does, and before the shard itself. */
+static bool may_post(const struct gw_flight *flight)
+{
+    int64_t takes_ms = flight->config->retry.timeout_ms;
+    int64_t must_end_us = flight->shard->must_end_us;
+    if (must_end_us != GW_NEVER && gw_env_mono_us(env_of(flight)) + takes_ms * 1000 > must_end_us)
+        return false;
+    return lease_left_ms(flight) > takes_ms;
+}
+
+/* Nobody gets the claim before the lease is over; alone with the ledger, it is asked again. */
+static void give_up_claim(struct gw_flight *flight)
+{
+    int64_t left_ms = lease_left_ms(flight);
+    if (flight->pending->watch)
+        hand_back(flight, left_ms > HAND_BACK_MS ? left_ms : HAND_BACK_MS);
+    else
+        gw_attempt_abandon(flight);
+}
+
 /* ── Where to, and the POST ─────────────────────────────────────────────────────────────────── */
 
 /* Where it goes now. False: nowhere, and the flight is over or is being ended. */
@@ -69,7 +134,7 @@ static bool route(struct gw_flight *flight)
     bool leads =
         gw_schedule_route(flight->pending, &snapshot, &flight->config, &flight->route, &reason);
     if (!leads && reason == GW_END_NONE)
-        gw_attempt_abandon(flight);
+        gw_attempt_abandon(flight); /* its claim lasts: where others look, they are told so */
     else if (!leads)
         gw_settle_end(flight, reason);
     if (!leads)
@@ -102,6 +167,10 @@ static void log_begun(const struct gw_flight *flight)
 
 static void begin(struct gw_flight *flight)
 {
+    if (!may_post(flight)) {
+        give_up_claim(flight);
+        return;
+    }
     const struct gw_delivery *delivery = &flight->pending->delivery;
     flight->post = (struct gw_post){
         .shard = flight->shard,
@@ -120,7 +189,7 @@ static void begin(struct gw_flight *flight)
         log_begun(flight);
 }
 
-/* ── Claim and load ────────────────────────────────────────────────────────────────────────── */
+/* ── Config, claim and load ────────────────────────────────────────────────────────────────────────── */
 
 static void start_load(struct gw_flight *flight);
 
@@ -183,6 +252,10 @@ static void on_claimed(struct gw_op *op)
     /* Damaged: its file was set aside, and the ledger tells nothing of it any more. */
     if (gw_err_class(op->err) == GW_CLASS_REJECT || op->err == GW_ERR_CORRUPT) {
         struct gw_pending *pending = flight->pending;
+        if (op->err == GW_ERR_STALE)
+            gw_watch_must_look(pending);
+        else if (op->err == GW_ERR_CORRUPT)
+            gw_watch_next(pending, gw_env_wall_ms(env_of(flight)) + BROKEN_MS);
         gw_attempt_free(flight);
         gw_schedule_forget(pending);
         return;
@@ -206,10 +279,38 @@ static void start_claim(struct gw_flight *flight)
     flight->claim = (struct gw_claim){
         .op = {.env = env_of(flight), .done = on_claimed},
         .delivery = flight->pending->delivery,
-        .lease_ms = 30000 + LEASE_MARGIN_MS,
+        .lease_ms = timeout_ms(flight) + LEASE_MARGIN_MS,
     };
     flight->stage = GW_FLIGHT_CLAIM;
+    flight->asked_us = gw_env_mono_us(env_of(flight));
+    flight->asked_ms = gw_env_wall_ms(env_of(flight));
     gw_ledger_claim(ledger, &flight->claim);
+}
+
+/* What is in force now may hold it, or lead it elsewhere. */
+static void on_config(struct gw_snapshot_wait *wait, struct gw_snapshot *snapshot, enum gw_err err)
+{
+    struct gw_flight *flight = gw_container_of(wait, struct gw_flight, wait);
+    struct gw_pending *pending = flight->pending;
+    (void)err;
+    if (!snapshot)
+        hand_back(flight, HAND_BACK_MS);
+    else if (flight->shard->draining || pending->lane->target != pending->target)
+        gw_attempt_abandon(flight);
+    else
+        start_claim(flight);
+}
+
+static void start_config(struct gw_flight *flight)
+{
+    struct gw_slice app_id = flight->pending->lane->app->app_id;
+    if (!flight->pending->watch || gw_snapshots_peek(flight->shard, app_id)) {
+        start_claim(flight);
+        return;
+    }
+    flight->stage = GW_FLIGHT_CONFIG;
+    flight->wait.ready = on_config;
+    gw_snapshots_load(flight->shard, app_id, &flight->wait);
 }
 
 void gw_attempt_start(struct gw_shard *shard, struct gw_pending *pending)
@@ -219,7 +320,7 @@ void gw_attempt_start(struct gw_shard *shard, struct gw_pending *pending)
     flight->pending = pending;
     gw_list_push(&shard->schedule->flights, &flight->link);
     gw_shard_begin(shard);
-    start_claim(flight);
+    start_config(flight);
 }
 
 void gw_attempt_cut(struct gw_flight *flight)
@@ -227,6 +328,7 @@ void gw_attempt_cut(struct gw_flight *flight)
     struct gw_env *env = env_of(flight);
     switch (flight->stage) {
     case GW_FLIGHT_POST: gw_post_cancel(&flight->post); break;
+    case GW_FLIGHT_CONFIG: gw_list_remove(&flight->wait.link); break;
     case GW_FLIGHT_CLAIM:
     case GW_FLIGHT_LOAD:
     case GW_FLIGHT_SETTLE:

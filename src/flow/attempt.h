@@ -4,12 +4,14 @@
 
 #include "flow/post.h"
 #include "flow/schedule.h"
+#include "flow/snapshots.h"
 
 struct gw_flight {
     struct gw_shard *shard;
     struct gw_pending *pending;
     struct gw_list link; /* of the shard's flights */
     enum gw_flight_stage {
+        GW_FLIGHT_CONFIG,
         GW_FLIGHT_CLAIM,
         GW_FLIGHT_LOAD,
         GW_FLIGHT_POST,
@@ -19,8 +21,10 @@ struct gw_flight {
     struct gw_snapshot *snapshot; /* the attempt keeps the one it began with */
     struct gw_config *config;
     const struct gw_route *route;
-    struct gw_delivery next; /* what the delivery becomes */
+    struct gw_delivery next;    /* what the delivery becomes */
+    int64_t asked_us, asked_ms; /* by both clocks, before the claim: its lease began later */
     /* one of these is under way at a time, by stage */
+    struct gw_snapshot_wait wait;
     struct gw_claim claim;
     struct gw_load load;
     struct gw_post post;

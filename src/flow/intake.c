@@ -3,6 +3,9 @@
  *   start ─▶ parse ─▶ quota ─▶ snapshot (in memory, or loaded) ─▶ route ─▶ accept ─▶ done
  *              └────────┴──────────┴──── refused, or try again ────────────────────▶ done
  *
+ * Where a watch comes along, it is started with what is open, of an event that is there already too;
+ * else the ledger offers new deliveries to the shard that owns the app.
+ *
  * Nothing is stored before accept, and accept stores all or nothing. The number of events under
  * way is bounded (accepts_max); more are told to come again. */
 #include "flow/intake.h"
@@ -10,6 +13,7 @@
 #include "base/check.h"
 #include "flow/schedule.h"
 #include "flow/snapshots.h"
+#include "flow/watch.h"
 
 #define AGAIN_MS 1000
 
@@ -67,6 +71,8 @@ static void count_accepted(struct gw_intake *intake)
         gw_shard_count(shard, GW_COUNT_DUPLICATE);
         return;
     }
+    if (intake->deferred)
+        return; /* who routes it counts it */
     gw_shard_count(shard, GW_COUNT_RECEIVED);
     gw_shard_count(shard, intake->skip ? GW_COUNT_SKIPPED + intake->skip : GW_COUNT_ROUTED);
 }
@@ -88,12 +94,23 @@ static void log_accepted(const struct gw_intake *intake)
         gw_delivery_log_event(shard->flow->log, now_ms, &event);
 }
 
+/* The bytes of a repeat may be others than those of the first, which are to be sent. */
+static void start_watch(struct gw_intake *intake)
+{
+    struct gw_accept *accept = &intake->accept;
+    gw_watch_start(intake->watch, accept->existing ? NULL : accept->message, intake->snapshot,
+                   accept->deliveries, accept->delivery_count);
+}
+
 static void on_accepted(struct gw_op *op)
 {
     struct gw_accept *accept = gw_container_of(op, struct gw_accept, op);
     struct gw_intake *intake = gw_container_of(accept, struct gw_intake, accept);
-    if (intake->shard->flow->log && op->err == GW_OK && !accept->existing)
+    bool is_here = op->err == GW_OK && !accept->deferred;
+    if (intake->shard->flow->log && is_here && !accept->existing)
         log_accepted(intake);
+    if (intake->watch && is_here)
+        start_watch(intake);
     gw_message_unref(accept->message);
     if (accept->offer && !accept->offered)
         gw_schedule_offer_destroy(accept->offer);
@@ -105,9 +122,10 @@ static void on_accepted(struct gw_op *op)
         return;
     }
     intake->id = accept->message_id;
+    intake->deferred = accept->deferred;
     intake->duplicate = accept->existing;
     intake->payload_differs = accept->payload_differs;
-    if (accept->existing)
+    if (accept->existing || accept->deferred)
         intake->skip = GW_SKIP_NONE;
     intake->delivery_count = accept->existing ? 0 : accept->delivery_count;
     for (size_t i = 0; i < intake->delivery_count; i++)
@@ -133,7 +151,7 @@ static void accept_event(struct gw_intake *intake, struct gw_snapshot *snapshot)
         intake->deliveries[i].url = gw_url_shown(routing.routes[i]->url.text);
     }
     struct gw_offer *offer = NULL;
-    if (routing.count) {
+    if (routing.count && !intake->watch) {
         struct gw_shard *owner = gw_flow_owner(shard->flow, message->app_id);
         offer = gw_schedule_offer_create(owner, message, snapshot, routing.count);
     }
@@ -175,6 +193,9 @@ static enum gw_err check(struct gw_intake *intake)
     if (err != GW_OK)
         return err;
     intake->event_id = intake->event.event_id;
+    intake->event.place = intake->place;
+    intake->event.metadata = intake->metadata;
+    intake->event.metadata_count = intake->metadata_count;
     if (intake->scope.len && !gw_slice_eq(intake->scope, intake->event.app_id))
         return gw_error_set(&intake->error, GW_ERR_CONFLICT,
                             "appId: the caller may speak for another app only");

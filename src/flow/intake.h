@@ -4,6 +4,8 @@
 #include "flow/quota.h"
 #include "flow/snapshots.h"
 
+struct gw_watch;
+
 struct gw_intake_delivery {
     struct gw_id id;
     struct gw_slice url; /* without its query */
@@ -13,6 +15,10 @@ struct gw_intake {
     /* in; body and scope must live until done */
     struct gw_slice body;
     struct gw_slice scope; /* the app the caller may speak for; len 0 = any */
+    struct gw_place place; /* where the producer's bytes are, if anywhere else */
+    const struct gw_metadata *metadata;
+    size_t metadata_count;
+    struct gw_watch *watch; /* started for what is open, before done; NULL = nobody watches */
     void (*done)(struct gw_intake *intake);
 
     /* out */
@@ -24,6 +30,7 @@ struct gw_intake {
         is_limited; /* with BUSY: by what its app may send a second, and not for want of anything */
     struct gw_id id;
     struct gw_slice event_id; /* ptr NULL = the event has none */
+    bool deferred;            /* kept, and routed by another process: nothing below is known */
     bool duplicate;
     bool payload_differs;
     enum gw_skip skip;

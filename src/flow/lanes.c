@@ -15,6 +15,8 @@
  * for what is new in it lies beyond the mark. */
 #include "flow/lanes.h"
 
+#include "base/check.h"
+
 #include <stdlib.h>
 
 #define REFILL_LOW 128
@@ -63,12 +65,8 @@ void gw_lanes_destroy(struct gw_lane *lane)
     struct gw_schedule *schedule = lane->app->schedule;
     gw_schedule_detach(lane);
     struct gw_heap_node *node;
-    while ((node = gw_heap_pop(&lane->waiting))) {
-        struct gw_pending *pending = gw_container_of(node, struct gw_pending, node);
-        gw_lanes_drop_message(pending);
-        gw_free(pending);
-        schedule->in_memory--;
-    }
+    while ((node = gw_heap_first(&lane->waiting)))
+        gw_lanes_let_go(gw_container_of(node, struct gw_pending, node));
     gw_heap_deinit(&lane->waiting);
     gw_map_del(&schedule->lanes, gw_map_key(&lane->number));
     gw_list_remove(&lane->link);
@@ -128,17 +126,20 @@ bool gw_lanes_was_erased(struct gw_pending *pending)
 static void trim(struct gw_schedule *schedule);
 
 void gw_lanes_admit(struct gw_lane *lane, const struct gw_delivery *delivery,
-                    struct gw_message *message)
+                    struct gw_message *message, struct gw_watch *watch)
 {
     if (!gw_lanes_within(lane, delivery->due_ms, delivery->order))
         return;
     struct gw_schedule *schedule = lane->app->schedule;
     struct gw_pending *pending = gw_zalloc(sizeof(*pending));
     gw_list_init(&pending->link);
+    gw_list_init(&pending->watched);
     pending->lane = lane;
     pending->delivery = *delivery;
     if (message)
         ride_along(pending, message);
+    if (watch)
+        gw_watch_add(watch, pending);
     schedule->in_memory++;
     push(pending);
     if (schedule->in_memory > schedule->trim_at)
@@ -172,7 +173,14 @@ void gw_lanes_free(struct gw_pending *pending)
     pending->lane->app->schedule->in_memory--;
     gw_list_remove(&pending->link);
     gw_lanes_drop_message(pending);
+    gw_watch_leave(pending);
     gw_free(pending);
+}
+
+void gw_lanes_let_go(struct gw_pending *pending)
+{
+    gw_heap_remove(&pending->lane->waiting, &pending->node);
+    gw_lanes_free(pending);
 }
 
 struct gw_pending *gw_lanes_find(const struct gw_lane *lane, const struct gw_id *id,
@@ -260,6 +268,7 @@ static void lane_trim(struct gw_lane *lane)
 static void trim(struct gw_schedule *schedule)
 {
     size_t max = schedule->shard->flow->options.memory_max;
+    gw_check(!schedule->shard->flow->options.is_shared); /* nobody would look for what is dropped */
     struct gw_lane *lane = largest_lane(schedule);
     if (lane->waiting.count > TRIM_FLOOR && !lane->refilling)
         lane_trim(lane);
@@ -302,7 +311,7 @@ static void on_refilled(struct gw_op *op)
         }
         for (size_t i = 0; i < refill->count; i++)
             if (!is_flying(lane, rows[i].order))
-                gw_lanes_admit(lane, &rows[i], NULL);
+                gw_lanes_admit(lane, &rows[i], NULL, NULL);
     }
     gw_free(rows);
     if (op->err == GW_OK)

@@ -8,6 +8,7 @@
 #include "core/rate.h"
 #include "flow/schedule.h"
 #include "flow/snapshots.h"
+#include "flow/watch.h"
 
 /* An app with something open, or with targets that are remembered. */
 struct gw_app {
@@ -78,8 +79,9 @@ struct gw_target {
     uint32_t rate_limit; /* 0 = none */
     struct gw_rate rate;
     struct gw_health health;
-    bool is_proven; /* as it was when last looked at */
-    bool is_stored; /* the store has something of its health */
+    bool is_proven;      /* as it was when last looked at */
+    bool is_stored;      /* the store has something of its health */
+    struct gw_buf known; /* what that is, as far as is known here */
     struct gw_target_saving *saving;
     struct gw_target_stats *stats; /* NULL: nothing was attempted */
     enum gw_standing standing;
@@ -88,7 +90,8 @@ struct gw_target {
     struct gw_heap_node timer; /* in schedule->later or ->paused */
     struct gw_list idle; /* in schedule->idle while nothing leads here and it may be forgotten */
     int64_t idle_us;
-    bool is_resting; /* nothing leads here and nothing is in flight */
+    bool is_resting;      /* nothing leads here and nothing is in flight */
+    unsigned turned_away; /* since an attempt began: see watch.c */
 };
 
 struct gw_schedule {
@@ -113,6 +116,7 @@ struct gw_schedule {
     size_t body_bytes;                    /* of messages riding along */
     size_t trim_at;                       /* in_memory beyond which the largest lane is trimmed */
     size_t stalls;
+    bool must_sweep;   /* something waits that cannot start soon; see watch.c */
     bool closing;      /* being destroyed: its env may be gone */
     int64_t gauged_us; /* when the oldest due was last looked for */
 };
@@ -123,12 +127,14 @@ struct gw_lane *gw_lanes_get(struct gw_schedule *schedule, struct gw_slice app_i
                              bool complete); /* made when missing */
 void gw_lanes_destroy(struct gw_lane *lane);
 
-/* Takes a delivery into memory if the mark allows it. `message` is borrowed, may be NULL. */
+/* Takes a delivery into memory if the mark allows it. `message` is borrowed, may be NULL; so may
+ * `watch`. */
 void gw_lanes_admit(struct gw_lane *lane, const struct gw_delivery *delivery,
-                    struct gw_message *message);
+                    struct gw_message *message, struct gw_watch *watch);
 void gw_lanes_put_back(struct gw_pending *pending);     /* from a flight, as it is */
 struct gw_pending *gw_lanes_take(struct gw_lane *lane); /* the first, into its flights */
 void gw_lanes_free(struct gw_pending *pending);         /* from a flight, out of memory */
+void gw_lanes_let_go(struct gw_pending *pending);       /* the same of one that waits */
 void gw_lanes_drop_message(struct gw_pending *pending);
 void gw_lanes_erase(struct gw_lane *lane);            /* bodies: of what waits; later of flights */
 bool gw_lanes_was_erased(struct gw_pending *pending); /* in flight: then its body is forgotten */
@@ -167,6 +173,10 @@ void gw_target_place(struct gw_schedule *schedule, struct gw_target *target);
 /* When nothing needs it: forgets it, at once or when it has rested long enough. Last call on it. */
 void gw_target_release(struct gw_schedule *schedule, struct gw_target *target);
 
+/* How long nothing but manual retries may start, by its state, a gap or its rate; GW_NEVER: until
+ * somebody enables it. */
+int64_t gw_target_held_ms(const struct gw_target *target);
+
 /* Whose turn it is; NULL: nobody may start now. */
 struct gw_target *gw_target_next(struct gw_schedule *schedule);
 
@@ -184,6 +194,19 @@ void gw_target_judge(struct gw_target *target, const struct gw_health_attempt *a
 void gw_target_store(struct gw_target *target);   /* what is known of it now, or that nothing is */
 void gw_target_unstore(struct gw_target *target); /* it is nobody's any more */
 void gw_target_free_health(struct gw_target *target);
+
+/* ── watch.c ───────────────────────────────────────────────────────────────────────────────── */
+
+void gw_watch_add(struct gw_watch *watch, struct gw_pending *pending);
+void gw_watch_leave(struct gw_pending *pending); /* it goes out of memory */
+
+/* A delivery that would wait in memory again: true, its watch has been told, and it is to leave. */
+bool gw_watch_takes(const struct gw_pending *pending);
+
+/* What cannot start soon leaves memory. */
+void gw_watch_sweep(struct gw_schedule *schedule);
+
+#define GW_WATCH_LONG_MS 2000 /* what is held for longer leaves memory */
 
 /* ── apps.c ────────────────────────────────────────────────────────────────────────────────── */
 

@@ -50,7 +50,7 @@ static void on_offer(struct gw_msg *msg)
         struct gw_delivery *delivery = &offer->deliveries[i];
         struct gw_lane *lane =
             gw_lanes_get(schedule, offer_head(offer)->app_id, delivery->lane, true);
-        gw_lanes_admit(lane, delivery, offer->message);
+        gw_lanes_admit(lane, delivery, offer->message, NULL);
     }
     gw_schedule_offer_destroy(offer);
     gw_schedule_run(schedule);
@@ -70,7 +70,7 @@ static void on_retry(struct gw_msg *msg)
     if (pending && !in_flight)
         gw_lanes_move(pending, delivery);
     else if (!pending)
-        gw_lanes_admit(lane, delivery, NULL);
+        gw_lanes_admit(lane, delivery, NULL, NULL);
     gw_schedule_offer_destroy(offer);
     gw_schedule_run(schedule);
 }

@@ -68,10 +68,12 @@ void gw_schedule_destroy(struct gw_schedule *schedule)
 void gw_schedule_lane_changed(struct gw_lane *lane)
 {
     struct gw_target *target = lane->target;
-    if (!target)
-        return;
     struct gw_schedule *schedule = lane->app->schedule;
     struct gw_heap_node *first = gw_heap_first(&lane->waiting);
+    if (!target) {
+        schedule->must_sweep = first != NULL || schedule->must_sweep;
+        return;
+    }
     int64_t due_ms = first && target == &schedule->ending ? INT64_MIN : first ? first->key : 0;
     if (gw_heap_linked(&lane->node) && (!first || lane->node.key != due_ms))
         gw_heap_remove(&target->lanes, &lane->node);
@@ -111,7 +113,12 @@ static struct gw_target *target_of(struct gw_app *app, const struct gw_route *ro
     struct gw_target *target = gw_target_get(app, &route->url);
     const struct gw_snapshot_target *limits = gw_snapshot_target(app->snapshot, route->url.text);
     gw_check(limits != NULL); /* the route is of that snapshot */
+    size_t workers = app->schedule->shard->flow->options.workers;
     target->in_flight_max = limits->in_flight_max;
+    if (workers > 1)
+        target->in_flight_max = (uint32_t)(limits->in_flight_max / workers);
+    if (!target->in_flight_max)
+        target->in_flight_max = 1;
     target->rate_limit = limits->rate_limit;
     return target;
 }
@@ -257,6 +264,8 @@ static void set_timer(struct gw_schedule *schedule, int64_t wait_ms)
 void gw_schedule_run(struct gw_schedule *schedule)
 {
     struct gw_shard *shard = schedule->shard;
+    if (shard->flow->options.is_shared)
+        gw_watch_sweep(schedule);
     if (shard->draining)
         return;
     if (schedule->stalls) { /* nothing starts, but how long things wait must be seen */
@@ -298,20 +307,19 @@ void gw_schedule_cut(struct gw_schedule *schedule)
 
 static void return_pending(struct gw_pending *pending, const struct gw_delivery *next)
 {
-    if (!next) {
-        gw_lanes_put_back(pending);
-        return;
-    }
-    pending->delivery = *next;
-    bool open = next->state == GW_DELIVERY_PENDING;
-    if (!open || !gw_lanes_within(pending->lane, next->due_ms, next->order)) {
-        gw_lanes_free(pending);
-        return;
-    }
     struct gw_env *env = pending->lane->app->schedule->shard->env;
-    if (next->due_ms > gw_env_wall_ms(env) + KEEP_BODY_MS)
-        gw_lanes_drop_message(pending);
-    gw_lanes_put_back(pending);
+    bool stays = true;
+    if (next) {
+        pending->delivery = *next;
+        stays = next->state == GW_DELIVERY_PENDING &&
+                gw_lanes_within(pending->lane, next->due_ms, next->order);
+        if (next->due_ms > gw_env_wall_ms(env) + KEEP_BODY_MS)
+            gw_lanes_drop_message(pending);
+    }
+    if (stays && !gw_watch_takes(pending))
+        gw_lanes_put_back(pending);
+    else
+        gw_lanes_free(pending);
 }
 
 static void land(struct gw_pending *pending, const struct gw_delivery *next,

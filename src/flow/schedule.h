@@ -10,6 +10,7 @@
 
 struct gw_lane;
 struct gw_target;
+struct gw_watch;
 
 /* A delivery in memory: waiting in its lane's heap, or in flight. */
 struct gw_pending {
@@ -21,6 +22,8 @@ struct gw_pending {
     struct gw_message *message; /* NULL: to be loaded when needed */
     size_t body_bytes;          /* what it counts for in the shard's sum */
     bool is_stale;              /* in flight: what it has of its body may be erased by now */
+    struct gw_watch *watch;     /* who waits for it; NULL = nobody */
+    struct gw_list watched;     /* in its list */
 };
 
 struct gw_schedule *gw_schedule_create(struct gw_shard *shard);
@@ -71,6 +74,10 @@ void gw_schedule_landed(struct gw_pending *pending, const struct gw_delivery *ne
 
 /* The attempt is over, and the ledger knows better: the delivery is dropped from memory. */
 void gw_schedule_forget(struct gw_pending *pending);
+
+/* For who watches it, before it leaves memory: somebody must come back at that (wall) time. */
+void gw_watch_next(const struct gw_pending *pending, int64_t next_ms);
+void gw_watch_must_look(const struct gw_pending *pending);
 
 /* Attempts in flight are cut off: see gw_attempt_cut(). */
 void gw_schedule_cut(struct gw_schedule *schedule);

@@ -129,6 +129,8 @@ static void on_settled(struct gw_op *op)
         gw_log(GW_LOG_WARN, "settle_refused",
                GW_SL("delivery", gw_id_text(GW_ID_DELIVERY, &pending->delivery.id, id)),
                GW_S("error", gw_err_name(op->err)));
+        if (op->err != GW_ERR_NOT_FOUND)
+            gw_watch_must_look(pending);
         gw_attempt_free(flight);
         gw_schedule_forget(pending);
         return;

@@ -8,6 +8,7 @@
 #include "flow/shard.h"
 
 #include "base/check.h"
+#include "base/timefmt.h"
 #include "flow/quota.h"
 #include "flow/schedule.h"
 #include "flow/snapshots.h"
@@ -19,6 +20,7 @@ struct gw_shard *gw_shard_create(struct gw_flow *flow, struct gw_env *env, size_
     shard->flow = flow;
     shard->env = env;
     shard->index = index;
+    shard->must_end_us = GW_NEVER;
     if (flow->options.intake_rate)
         shard->quota = gw_quota_create(flow->options.intake_rate);
     shard->snapshots = gw_snapshots_create(shard);
@@ -69,10 +71,27 @@ static void on_health(struct gw_op *op)
     gw_ledger_open_lanes(shard->flow->ledger, &shard->lanes_op);
 }
 
+static void on_nothing_open(struct gw_msg *msg)
+{
+    finish_start(gw_container_of(msg, struct gw_shard, lanes_op.op.msg), GW_OK);
+}
+
+/* Where the ledger is shared, what is open is brought by those who watch it. */
+static void start_shared(struct gw_shard *shard)
+{
+    gw_shard_begin(shard);
+    shard->lanes_op.op.msg.run = on_nothing_open;
+    gw_env_post(shard->env, &shard->lanes_op.op.msg);
+}
+
 void gw_shard_start(struct gw_shard *shard, void (*started)(void *ctx, enum gw_err err), void *ctx)
 {
     shard->started = started;
     shard->started_ctx = ctx;
+    if (shard->flow->options.is_shared) {
+        start_shared(shard);
+        return;
+    }
     shard->health_op = (struct gw_health_load){
         .op = {.env = shard->env, .done = on_health},
         .arena = &shard->start_arena,

@@ -22,6 +22,10 @@ struct gw_flow_options {
     size_t body_bytes_max; /* of bodies riding along with them, per shard */
     size_t snapshots_max;  /* apps of one shard kept in memory */
     uint32_t intake_rate;  /* events of one app a second; 0 = no limit. See quota.h */
+    /* Where several processes share the ledger: */
+    bool is_shared;              /* what is not due leaves memory, and its watch knows: watch.h */
+    size_t workers;              /* that a target's maxInFlight is divided by; 0 = 1 */
+    int64_t snapshot_age_max_ms; /* older configs are read again, and how targets do; 0 = never */
 };
 
 struct gw_shard;
@@ -101,6 +105,7 @@ struct gw_shard {
                          loads, refills */
     bool draining;           /* takes no events, starts no attempts */
     bool is_cut;             /* and waits for nothing but the ledger's next word */
+    int64_t must_end_us;     /* by the monotonic clock: no attempt begins that could end later */
     void (*idle)(void *ctx); /* told once, when draining and nothing is under way */
     void *idle_ctx;
     void (*started)(void *ctx, enum gw_err err);

@@ -126,6 +126,7 @@ static void set_resting(struct gw_target *target)
 void gw_target_flies(struct gw_target *target, bool starts)
 {
     target->in_flight += starts ? 1 : (size_t)0 - 1;
+    target->turned_away = 0;
     if (!target->is_proven)
         count_unproven(target, starts, 1);
     if (target->app)
@@ -181,6 +182,14 @@ static int64_t wait_us(const struct gw_target *target, bool is_manual, int64_t n
     return gap_us > rate_us ? gap_us : rate_us;
 }
 
+int64_t gw_target_held_ms(const struct gw_target *target)
+{
+    struct gw_env *env = schedule_of(target)->shard->env;
+    if (target->health.state == GW_HEALTH_DISABLED)
+        return GW_NEVER;
+    return (wait_us(target, false, gw_env_mono_us(env)) + 999) / 1000;
+}
+
 /* `first`: what is due first. `until`: of a timer. */
 static enum gw_standing stand(struct gw_schedule *schedule, struct gw_target *target,
                               const struct gw_heap_node *first, int64_t *until)
@@ -189,8 +198,10 @@ static enum gw_standing stand(struct gw_schedule *schedule, struct gw_target *ta
     bool is_manual = first->key == 0;
     if (target == &schedule->ending)
         return target->in_flight < ENDING_MAX ? GW_STANDING_RING : GW_STANDING_NOWHERE;
-    if (target->health.state == GW_HEALTH_DISABLED && !is_manual)
+    if (target->health.state == GW_HEALTH_DISABLED && !is_manual) {
+        schedule->must_sweep = true;
         return GW_STANDING_NOWHERE;
+    }
     if (target->in_flight >= gw_health_places(&target->health, target->in_flight_max))
         return GW_STANDING_NOWHERE;
     *until = first->key;
@@ -198,8 +209,10 @@ static enum gw_standing stand(struct gw_schedule *schedule, struct gw_target *ta
         return GW_STANDING_LATER;
     int64_t now_us = gw_env_mono_us(env), held_us = wait_us(target, is_manual, now_us);
     *until = now_us + held_us;
-    if (held_us > 0)
+    if (held_us > 0) {
+        schedule->must_sweep = true;
         return GW_STANDING_PAUSED;
+    }
     *until = 0;
     look_at_proof(target, now_us);
     return has_share(schedule, target) ? GW_STANDING_RING : GW_STANDING_PARKED;

@@ -36,5 +36,9 @@ struct gw_target_ask {
 /* Asks the owner; `done` comes on the asking shard's loop, never inside. */
 void gw_target_ask(struct gw_shard *shard, struct gw_target_ask *ask);
 
+/* What another process may have stored of an app's targets since: all that is stored of them. */
+void gw_target_reload(struct gw_shard *shard, struct gw_slice app_id,
+                      const struct gw_health_row *rows, size_t count);
+
 /* At the start, before anything is open: what is stored of those that this shard owns. */
 void gw_target_load(struct gw_shard *shard, const struct gw_health_row *rows, size_t count);

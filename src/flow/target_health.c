@@ -5,6 +5,9 @@
  * between forgets one step, and never knows of an attempt that the ledger does not. A save that fails
  * is repeated every second while the shard works; memory goes by what it knows meanwhile.
  *
+ * Where the ledger is shared the others store what they have seen, too: it is read again with the
+ * app's configs (snapshots.c).
+ *
  * Numbers of the last hour are counted by tenths of a window: six of ten minutes each, so what is
  * told is of the last 50 to 60 minutes. They are lost with a restart.
  *
@@ -83,6 +86,13 @@ struct gw_target_saving {
 
 static void one_less(struct gw_target_ask *ask);
 
+static void learn(struct gw_target *target, struct gw_slice json)
+{
+    gw_buf_clear(&target->known);
+    gw_buf_adds(&target->known, json);
+    target->is_stored = json.len > 0;
+}
+
 static void start_save(struct gw_target_saving *saving);
 
 static void tell(struct gw_target_saving *saving, const struct gw_op *op)
@@ -128,7 +138,8 @@ static void on_saved(struct gw_op *op)
     struct gw_shard *shard = saving->target->app->schedule->shard;
     bool is_over = op->err == GW_OK || gw_err_class(op->err) == GW_CLASS_REJECT;
     if (is_over)
-        saving->target->is_stored = op->err == GW_OK && saving->json.len > 0;
+        learn(saving->target,
+              op->err == GW_OK ? gw_buf_slice(&saving->json) : (struct gw_slice){0});
     if (is_over && saving->is_stale) {
         start_save(saving);
     } else {
@@ -190,6 +201,7 @@ void gw_target_free_health(struct gw_target *target)
 {
     struct gw_target_saving *saving = target->saving;
     gw_free(target->stats);
+    gw_buf_deinit(&target->known);
     if (!saving)
         return;
     struct gw_list *link;
@@ -261,6 +273,61 @@ void gw_target_load(struct gw_shard *shard, const struct gw_health_row *rows, si
         gw_arena_reset(&arena);
     }
     gw_arena_deinit(&arena);
+}
+
+/* ── What others have stored since ─────────────────────────────────────────────────────────── */
+
+/* What is known here and on its way to the store is newer. What another process says it has seen is
+ * taken over whole: of two that save at once, the later one counts. */
+static void take_over(struct gw_target *target, struct gw_slice json)
+{
+    enum gw_health_state before = target->health.state;
+    if (target->saving || gw_slice_eq(gw_buf_slice(&target->known), json))
+        return;
+    if (json.len == 0)
+        gw_health_init(&target->health);
+    else if (gw_health_decode(&target->health, json) != GW_OK)
+        gw_log(GW_LOG_WARN, "target_health_unreadable", GW_SL("app", target->app->app_id),
+               GW_SL("host", target->host->key));
+    learn(target, json);
+    stepped(target, before, false);
+    gw_target_place(target->app->schedule, target);
+}
+
+static const struct gw_health_row *row_of(const struct gw_target *target,
+                                          const struct gw_health_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (gw_slice_eq(rows[i].url, gw_target_url(target)))
+            return &rows[i];
+    return NULL;
+}
+
+void gw_target_reload(struct gw_shard *shard, struct gw_slice app_id,
+                      const struct gw_health_row *rows, size_t count)
+{
+    struct gw_schedule *schedule = shard->schedule;
+    struct gw_app *app = count ? gw_apps_get(schedule, app_id)
+                               : (struct gw_app *)gw_map_get(&schedule->apps, app_id);
+    struct gw_arena arena = {0};
+    struct gw_error error;
+    struct gw_url url;
+    if (!app)
+        return;
+    app->pins++; /* its targets may go one by one below */
+    for (size_t i = 0; i < count; i++)
+        if (gw_url_parse(&url, rows[i].url, &arena, &error) == GW_OK)
+            gw_target_get(app, &url);
+    gw_arena_deinit(&arena);
+    gw_list_each_safe (link, &app->targets) {
+        struct gw_target *target = gw_container_of(link, struct gw_target, link);
+        const struct gw_health_row *row = row_of(target, rows, count);
+        take_over(target, row ? row->json : (struct gw_slice){0});
+        gw_target_release(schedule, target);
+    }
+    app->pins--;
+    gw_apps_release(app);
+    gw_schedule_run(schedule);
 }
 
 /* ── Being asked ───────────────────────────────────────────────────────────────────────────── */

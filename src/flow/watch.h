@@ -25,12 +25,14 @@ struct gw_watch {
     bool must_look;
     /* its own */
     size_t left; /* in memory */
-    struct gw_list pendings;
+    bool is_given_back;
+    struct gw_list pendings; /* gw_pending.watched */
     struct gw_msg msg;
 };
 
-/* Brings open deliveries of a message, as the ledger has them, into the schedule. `snapshot` is the
- * app's of now. The watch must live until done. With count 0 it is done on the next turn. */
+/* Brings the deliveries of a message that are open, as the ledger has them, into the schedule.
+ * `message` has its body, or is NULL: it is read when it is needed. `snapshot` is the app's of now.
+ * The watch must live until done; when none is open it is done on the next turn. */
 void gw_watch_start(struct gw_watch *watch, struct gw_message *message,
                     struct gw_snapshot *snapshot, const struct gw_delivery *deliveries,
                     size_t count);

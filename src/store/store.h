@@ -105,7 +105,7 @@ struct gw_accept {
     const uint64_t *lanes;      /* none when message->skip says why */
     size_t lane_count;
     int64_t dedupe_ms; /* a routed event with this (appId, eventId) accepted within it: existing */
-    struct gw_offer *offer; /* may be NULL when lane_count is 0 */
+    struct gw_offer *offer; /* NULL: nobody is told of the deliveries but the caller */
     /* out */
     bool deferred; /* kept, and routed elsewhere: it has an id, the rest is not known yet */
     bool existing; /* nothing was stored: this is the first one's */
