@@ -315,7 +315,9 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
     if (options->auth_url && shard->index == 0)
         api->auth_service = gw_auth_service_create(shard->env, options->auth_url, flow->user_agent,
                                                    flow->snapshots_max);
-    api->refused = gw_refused_create();
+    api->refused = gw_refused_create(GW_REFUSED_MAX, 0);
+    if (options->is_shared)
+        api->handed_over = gw_refused_create(GW_HANDED_OVER_MAX, GW_HANDED_OVER_KEEP_MS);
     options->apis[shard->index] = api;
     return api;
 }
@@ -326,6 +328,7 @@ void gw_api_destroy(struct gw_api *api)
     gw_auth_service_destroy(api->auth_service);
     gw_key_cache_destroy(api->key_cache);
     gw_refused_destroy(api->refused);
+    gw_refused_destroy(api->handed_over);
     gw_buf_deinit(&api->scratch);
     gw_free(api);
 }

@@ -44,7 +44,8 @@ struct gw_api {
     struct gw_auth_service *auth_service; /* of the first shard, for all; NULL = there is none */
     struct gw_buf scratch;                /* the answer being written */
     struct gw_refused *refused;
-    struct gw_list posted_pool; /* posted.c */
+    struct gw_refused *handed_over; /* NULL: what is posted here is routed here */
+    struct gw_list posted_pool;     /* posted.c */
     size_t posted_pool_count;
     struct gw_list batches; /* batch.c: with lines not yet begun */
     size_t batch_lines;     /* of all batches, under way */

@@ -180,6 +180,21 @@ static void on_counted(struct gw_op *base)
     gw_look_start(&ledger->look);
 }
 
+/* Where many processes share the store nothing is counted as it happens: every row is looked at. */
+static bool is_small(const struct gw_tally_op *op, struct gw_error *error)
+{
+    enum gw_err err = GW_OK;
+
+    if (!op->app_id.ptr)
+        err = gw_error_set(error, GW_ERR_INVALID,
+                           "appId: is required, for one app's events are "
+                           "counted at a time");
+    else if (op->to_ms - op->from_ms > HOURS_DEFAULT * GW_HOUR_MS)
+        err = gw_error_set(error, GW_ERR_INVALID, "from: must be at most %d hours before to",
+                           HOURS_DEFAULT);
+    return err == GW_OK;
+}
+
 void gw_ledger_get(struct gw_api_request *request)
 {
     struct ledger *ledger = gw_arena_zalloc(gw_api_arena(request), sizeof(*ledger));
@@ -199,6 +214,10 @@ void gw_ledger_get(struct gw_api_request *request)
         op->app_id = request->caller.scope;
     if (op->app_id.ptr && !gw_api_may_see(request, op->app_id)) {
         gw_reply_fail(request, 404, "there is no such app");
+        return;
+    }
+    if (request->api->options.is_shared && !is_small(op, &error)) {
+        gw_reply_fail(request, 400, "%s", error.text);
         return;
     }
     gw_ledger_tally(port, op);

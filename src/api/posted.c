@@ -64,11 +64,31 @@ static void remember_refused(const struct gw_posted *posted)
     gw_refused_add(posted->api->refused, &refusal);
 }
 
+/* Until a worker has routed it the ledger knows nothing of it. */
+static void remember_handed_over(const struct gw_posted *posted)
+{
+    const struct gw_event *event = &posted->intake.event;
+    struct gw_refusal refusal = {
+        .at_ms = gw_env_wall_ms(posted->api->shard->env),
+        .status = 202,
+        .id = posted->intake.id,
+        .scope = event->app_id,
+        .app_id = event->app_id,
+        .event_type = event->event_type,
+        .event_id = event->event_id,
+        .transaction_id = event->transaction_id,
+        .why = GW_SLICE(""),
+    };
+    gw_refused_add(posted->api->handed_over, &refusal);
+}
+
 static void on_intake(struct gw_intake *intake)
 {
     struct gw_posted *posted = gw_container_of(intake, struct gw_posted, intake);
     if (intake->err != GW_OK)
         remember_refused(posted);
+    else if (intake->deferred && posted->api->handed_over)
+        remember_handed_over(posted);
     posted->done(posted);
 }
 
@@ -133,6 +153,10 @@ static void render_accepted(const struct gw_intake *intake, struct gw_buf *out)
     gw_buf_adds(out, gw_id_text(GW_ID_MESSAGE, &intake->id, text));
     gw_buf_adds(out, GW_SLICE("\",\"eventId\":"));
     gw_json_text(out, intake->event_id);
+    if (intake->deferred) {
+        gw_buf_adds(out, GW_SLICE(",\"duplicate\":null,\"deliveries\":null,\"skipped\":null}"));
+        return;
+    }
     gw_json_member_bool(out, "duplicate", intake->duplicate);
     if (intake->duplicate && intake->payload_differs)
         gw_json_member_bool(out, "payloadDiffers", true);

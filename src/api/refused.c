@@ -1,11 +1,12 @@
-/* refused.c: owns a ring of the last refused events, one in each shard.
+/* refused.c: owns rings of the last events that are not in the ledger: in each shard one of those
+ * that were refused, and where others route events one of those that were handed over to them.
  *
  *   posted ─▶ add to the shard's own ring          why ─▶ shard 0 ─▶ 1 ─▶ … ─▶ back, newest first
  *
- * Invariants: at most GW_REFUSED_MAX in a ring, each of a few names of bounded length; gone with the
- * process, for nothing that was refused is the system's to keep. A refusal is seen by its app, and
- * one of an event that named another app by the app whose key sent it: nobody can put words into
- * another's story.
+ * Invariants: at most `max` in a ring, each of a few names of bounded length; gone with the process,
+ * for nothing that was refused is the system's to keep, and what was handed over is another's. A
+ * refusal is seen by its app, and one of an event that named another app by the app whose key sent
+ * it: nobody can put words into another's story.
  *
  * Thread: a ring belongs to its shard. A question goes from shard to shard as one message and carries
  * what it found along, so that only one thread at a time touches it. */
@@ -14,18 +15,23 @@
 #include "base/check.h"
 
 struct gw_refused {
-    struct gw_refusal *ring[GW_REFUSED_MAX];
+    size_t max;
+    int64_t keep_ms;
     size_t next; /* to be overwritten */
+    struct gw_refusal *ring[];
 };
 
-struct gw_refused *gw_refused_create(void)
+struct gw_refused *gw_refused_create(size_t max, int64_t keep_ms)
 {
-    return gw_zalloc(sizeof(struct gw_refused));
+    struct gw_refused *refused = gw_zalloc(sizeof(*refused) + max * sizeof(refused->ring[0]));
+    refused->max = max;
+    refused->keep_ms = keep_ms;
+    return refused;
 }
 
 void gw_refused_destroy(struct gw_refused *refused)
 {
-    for (size_t i = 0; i < GW_REFUSED_MAX; i++)
+    for (size_t i = 0; refused && i < refused->max; i++)
         gw_free(refused->ring[i]);
     gw_free(refused);
 }
@@ -67,11 +73,12 @@ static struct gw_refusal *copy(const struct gw_refusal *refusal)
 
 void gw_refused_add(struct gw_refused *refused, const struct gw_refusal *refusal)
 {
-    if (!refusal->event_id.ptr && !refusal->transaction_id.ptr)
+    if (!gw_refusal_is_handed_over(refusal) && !refusal->event_id.ptr &&
+        !refusal->transaction_id.ptr)
         return;
     gw_free(refused->ring[refused->next]);
     refused->ring[refused->next] = copy(refusal);
-    refused->next = (refused->next + 1) % GW_REFUSED_MAX;
+    refused->next = (refused->next + 1) % refused->max;
 }
 
 /* ── Asking ────────────────────────────────────────────────────────────────────────────────── */
@@ -81,6 +88,9 @@ static bool is_meant(const struct gw_refused_ask *ask, const struct gw_refusal *
     struct gw_slice scope = ask->request->caller.scope;
     if (scope.ptr && !(refusal->scope.ptr && gw_slice_eq(scope, refusal->scope)))
         return false;
+    if (ask->has_message_id && gw_refusal_is_handed_over(refusal) &&
+        gw_id_eq(&ask->message_id, &refusal->id))
+        return true;
     return (refusal->event_id.ptr && gw_slice_eq(ask->id, refusal->event_id)) ||
            (refusal->transaction_id.ptr && gw_slice_eq(ask->id, refusal->transaction_id));
 }
@@ -111,12 +121,14 @@ static bool keep(struct gw_refused_ask *ask, const struct gw_refusal *refusal)
     return true;
 }
 
-static void look_into(struct gw_refused_ask *ask, const struct gw_refused *refused)
+static void look_into(struct gw_refused_ask *ask, const struct gw_refused *refused, int64_t now_ms)
 {
-    for (size_t i = 1; i <= GW_REFUSED_MAX; i++) {
+    for (size_t i = 1; refused && i <= refused->max; i++) {
         const struct gw_refusal *refusal =
-            refused->ring[(refused->next + GW_REFUSED_MAX - i) % GW_REFUSED_MAX];
-        if (!refusal || (is_meant(ask, refusal) && !keep(ask, refusal)))
+            refused->ring[(refused->next + refused->max - i) % refused->max];
+        if (!refusal || (refused->keep_ms && now_ms - refusal->at_ms > refused->keep_ms))
+            return;
+        if (is_meant(ask, refusal) && !keep(ask, refusal))
             return;
     }
 }
@@ -135,7 +147,10 @@ static void post(struct gw_refused_ask *ask);
 static void on_shard(struct gw_msg *msg)
 {
     struct gw_refused_ask *ask = gw_container_of(msg, struct gw_refused_ask, msg);
-    look_into(ask, ask->request->api->options.apis[ask->shard]->refused);
+    const struct gw_api *api = ask->request->api->options.apis[ask->shard];
+    int64_t now_ms = gw_env_wall_ms(api->shard->env);
+    look_into(ask, api->refused, now_ms);
+    look_into(ask, api->handed_over, now_ms);
     ask->shard++;
     post(ask);
 }
@@ -153,5 +168,6 @@ void gw_refused_start(struct gw_refused_ask *ask)
     ask->count = 0;
     ask->shard = 0;
     ask->arena = (struct gw_arena){0};
+    ask->has_message_id = gw_id_parse(GW_ID_MESSAGE, ask->id, &ask->message_id);
     post(ask);
 }

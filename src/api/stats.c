@@ -147,5 +147,13 @@ void gw_stats_get(struct gw_api_request *request)
         gw_reply_fail(request, 404, "there is no such app");
         return;
     }
-    gw_ledger_stats(request->api->shard->flow->ledger, op);
+    struct gw_ledger *ledger = request->api->options.is_shared ? request->api->options.stats
+                                                               : request->api->shard->flow->ledger;
+    if (!ledger) {
+        gw_reply_fail(request, 501,
+                      "statistics are read from the delivery log, and this server has none that "
+                      "can be asked: --log-url must be a postgres:// URL");
+        return;
+    }
+    gw_ledger_stats(ledger, op);
 }

@@ -114,13 +114,19 @@ static bool is_same(const struct gw_refusal *refusal, struct gw_slice app_id,
            gw_slice_eq(refusal->app_id, app_id);
 }
 
-/* Was it refused again later, or stored: later, or so that it went somewhere? */
+/* Was it refused again later, or taken at any time and not routed yet, or stored: later, or so that it
+ * went somewhere? */
 static bool is_made_good(const struct why *why, size_t at)
 {
     const struct gw_refusal *refusal = &why->refused.items[at];
-    for (size_t i = 0; i < at; i++)
-        if (is_same(refusal, why->refused.items[i].app_id, why->refused.items[i].event_id))
+    if (gw_refusal_is_handed_over(refusal))
+        return false;
+    for (size_t i = 0; i < why->refused.count; i++) {
+        const struct gw_refusal *other = &why->refused.items[i];
+        if ((i < at || gw_refusal_is_handed_over(other)) &&
+            is_same(refusal, other->app_id, other->event_id))
             return true;
+    }
     for (size_t i = 0; i < why->find.count; i++) {
         const struct gw_message *message = why->find.events[i].message;
         if (is_same(refusal, message->app_id, message->event_id) &&
@@ -187,6 +193,14 @@ static const char *tally(const struct why *why)
                            why->find.count == EVENTS_MAX ? " or more" : "", text);
 }
 
+/* What was refused has none. */
+static const struct gw_id *id_of(const struct gw_why_story *story)
+{
+    if (story->event)
+        return &story->event->message->id;
+    return gw_refusal_is_handed_over(story->refusal) ? &story->refusal->id : NULL;
+}
+
 static void answer(struct why *why)
 {
     struct gw_api_request *request = why->request;
@@ -204,8 +218,9 @@ static void answer(struct why *why)
         const struct gw_why_story *story = &why->stories[i];
         gw_json_next(out);
         gw_buf_addc(out, '{');
-        if (story->event)
-            gw_json_member_id(out, "id", GW_ID_MESSAGE, &story->event->message->id);
+        const struct gw_id *id = id_of(story);
+        if (id)
+            gw_json_member_id(out, "id", GW_ID_MESSAGE, id);
         else
             gw_json_member_null(out, "id");
         gw_json_member_s(out, "verdict", gw_why_verdict_name(story->verdict));
@@ -285,7 +300,8 @@ static void on_why_look(struct gw_look *look)
     for (size_t i = 0; i < why->refused.count; i++)
         why->stories[why->find.count + i] = (struct gw_why_story){
             .refusal = &why->refused.items[i],
-            .verdict = GW_WHY_REFUSED,
+            .verdict =
+                gw_refusal_is_handed_over(&why->refused.items[i]) ? GW_WHY_WAITING : GW_WHY_REFUSED,
             .superseded = is_made_good(why, i),
         };
     sort_stories(why->stories, why->story_count);
@@ -307,12 +323,31 @@ static void look(struct why *why)
     gw_look_start(&why->look);
 }
 
-static void on_refused(struct gw_refused_ask *ask)
+/* Is it in the ledger by now, or among those before it already? */
+static bool is_told(const struct why *why, size_t count, const struct gw_refusal *refusal)
 {
-    look(gw_container_of(ask, struct why, refused));
+    for (size_t i = 0; i < why->find.count; i++)
+        if (gw_id_eq(&why->find.events[i].message->id, &refusal->id))
+            return true;
+    for (size_t i = 0; i < count; i++)
+        if (gw_refusal_is_handed_over(&why->refused.items[i]) &&
+            gw_id_eq(&why->refused.items[i].id, &refusal->id))
+            return true;
+    return false;
 }
 
-/* Nothing that was refused has an id of ours. */
+static void on_refused(struct gw_refused_ask *ask)
+{
+    struct why *why = gw_container_of(ask, struct why, refused);
+    size_t kept = 0;
+    for (size_t i = 0; i < ask->count; i++)
+        if (!gw_refusal_is_handed_over(&ask->items[i]) || !is_told(why, kept, &ask->items[i]))
+            ask->items[kept++] = ask->items[i];
+    ask->count = kept;
+    look(why);
+}
+
+/* What was found by an id of ours was not refused, nor is it still to be routed. */
 static void ask_refused(struct why *why)
 {
     why->refused = (struct gw_refused_ask){

@@ -19,8 +19,8 @@ enum gw_why_verdict {
 
 /* One event and what became of it. */
 struct gw_why_story {
-    const struct gw_event_row *event; /* NULL: it was refused */
-    const struct gw_refusal *refusal; /* NULL: it was stored */
+    const struct gw_event_row *event; /* NULL: it was refused, or handed over */
+    const struct gw_refusal *refusal; /* NULL: it is in the ledger */
     const struct gw_look *look;
     const struct gw_id *only; /* of its deliveries, this one is asked about; NULL = all */
     bool superseded;          /* a newer event of the same eventId decides */
@@ -56,6 +56,10 @@ const char *gw_why_skipped_next(const struct gw_why_story *story, struct gw_aren
 
 /* ── What was not stored ───────────────────────────────────────────────────────────────────── */
 
+const char *gw_why_handed_over_summary(const struct gw_refusal *refusal, struct gw_arena *arena,
+                                       int64_t now_ms);
+const char *gw_why_handed_over_next(void);
+const char *gw_why_handed_over_detail(const struct gw_refusal *refusal, struct gw_arena *arena);
 const char *gw_why_refused_summary(const struct gw_refusal *refusal, struct gw_arena *arena);
 const char *gw_why_refused_next(const struct gw_refusal *refusal);
 const char *gw_why_refused_detail(const struct gw_refusal *refusal, struct gw_arena *arena);

@@ -1,5 +1,5 @@
-/* why_lost.c: words for what is not in the ledger: events that were refused, and ids that nobody
- * knows. Owns nothing; texts are in the arena or for ever. */
+/* why_lost.c: words for what is not in the ledger: events that were refused, or are still to be
+ * routed by a worker, and ids that nobody knows. Owns nothing; texts are in the arena or for ever. */
 #include "api/why_impl.h"
 
 /* ── Refused ───────────────────────────────────────────────────────────────────────────────── */
@@ -36,6 +36,34 @@ const char *gw_why_refused_detail(const struct gw_refusal *refusal, struct gw_ar
                            gw_why_named(arena, "eventId", refusal->event_id),
                            gw_why_named(arena, "transactionId", refusal->transaction_id),
                            GW_SLICE_ARG(refusal->why));
+}
+
+/* ── Handed over ───────────────────────────────────────────────────────────────────────────── */
+
+const char *gw_why_handed_over_summary(const struct gw_refusal *refusal, struct gw_arena *arena,
+                                       int64_t now_ms)
+{
+    int64_t age_ms = now_ms > refusal->at_ms ? now_ms - refusal->at_ms : 0;
+    return gw_arena_printf(arena,
+                           "Waiting: the event was taken %s ago and lies in the bucket; no worker "
+                           "has decided yet where it goes.",
+                           gw_why_duration(arena, age_ms * 1000));
+}
+
+const char *gw_why_handed_over_next(void)
+{
+    return "It is routed by itself, usually within a second: ask again. If it stays so, see that a "
+           "worker runs (gwh worker, or the Lambda function), that the bucket sends its notices to "
+           "the queue, and what the dead-letter queue holds.";
+}
+
+const char *gw_why_handed_over_detail(const struct gw_refusal *refusal, struct gw_arena *arena)
+{
+    return gw_arena_printf(arena, "The event was taken and put in the bucket%s%s%s%s.",
+                           gw_why_named(arena, "app", refusal->app_id),
+                           gw_why_named(arena, "type", refusal->event_type),
+                           gw_why_named(arena, "eventId", refusal->event_id),
+                           gw_why_named(arena, "transactionId", refusal->transaction_id));
 }
 
 /* ── Unknown ───────────────────────────────────────────────────────────────────────────────── */

@@ -132,7 +132,9 @@ static const char *summary_of_worst(const struct gw_why_story *story, struct gw_
         view->row ? gw_end_reason_text(view->row->delivery.reason) : "it has no delivery";
     switch (story->verdict) {
     case GW_WHY_DELIVERED: return summary_delivered(story, arena);
-    case GW_WHY_WAITING: return summary_waiting(view, arena, now_ms);
+    case GW_WHY_WAITING:
+        return story->refusal ? gw_why_handed_over_summary(story->refusal, arena, now_ms)
+                              : summary_waiting(view, arena, now_ms);
     case GW_WHY_HELD: return summary_held(view, arena);
     case GW_WHY_CANCELLED: return gw_arena_printf(arena, "Cancelled: %s", reason);
     case GW_WHY_DEAD:
@@ -249,7 +251,9 @@ const char *gw_why_next(const struct gw_why_story *story, struct gw_arena *arena
         return "A newer event with the same eventId decides.";
     switch (story->verdict) {
     case GW_WHY_DELIVERED: return next_delivered(story);
-    case GW_WHY_WAITING: return next_waiting(&story->worst, arena, now_ms);
+    case GW_WHY_WAITING:
+        return story->refusal ? gw_why_handed_over_next()
+                              : next_waiting(&story->worst, arena, now_ms);
     case GW_WHY_HELD: return next_held(&story->worst, arena);
     case GW_WHY_CANCELLED: return next_cancelled(&story->worst);
     case GW_WHY_DEAD: return next_dead(&story->worst, arena);
@@ -460,7 +464,10 @@ static void tell(const struct gw_why_story *story, struct steps *steps)
 void gw_why_steps(const struct gw_why_story *story, struct gw_arena *arena, struct gw_buf *out)
 {
     struct steps steps = {.arena = arena};
-    if (story->refusal)
+    if (story->refusal && gw_refusal_is_handed_over(story->refusal))
+        add(&steps, story->refusal->at_ms, "accepted",
+            gw_why_handed_over_detail(story->refusal, arena));
+    else if (story->refusal)
         add(&steps, story->refusal->at_ms, "refused", gw_why_refused_detail(story->refusal, arena));
     else
         tell(story, &steps);

@@ -292,6 +292,18 @@ static void raise_descriptors(void)
         gw_log(GW_LOG_WARN, "descriptors_not_raised");
 }
 
+/* Where events are put, and whom it tells that there is something to do. */
+static bool check_aws(const struct gw_settings *settings)
+{
+    const char *missing = !settings->is_on_aws       ? NULL
+                          : !settings->events_bucket ? "--events-bucket"
+                          : !settings->queue_url     ? "--queue-url"
+                                                     : NULL;
+    if (missing)
+        fprintf(stderr, "gwh serve: %s: must be given with --store aws\n", missing);
+    return !missing;
+}
+
 /* The settings; >= 0: the exit code, there is nothing to serve. */
 static int read_settings(struct gw_serve *serve, int argc, char **argv)
 {
@@ -301,7 +313,7 @@ static int read_settings(struct gw_serve *serve, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (!serve->settings.help)
-        return -1;
+        return check_aws(&serve->settings) ? -1 : EXIT_USAGE;
     struct gw_buf help = {0};
     gw_settings_help(&help);
     fputs(gw_buf_text(&help), stdout);

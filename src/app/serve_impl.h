@@ -5,6 +5,7 @@
 #include "app/admin_key.h"
 #include "app/log_sink.h"
 #include "app/settings.h"
+#include "app/store_aws.h"
 
 enum gw_serve_state { OPENING, STARTING, LISTENING, READY, DRAINING };
 
@@ -17,6 +18,7 @@ struct gw_serve_place {
     struct gw_serve *serve;
     size_t index;
     struct gw_env *env;
+    struct gw_aws *aws; /* NULL: the store is not there */
     struct gw_shard *shard;
     struct gw_api *api;
     struct gw_http_server *http;
@@ -31,7 +33,8 @@ struct gw_serve {
     struct gw_settings settings;
     char key[GW_ADMIN_KEY_MAX + 1];
     struct gw_env *home;
-    struct gw_sqlite *store;
+    struct gw_sqlite *store; /* of these two the one that the settings name */
+    struct gw_dynamodb *aws_store;
     struct gw_log_sink log;
     struct gw_rsa_key *jwt_key; /* NULL = no tokens */
     struct gw_api **apis;

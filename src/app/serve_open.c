@@ -11,13 +11,18 @@
 #include "store/sqlite.h"
 #include "sys/loop.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONNECT_TIMEOUT_MS 5000
 
-static enum gw_err open_store(struct gw_serve *serve, struct gw_error *error)
+/* How old may be what others change, too. A change is in force everywhere within 5 s. */
+#define SHARED_KEEP_MS 4000
+
+static enum gw_err open_embedded(struct gw_serve *serve, struct gw_error *error)
 {
     const struct gw_settings *settings = &serve->settings;
     struct gw_sqlite_options options = {
@@ -46,6 +51,25 @@ static enum gw_err open_store(struct gw_serve *serve, struct gw_error *error)
     return err;
 }
 
+/* For the administrator's key and the spool of the delivery log; the embedded store makes its own. */
+static enum gw_err make_data(const struct gw_settings *settings, struct gw_error *error)
+{
+    if (mkdir(settings->data, 0700) == 0 || errno == EEXIST)
+        return GW_OK;
+    return gw_error_set(error, GW_ERR_IO, "cannot make the directory %s: %s", settings->data,
+                        strerror(errno));
+}
+
+static enum gw_err open_store(struct gw_serve *serve, struct gw_error *error)
+{
+    if (!serve->settings.is_on_aws)
+        return open_embedded(serve, error);
+    enum gw_err err = make_data(&serve->settings, error);
+    if (err == GW_OK)
+        err = gw_store_aws_open(&serve->settings, true, serve->home, &serve->aws_store, error);
+    return err;
+}
+
 static enum gw_err load_key(struct gw_serve *serve, struct gw_error *error)
 {
     const struct gw_settings *settings = &serve->settings;
@@ -62,6 +86,20 @@ static enum gw_err load_key(struct gw_serve *serve, struct gw_error *error)
     if (err == GW_OK && made)
         gw_log(GW_LOG_INFO, "admin_key_made", GW_S("path", path));
     return err;
+}
+
+static void use_store(struct gw_serve *serve)
+{
+    struct gw_flow *flow = &serve->flow;
+    if (serve->settings.is_on_aws) {
+        flow->ledger = gw_dynamodb_ledger(serve->aws_store);
+        flow->configs = gw_dynamodb_configs(serve->aws_store);
+        flow->admin = gw_dynamodb_admin(serve->aws_store);
+    } else {
+        flow->ledger = gw_sqlite_ledger(serve->store);
+        flow->configs = gw_sqlite_configs(serve->store);
+        flow->admin = gw_sqlite_admin(serve->store);
+    }
 }
 
 static void flow_init(struct gw_serve *serve)
@@ -81,13 +119,11 @@ static void flow_init(struct gw_serve *serve)
                 .snapshots_max = settings->memory_apps,
                 .intake_rate = (uint32_t)settings->intake_rate,
             },
-        .ledger = gw_sqlite_ledger(serve->store),
-        .configs = gw_sqlite_configs(serve->store),
-        .admin = gw_sqlite_admin(serve->store),
         .log = gw_log_sink_log(&serve->log),
         .shards = gw_zalloc(serve->place_count * sizeof(struct gw_shard *)),
         .shard_count = serve->place_count,
     };
+    use_store(serve);
 }
 
 static enum gw_err make_place(struct gw_serve *serve, size_t index, struct gw_error *error)
@@ -105,11 +141,15 @@ static enum gw_err make_place(struct gw_serve *serve, size_t index, struct gw_er
         .jwt_key = serve->jwt_key,
         .auth_url = settings->auth_url,
         .apis = serve->apis,
+        .is_shared = settings->is_on_aws,
+        .keys_keep_ms = settings->is_on_aws ? SHARED_KEEP_MS : 0,
         .event_bytes_max = settings->max_body_bytes,
         .secret_overlap_ms = settings->secret_overlap_s * 1000,
         .version = GW_VERSION,
     };
     enum gw_err err = gw_loop_create(&loop, &place->env, error);
+    if (err == GW_OK && settings->is_on_aws)
+        err = gw_store_aws_join(serve->aws_store, place->env, &place->aws, error);
     if (err != GW_OK)
         return err;
     place->serve = serve;
@@ -152,9 +192,12 @@ void gw_serve_close(struct gw_serve *serve)
 {
     if (serve->store)
         gw_sqlite_close(serve->store);
+    if (serve->aws_store)
+        gw_dynamodb_destroy(serve->aws_store);
     gw_log_sink_close(&serve->log);
     for (size_t i = 0; i < serve->place_count; i++) {
         struct gw_serve_place *place = &serve->places[i];
+        gw_aws_destroy(place->aws);
         if (place->env)
             gw_loop_destroy(place->env); /* lets go of timers and messages that live in the rest */
         if (place->api)

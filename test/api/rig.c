@@ -40,6 +40,8 @@ static void make_shards(struct rig *rig, const struct rig_options *options)
         .secret_overlap_ms = 86400000,
         .jwt_key = options->jwt_key,
         .auth_url = options->auth_url,
+        .is_shared = options->is_shared,
+        .stats = options->stats,
         .keys_keep_ms = options->keys_keep_ms,
         .apis = rig->apis,
         .version = "1.2.3",

@@ -42,6 +42,8 @@ struct rig_options {
     const struct gw_rsa_key *jwt_key;
     const char *auth_url;
     int64_t keys_keep_ms;
+    bool is_shared;
+    struct gw_ledger *stats;
 };
 
 struct rig *rig_create(const struct rig_options *options);
