@@ -4,6 +4,13 @@
  *   dynamodb_run.c        an operation under way, and what a failure of AWS means
  *   dynamodb_key.c        ids, hashes, seals
  *   dynamodb_tables.c     the tables, and how they are made
+ *   dynamodb_item.c       an event and its deliveries as items
+ *   dynamodb_accept.c     accept
+ *   dynamodb_delivery.c   claim, settle, retry
+ *   dynamodb_look.c       load, find
+ *   dynamodb_open.c       what is open in a lane
+ *   dynamodb_health.c     the health of targets
+ *   dynamodb_pace.c       the pace port
  *   dynamodb_configs.c    the configs port
  *   dynamodb_admin.c      the admin port
  *
@@ -17,6 +24,17 @@
 #include <stdio.h>
 
 static dynamodb_fn *const does[GW_CALL_COUNT] = {
+    [GW_CALL_ACCEPT] = dynamodb_accept,
+    [GW_CALL_CLAIM] = dynamodb_claim,
+    [GW_CALL_SETTLE] = dynamodb_settle,
+    [GW_CALL_RETRY] = dynamodb_retry,
+    [GW_CALL_LOAD] = dynamodb_load,
+    [GW_CALL_FIND] = dynamodb_find,
+    [GW_CALL_OPEN_LANES] = dynamodb_open_lanes,
+    [GW_CALL_REFILL] = dynamodb_refill,
+    [GW_CALL_HEALTH_SAVE] = dynamodb_health_save,
+    [GW_CALL_HEALTH_LOAD] = dynamodb_health_load,
+    [GW_CALL_SLOT] = dynamodb_slot,
     [GW_CALL_CONFIG_LOAD] = dynamodb_configs_start,
     [GW_CALL_CONFIG_PUT] = dynamodb_configs_start,
     [GW_CALL_CONFIG_REMOVE] = dynamodb_configs_start,

@@ -7,6 +7,7 @@
 #include "aws/sqs.h"
 #include "core/wake.h"
 #include "store/dynamodb.h"
+#include "store/tally.h"
 
 enum dynamodb_table { DYNAMODB_CONFIG, DYNAMODB_LEDGER, DYNAMODB_ADMIN };
 #define DYNAMODB_TABLES 3
@@ -55,6 +56,7 @@ struct dynamodb_run {
     struct gw_aws_dynamodb db;
     dynamodb_fn *next;
     void *own; /* the operation's file's, in the arena */
+    struct dynamodb_items *reading;
 };
 
 /* Begins an operation: fn makes the first call, or completes it. */
@@ -86,6 +88,8 @@ void dynamodb_put_expression(struct dynamodb_run *run, yyjson_mut_val *object, c
                              const char *expression);
 /* The object ExpressionAttributeValues; made when it is not there. */
 yyjson_mut_val *dynamodb_values(struct dynamodb_run *run, yyjson_mut_val *object);
+/* Where a query goes on: its answer's `more`, or NULL. */
+void dynamodb_put_start(struct dynamodb_run *run, yyjson_val *more);
 /* "Key": {pk, sk} */
 void dynamodb_put_key(struct dynamodb_run *run, yyjson_mut_val *object, struct gw_slice pk,
                       struct gw_slice sk);
@@ -106,6 +110,7 @@ struct gw_slice dynamodb_wake_text(struct dynamodb_run *run, const struct gw_wak
 /* ── Keys: dynamodb_key.c ──────────────────────────────────────────────────────────────────── */
 
 void dynamodb_keys_init(struct gw_dynamodb *store);
+struct gw_slice dynamodb_concat(struct gw_arena *arena, const struct gw_slice *parts, size_t count);
 /* HMAC of the parts, none of which can be mistaken for a part of another. */
 void dynamodb_hash(const uint8_t key[32], const struct gw_slice *parts, size_t count,
                    uint8_t out[32]);
@@ -121,8 +126,101 @@ bool dynamodb_unseal(const struct gw_dynamodb *store, struct gw_arena *arena, st
                      struct gw_slice sk, const char *field, struct gw_slice sealed,
                      struct gw_slice *plain);
 
+/* ── Items of the ledger: dynamodb_item.c ──────────────────────────────────────────────────── */
+
+#define DYNAMODB_SHARDS        8     /* of each hour of an app, and of what is open */
+#define DYNAMODB_MESSAGE_BYTES 16    /* of an id */
+#define DYNAMODB_NUMBER_MAX    65535 /* of a delivery in its event */
+#define DYNAMODB_KEY_E         GW_SLICE("E")
+
+/* Where an item of the ledger is, and whose. */
+struct gw_slice dynamodb_pk(struct gw_arena *arena, const struct gw_id *message_id);
+struct gw_id dynamodb_event_message_id(const struct gw_dynamodb *store, struct gw_slice app_id,
+                                       struct gw_slice event_id);
+struct gw_slice dynamodb_sk(struct gw_arena *arena, unsigned number);
+struct gw_id dynamodb_delivery_id(const struct gw_id *message_id, unsigned number);
+/* False: it is no id of a delivery made here. */
+bool dynamodb_delivery_place(const struct gw_id *delivery_id, struct gw_id *message_id,
+                             unsigned *number);
+struct gw_slice dynamodb_by_app(struct gw_arena *arena, struct gw_slice app_id, int64_t at_ms,
+                                unsigned shard);
+struct gw_slice dynamodb_by_event_id(struct gw_arena *arena, struct gw_slice text);
+struct gw_slice dynamodb_by_transaction_id(struct gw_arena *arena, struct gw_slice text);
+struct gw_slice dynamodb_open(struct gw_arena *arena, uint64_t lane, unsigned shard);
+struct gw_slice dynamodb_open_of(struct gw_arena *arena, const struct gw_delivery *delivery);
+/* A delivery's order, of its id, so that it is the same whoever reads it. */
+uint64_t dynamodb_order(const struct gw_id *delivery_id);
+/* In the order in which those of a lane are due. */
+struct gw_slice dynamodb_open_sk(struct gw_arena *arena, int64_t due_ms, uint64_t order);
+
+/* What accept alone knows of an event. */
+struct dynamodb_event {
+    struct gw_slice hash; /* of the body */
+    int64_t size;         /* of the body */
+    uint64_t made;        /* names the accept that wrote it */
+    unsigned deliveries;
+    bool is_erased;
+};
+
+void dynamodb_put_event(struct dynamodb_run *run, yyjson_mut_val *item,
+                        const struct gw_message *message, const struct gw_id *id,
+                        const struct dynamodb_event *event);
+/* `job`: what added it; absent where accept did. */
+void dynamodb_put_delivery(struct dynamodb_run *run, yyjson_mut_val *item,
+                           const struct gw_message *message, const struct gw_delivery *delivery,
+                           struct gw_slice job);
+/* For the second of an event's two ids, on an item that has none. */
+void dynamodb_put_by_key(struct dynamodb_run *run, yyjson_mut_val *item,
+                         const struct gw_message *message, const struct gw_id *id,
+                         struct gw_slice by_key);
+
+void dynamodb_put_ttl(struct dynamodb_run *run, yyjson_mut_val *item,
+                      const struct gw_message *message);
+/* Adds a Put of a ledger's item to a transaction's list: for its condition. */
+yyjson_mut_val *dynamodb_put_item(struct dynamodb_run *run, yyjson_mut_val *list,
+                                  yyjson_mut_val **item);
+struct gw_delivery dynamodb_new_delivery(const struct gw_id *message_id, unsigned number,
+                                         uint64_t lane, int64_t now_ms);
+/* What payloads are compared by. */
+struct gw_slice dynamodb_body_hash(const struct gw_dynamodb *store, struct gw_arena *arena,
+                                   struct gw_slice body);
+
+/* False: it is not what was put. Texts are the item's; the message has no reference. */
+bool dynamodb_take_event(yyjson_val *item, struct gw_arena *arena, struct gw_message *message,
+                         struct dynamodb_event *event);
+bool dynamodb_take_delivery(yyjson_val *item, struct gw_delivery *delivery);
+/* The packed attempts of a delivery, as far as they can be unsealed. */
+struct gw_slice dynamodb_take_log(const struct gw_dynamodb *store, struct gw_arena *arena,
+                                  yyjson_val *item);
+/* The attribute in which an attempt is kept: the first 5 and the last 20 have one each. */
+const char *dynamodb_log_name(struct gw_arena *arena, uint32_t n);
+
+/* An event's items, as they were read. */
+struct dynamodb_items {
+    yyjson_val *event; /* NULL: there is none */
+    yyjson_val **deliveries;
+    size_t count;
+    /* its own */
+    struct gw_slice pk;
+    dynamodb_fn *next;
+};
+/* Reads them all as they are now; then next() with *items filled, or dynamodb_err(). */
+void dynamodb_read_event(struct dynamodb_run *run, struct dynamodb_items *items, struct gw_slice pk,
+                         dynamodb_fn *next);
+
 /* ── Operations ────────────────────────────────────────────────────────────────────────────── */
 
+void dynamodb_accept(struct dynamodb_run *run);
+void dynamodb_claim(struct dynamodb_run *run);
+void dynamodb_settle(struct dynamodb_run *run);
+void dynamodb_retry(struct dynamodb_run *run);
+void dynamodb_load(struct dynamodb_run *run);
+void dynamodb_find(struct dynamodb_run *run);
+void dynamodb_open_lanes(struct dynamodb_run *run);
+void dynamodb_refill(struct dynamodb_run *run);
+void dynamodb_health_save(struct dynamodb_run *run);
+void dynamodb_health_load(struct dynamodb_run *run);
+void dynamodb_slot(struct dynamodb_run *run);
 /* By run->op->kind. */
 void dynamodb_configs_start(struct dynamodb_run *run); /* dynamodb_configs.c */
 void dynamodb_admin_start(struct dynamodb_run *run);   /* dynamodb_admin.c */

@@ -30,23 +30,40 @@ void dynamodb_keys_init(struct gw_dynamodb *store)
     gw_hkdf_sha256(master, salt, GW_SLICE("seal"), store->seal_key);
 }
 
-/* Each part with its length before it. */
-static struct gw_slice framed(struct gw_arena *arena, const struct gw_slice *parts, size_t count)
+struct gw_slice dynamodb_concat(struct gw_arena *arena, const struct gw_slice *parts, size_t count)
 {
     size_t len = 0;
 
     for (size_t i = 0; i < count; i++)
-        len += sizeof(uint64_t) + parts[i].len;
+        len += parts[i].len;
     char *out = gw_arena_alloc(arena, len + 1), *at = out;
     for (size_t i = 0; i < count; i++) {
-        uint64_t size = htobe64(parts[i].len);
-        memcpy(at, &size, sizeof(size));
-        at += sizeof(size);
         if (parts[i].len > 0)
             memcpy(at, parts[i].ptr, parts[i].len);
         at += parts[i].len;
     }
+    *at = '\0';
     return bytes_of(out, len);
+}
+
+/* Each part with its length before it: no two lists are the same bytes. */
+static void frame(struct gw_slice *all, uint64_t *sizes, const struct gw_slice *parts, size_t count)
+{
+    gw_check(count <= DYNAMODB_HASH_PARTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        sizes[i] = htobe64(parts[i].len);
+        all[2 * i] = bytes_of(&sizes[i], sizeof(sizes[i]));
+        all[2 * i + 1] = parts[i].ptr ? parts[i] : GW_SLICE("");
+    }
+}
+
+static struct gw_slice framed(struct gw_arena *arena, const struct gw_slice *parts, size_t count)
+{
+    struct gw_slice all[2 * DYNAMODB_HASH_PARTS_MAX];
+    uint64_t sizes[DYNAMODB_HASH_PARTS_MAX];
+
+    frame(all, sizes, parts, count);
+    return dynamodb_concat(arena, all, 2 * count);
 }
 
 void dynamodb_hash(const uint8_t key[32], const struct gw_slice *parts, size_t count,
@@ -55,12 +72,7 @@ void dynamodb_hash(const uint8_t key[32], const struct gw_slice *parts, size_t c
     struct gw_slice all[2 * DYNAMODB_HASH_PARTS_MAX];
     uint64_t sizes[DYNAMODB_HASH_PARTS_MAX];
 
-    gw_check(count <= DYNAMODB_HASH_PARTS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        sizes[i] = htobe64(parts[i].len);
-        all[2 * i] = bytes_of(&sizes[i], sizeof(sizes[i]));
-        all[2 * i + 1] = parts[i].ptr ? parts[i] : GW_SLICE("");
-    }
+    frame(all, sizes, parts, count);
     gw_hmac_sha256(bytes_of(key, 32), all, 2 * count, out);
 }
 

@@ -213,6 +213,13 @@ void dynamodb_put_expression(struct dynamodb_run *run, yyjson_mut_val *object, c
     }
 }
 
+void dynamodb_put_start(struct dynamodb_run *run, yyjson_val *more)
+{
+    if (more)
+        yyjson_mut_obj_add_val(run->db.doc, run->db.root, "ExclusiveStartKey",
+                               yyjson_val_mut_copy(run->db.doc, more));
+}
+
 void dynamodb_put_key(struct dynamodb_run *run, yyjson_mut_val *object, struct gw_slice pk,
                       struct gw_slice sk)
 {

@@ -63,8 +63,8 @@ static const struct table {
                         {"open",
                          "open",
                          "open_sk",
-                         {"app", "lane", "state", "attempts", "step", "due_ms", "resume_ms",
-                          "created_ms"}}},
+                         {"app", "lane", "state", "reason", "ended_ms", "attempts", "step",
+                          "due_ms", "resume_ms", "created_ms"}}},
             .expires = true,
         },
     [DYNAMODB_ADMIN] =
@@ -258,7 +258,10 @@ static void on_created(struct gw_aws_dynamodb *db)
     making->was_made = db->call.error.code != GW_ERR_BUSY;
     if (db->call.error.code == GW_OK)
         making->init->made++;
-    look_later(making);
+    if (making->was_made)
+        look(making);
+    else
+        look_later(making);
 }
 
 static void on_looked(struct gw_aws_dynamodb *db)

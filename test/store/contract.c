@@ -1,6 +1,6 @@
 /* contract.c: runs the contract of store.h against one backend.
  *
- *   contract memory|sqlite-sim|sqlite-roll|sqlite-roll-loop|sqlite
+ *   contract memory|sqlite-sim|sqlite-roll|sqlite-roll-loop|sqlite|dynamodb
  *   contract model BACKEND SEEDS STEPS   random calls; memory and BACKEND must answer alike */
 #include "world.h"
 
@@ -11,7 +11,7 @@
 
 static const struct backend *const backends[] = {
     &backend_memory,           &backend_sqlite_sim, &backend_sqlite_roll,
-    &backend_sqlite_roll_loop, &backend_sqlite,
+    &backend_sqlite_roll_loop, &backend_sqlite,     &backend_dynamodb,
 };
 
 static const struct backend *backend_of(const char *name)

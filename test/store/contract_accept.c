@@ -54,7 +54,7 @@ static void test_stores_and_offers(void **state)
     assert_int_equal(row->count, 3);
     for (size_t i = 0; i < 3; i++)
         assert_delivery_equal(&row->rows[i].delivery, &op->deliveries[i]);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 3);
+    assert_open(world, 3);
 }
 
 static void test_ids_are_distinct_and_have_text(void **state)
@@ -142,7 +142,7 @@ static void test_repeated(void **state)
     assert_existing(accept_again(world, &given), first);
     assert_int_equal(open_in(world, 3), 0);
     assert_int_equal(find(world, GW_FIND_EVENT_ID, "app", "e")->count, 1);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
+    assert_open(world, 1);
 }
 
 static void test_window(void **state)
@@ -364,7 +364,7 @@ static void test_a_full_queue_refuses_accepts_alone(void **state)
     }
     assert_ok(late.op.err);
     assert_true(world->backend->on_loop || busy > 0);
-    assert_int_equal(gw_ledger_state(world->ledger).open, stored);
+    assert_open(world, stored);
     assert_int_equal(gw_ledger_state(world->ledger).queued, 0);
     accept_new(world,
                &(struct given){.lanes = LANES(2), .lane_count = 1}); /* there is room again */
@@ -388,5 +388,5 @@ int suite_accept(void)
         TEST(test_add_refuses),
         TEST(test_a_full_queue_refuses_accepts_alone),
     };
-    return cmocka_run_group_tests_name("accept", tests, NULL, NULL);
+    return suite_run("accept", tests, gw_count(tests));
 }

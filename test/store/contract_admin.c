@@ -573,5 +573,5 @@ int suite_admin(void)
         TEST(test_two_writers_leave_one_line),
         TEST(test_a_passed_deadline),
     };
-    return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
+    return suite_run("admin", tests, gw_count(tests));
 }

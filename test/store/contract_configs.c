@@ -468,5 +468,5 @@ int suite_configs(void)
         TEST(test_list),           TEST(test_made_again_is_another_one),
         TEST(test_counted),
     };
-    return cmocka_run_group_tests_name("configs", tests, NULL, NULL);
+    return suite_run("configs", tests, gw_count(tests));
 }

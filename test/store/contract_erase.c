@@ -177,5 +177,5 @@ int suite_erase(void)
         TEST(test_repeat),
         TEST(test_refused),
     };
-    return cmocka_run_group_tests_name("erase", tests, NULL, NULL);
+    return suite_run("erase", tests, gw_count(tests));
 }

@@ -86,7 +86,7 @@ static void test_passes_through(void **state)
     struct gw_delivery d = settled(world, &op->deliveries[0], delivered(&op->deliveries[0]));
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &d);
     assert_int_equal(open_in(world, 2), 1);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
+    assert_open(world, 1);
     assert_int_equal(offers_of(world), 1);
     unwrap(world, &script);
 }
@@ -203,7 +203,7 @@ static void test_settle_and_retry_twice(void **state)
     d = settled(world, &d, delivered(&d));
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &d);
     assert_int_equal(log_count(find_row(world, &d.id)->log), 3);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 0);
+    assert_open(world, 0);
     unwrap(world, &script);
 }
 
@@ -440,7 +440,7 @@ static void test_stubborn_against_the_odds(void **state)
     }
     unwrap(world, &again);
     assert_int_equal(open_in(world, 1), 0);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 60);
+    assert_open(world, 60);
 }
 
 int suite_fault(void)
@@ -458,5 +458,5 @@ int suite_fault(void)
         TEST(test_a_lost_config_then_again),
         TEST(test_stubborn_against_the_odds),
     };
-    return cmocka_run_group_tests_name("fault", tests, NULL, NULL);
+    return suite_run("fault", tests, gw_count(tests));
 }

@@ -59,7 +59,7 @@ static void test_reopened(void **state)
         assert_int_equal(find_message(world, &skipped->message_id)->message->skip,
                          GW_SKIP_INACTIVE);
         assert_delivery_equal(&refill(world, 1, NULL, 1)->deliveries[0], &one);
-        assert_int_equal(gw_ledger_state(world->ledger).open, 3);
+        assert_open(world, 3);
         struct gw_health_load load = {.arena = &world->arena};
         assert_ok(CALL(world, ledger, health_load, &load));
         assert_int_equal(load.count, 1);
@@ -187,7 +187,7 @@ static void crash_once(uint64_t seed)
         check_event(world, i, ops[i]);
     size_t dead = EVENTS - EVENTS / 2 - 1;
     assert_int_equal(open_in(world, 1), EVENTS - dead);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 3 * EVENTS - dead);
+    assert_open(world, 3 * EVENTS - dead);
     world_destroy(world);
 }
 
@@ -207,5 +207,5 @@ int suite_last(void)
         TEST(test_goes_on_after_reopening),
         cmocka_unit_test(test_crashed),
     };
-    return cmocka_run_group_tests_name("last", tests, NULL, NULL);
+    return suite_run("last", tests, gw_count(tests));
 }

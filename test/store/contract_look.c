@@ -466,5 +466,5 @@ int suite_look(void)
         TEST(test_health),
         TEST(test_totals),
     };
-    return cmocka_run_group_tests_name("look", tests, NULL, NULL);
+    return suite_run("look", tests, gw_count(tests));
 }

@@ -136,5 +136,5 @@ int suite_open(void)
         TEST(test_refill_page_by_page),
         TEST(test_refill_shows_all_there_is),
     };
-    return cmocka_run_group_tests_name("open", tests, NULL, NULL);
+    return suite_run("open", tests, gw_count(tests));
 }

@@ -212,7 +212,7 @@ static void test_a_passed_deadline_does_nothing(void **state)
         assert_int_equal(world->came[i].kind, CAME_DONE);
     assert_int_equal(find_message(world, &event->message_id)->count, 1);
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &event->deliveries[0]);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
+    assert_open(world, 1);
     offer_free(accept.offer);
     offer_free(add.offer);
     offer_free(retry.offer);
@@ -270,5 +270,5 @@ int suite_order(void)
         TEST(test_a_load_sees_what_was_answered),   TEST(test_a_passed_deadline_does_nothing),
         TEST(test_a_passed_deadline_shows_nothing), TEST(test_a_later_deadline_is_none),
     };
-    return cmocka_run_group_tests_name("order", tests, NULL, NULL);
+    return suite_run("order", tests, gw_count(tests));
 }

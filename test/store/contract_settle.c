@@ -42,7 +42,7 @@ static void test_again_later(void **state)
     assert_int_equal(open->count, 2);
     assert_int_equal(open->deliveries[0].due_ms, T0 + 10);
     assert_delivery_equal(&open->deliveries[1], &d); /* it waits where it now belongs */
-    assert_int_equal(gw_ledger_state(world->ledger).open, 2);
+    assert_open(world, 2);
 }
 
 static void test_ends(void **state)
@@ -66,7 +66,7 @@ static void test_ends(void **state)
     struct gw_refill *open = refill(world, 1, NULL, 10);
     assert_int_equal(open->count, 1);
     assert_delivery_equal(&open->deliveries[0], &d[4]);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
+    assert_open(world, 1);
 }
 
 static void test_the_record_is_kept_whole(void **state)
@@ -175,7 +175,7 @@ static void settle_twice(struct world *world, const struct gw_delivery *before,
     assert_ok(settle(world, &next, write_id, with_attempt));
     assert_ok(settle(world, &next, write_id, with_attempt));
     assert_stored(world, &next, logged);
-    assert_int_equal(gw_ledger_state(world->ledger).open, is_open ? open : open - 1);
+    assert_open(world, is_open ? open : open - 1);
 }
 
 static void test_repeated(void **state)
@@ -255,7 +255,7 @@ static void test_retry_of_pending(void **state)
     next.resume_ms = 0;
     d = settled(world, &d, next);
     assert_stored(world, &d, 1);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 2);
+    assert_open(world, 2);
 }
 
 static void test_retry_of_dead(void **state)
@@ -269,7 +269,7 @@ static void test_retry_of_dead(void **state)
     assert_int_equal(d.resume_ms, GW_NEVER);
     assert_stored(world, &d, 2);
     assert_int_equal(open_in(world, 1), 1);
-    assert_int_equal(gw_ledger_state(world->ledger).open, 1);
+    assert_open(world, 1);
 
     next = dead(&d); /* what went before is known yet */
     assert_int_equal(settle(world, &next, 1, true), GW_ERR_STALE);
@@ -331,5 +331,5 @@ int suite_settle(void)
         TEST(test_retry_of_dead_without_attempt),
         TEST(test_retry_refuses),
     };
-    return cmocka_run_group_tests_name("settle", tests, NULL, NULL);
+    return suite_run("settle", tests, gw_count(tests));
 }

@@ -309,5 +309,5 @@ int suite_stats(void)
         TEST(test_ended),   TEST(test_retry),         TEST(test_added),   TEST(test_order),
         TEST(test_days),    TEST(test_filters),       TEST(test_latency), TEST(test_too_many),
     };
-    return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+    return suite_run("stats", tests, gw_count(tests));
 }

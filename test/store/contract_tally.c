@@ -308,5 +308,5 @@ int suite_tally(void)
         TEST(test_added),   TEST(test_filters),       TEST(test_not_full),
         TEST(test_latency),
     };
-    return cmocka_run_group_tests_name("tally", tests, NULL, NULL);
+    return suite_run("tally", tests, gw_count(tests));
 }

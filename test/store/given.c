@@ -151,8 +151,14 @@ struct gw_delivery settled(struct world *world, const struct gw_delivery *before
                            struct gw_delivery next)
 {
     bool with_attempt = next.attempts != before->attempts;
+    struct gw_claim claim = {.delivery = *before, .lease_ms = 45000};
+    uint64_t write_id = (uint64_t)before->attempts + 1;
 
-    assert_ok(settle(world, &next, (uint64_t)before->attempts + 1, with_attempt));
+    if (world->backend->is_shared) {
+        assert_ok(CALL(world, ledger, claim, &claim));
+        write_id = claim.write_id;
+    }
+    assert_ok(settle(world, &next, write_id, with_attempt));
     return next;
 }
 
@@ -173,7 +179,7 @@ enum gw_err retry(struct world *world, const struct gw_id *id, struct gw_deliver
 
     world_wait(world);
     *now = op->delivery;
-    assert_int_equal(op->offered, op->op.err == GW_OK);
+    assert_int_equal(op->offered, op->op.err == GW_OK && !world->backend->is_shared);
     if (!op->offered)
         offer_free(op->offer);
     return op->op.err;
@@ -270,6 +276,12 @@ size_t open_in(struct world *world, uint64_t lane)
 
     assert_true(op->complete);
     return op->count;
+}
+
+void assert_open(struct world *world, uint64_t count)
+{
+    if (!world->backend->is_shared)
+        assert_int_equal(gw_ledger_state(world->ledger).open, count);
 }
 
 size_t log_count(struct gw_slice log)

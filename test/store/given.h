@@ -71,6 +71,8 @@ struct gw_refill *refill(struct world *world, uint64_t lane, const struct gw_del
                          size_t max);
 /* How many are open in that lane. */
 size_t open_in(struct world *world, uint64_t lane);
+/* What the ledger says is open, in all; where it counts. */
+void assert_open(struct world *world, uint64_t count);
 size_t log_count(struct gw_slice log);
 /* The counters of a full tally are what its rows say, and its two sums close. */
 void tally_closes(const struct gw_tally_op *op);

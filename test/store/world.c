@@ -272,3 +272,27 @@ int suite_teardown(void **state)
     world_destroy(*state);
     return 0;
 }
+
+static bool is_left_out(const char *name)
+{
+    for (const char *const *out = backend->left_out; out && *out; out++)
+        if (strcmp(*out, name) == 0)
+            return true;
+    return false;
+}
+
+int suite_run(const char *group, const struct CMUnitTest *tests, size_t count)
+{
+    struct CMUnitTest *kept = gw_zalloc((count + 1) * sizeof(*kept));
+    size_t kept_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        char name[128];
+        snprintf(name, sizeof(name), "%s %s", group, tests[i].name);
+        if (!is_left_out(group) && !is_left_out(name))
+            kept[kept_count++] = tests[i];
+    }
+    int failed = kept_count ? _cmocka_run_group_tests(group, kept, kept_count, NULL, NULL) : 0;
+    gw_free(kept);
+    return failed;
+}

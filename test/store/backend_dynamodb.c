@@ -1,0 +1,225 @@
+/* backend_dynamodb.c: DynamoDB and S3 (or an emulator of them) as the environment says, on a real loop.
+ * Each world has tables of its own, and shares the bucket GWH_TEST_BUCKET.
+ *
+ * The suite accepts events without a place; here an event's bytes must be in S3 before. So what stands
+ * in front of the ledger puts them there first. */
+#include "world.h"
+
+#include "aws/s3.h"
+#include "base/codec.h"
+#include "base/crypto.h"
+#include "store/dynamodb.h"
+#include "sys/loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct rig {
+    struct gw_ledger ledger; /* in front of the store's */
+    struct world *world;
+    struct gw_aws *aws;
+    struct gw_dynamodb *store;
+    char tables[64];
+    const char *bucket;
+    bool is_made;
+};
+
+struct put {
+    struct gw_aws_object object;
+    struct gw_arena arena;
+    struct rig *rig;
+    struct gw_accept *op;
+};
+
+static void on_put(struct gw_aws_object *object)
+{
+    struct put *put = gw_container_of(object, struct put, object);
+    struct gw_arena *arena = &put->rig->world->arena;
+    struct gw_place *place = &put->op->message->place;
+
+    if (object->call.error.code != GW_OK)
+        gw_check_failed(object->call.error.text, __FILE__, __LINE__);
+    place->bucket = gw_slice_from(put->rig->bucket);
+    place->key = gw_arena_dup(arena, object->key);
+    place->etag =
+        gw_arena_dup(arena, (struct gw_slice){object->etag.ptr + 1, object->etag.len - 2});
+    struct gw_ledger *ledger = gw_dynamodb_ledger(put->rig->store);
+    struct gw_op *op = &put->op->op;
+    gw_arena_deinit(&put->arena);
+    gw_free(put);
+    ledger->start(ledger, op);
+}
+
+static void put_start(struct rig *rig, struct gw_accept *op)
+{
+    struct put *put = gw_zalloc(sizeof(*put));
+    struct gw_buf name = {0};
+    uint8_t random[16];
+
+    gw_random_bytes(random, sizeof(random));
+    gw_hex_encode(&name, random, sizeof(random));
+    put->rig = rig;
+    put->op = op;
+    put->object = (struct gw_aws_object){
+        .call = {.client = &rig->aws->clients[GW_AWS_S3],
+                 .arena = &put->arena,
+                 .deadline_us = gw_env_mono_us(rig->world->env) + 30000000},
+        .bucket = gw_slice_from(rig->bucket),
+        .key = gw_arena_dup(&put->arena, gw_buf_slice(&name)),
+        .body = op->message->body,
+        .done = on_put,
+    };
+    gw_buf_deinit(&name);
+    gw_aws_s3_put(&put->object);
+}
+
+static void start(struct gw_ledger *ledger, struct gw_op *op)
+{
+    struct rig *rig = gw_container_of(ledger, struct rig, ledger);
+    struct gw_ledger *store = gw_dynamodb_ledger(rig->store);
+    bool is_late = op->deadline_us && op->deadline_us < gw_env_mono_us(rig->world->env);
+
+    if (op->kind == GW_CALL_ACCEPT && !is_late)
+        put_start(rig, gw_container_of(op, struct gw_accept, op));
+    else
+        store->start(store, op);
+}
+
+static struct gw_ledger_state get_state(struct gw_ledger *ledger)
+{
+    return gw_ledger_state(gw_dynamodb_ledger(gw_container_of(ledger, struct rig, ledger)->store));
+}
+
+static void on_made(struct gw_dynamodb_init *init)
+{
+    gw_loop_stop(init->aws->clients[GW_AWS_DYNAMODB].env);
+}
+
+static void make_tables(struct rig *rig)
+{
+    struct gw_dynamodb_init init = {.aws = rig->aws, .tables = rig->tables, .done = on_made};
+
+    gw_dynamodb_init_start(&init);
+    gw_loop_run(rig->world->env);
+    if (init.error.code != GW_OK)
+        gw_check_failed(init.error.text, __FILE__, __LINE__);
+    gw_check(init.made == 3);
+}
+
+static void open_dynamodb(struct world *world)
+{
+    struct rig *rig = world->rig;
+    struct gw_error error;
+    uint64_t random;
+
+    if (rig == NULL) {
+        rig = world->rig = gw_zalloc(sizeof(*rig));
+        gw_random_bytes(&random, sizeof(random));
+        snprintf(rig->tables, sizeof(rig->tables), "t%016llx", (unsigned long long)random);
+        rig->bucket = getenv("GWH_TEST_BUCKET");
+        gw_check(rig->bucket != NULL);
+    }
+    rig->world = world;
+    rig->ledger = (struct gw_ledger){.start = start, .state = get_state};
+    if (gw_aws_create(world->env, &rig->aws, &error) != GW_OK)
+        gw_check_failed(error.text, __FILE__, __LINE__);
+    if (!rig->is_made)
+        make_tables(rig);
+    rig->is_made = true;
+    rig->store = gw_dynamodb_create(&(struct gw_dynamodb_options){
+        .tables = rig->tables,
+        .master_key = "the master key of these tests",
+        .retention_ms = 30 * DAY_MS,
+        .queue_url = getenv("GWH_TEST_QUEUE"),
+    });
+    gw_dynamodb_join(rig->store, world->env, rig->aws);
+    world->store = rig->store;
+    world->ledger = &rig->ledger;
+    world->configs = gw_dynamodb_configs(rig->store);
+    world->admin = gw_dynamodb_admin(rig->store);
+}
+
+static void close_dynamodb(struct world *world)
+{
+    struct rig *rig = world->rig;
+
+    gw_dynamodb_destroy(rig->store);
+    gw_aws_destroy(rig->aws);
+}
+
+static void end(struct world *world)
+{
+    gw_free(world->rig);
+}
+
+static const char *const left_out[] = {
+    /* What is there is there until its retention is over: that is the window. */
+    "accept test_window",
+    /* An event that was skipped is routed anew as the same item. */
+    "accept test_a_skip_does_not_block",
+    "accept test_skip_reasons_are_kept",
+    /* The order among deliveries due at one time is no order of time: ids are not. */
+    "accept test_stores_and_offers",
+    "accept test_add",
+    /* Nothing queues here. */
+    "accept test_a_full_queue_refuses_accepts_alone",
+    /* Write ids are drawn, and only a claim gives one. */
+    "settle test_claim",
+    "settle test_stale",
+    "settle test_not_open",
+    "settle test_repeated",
+    "settle test_two_at_once",
+    "order test_a_later_deadline_is_none",
+    /* 256 bytes of a reply are kept. */
+    "settle test_the_record_is_kept_whole",
+    /* A retry is written, and whoever is woken has the delivery. */
+    "settle test_retry_of_pending",
+    "settle test_retry_of_dead",
+    "settle test_retry_of_dead_without_attempt",
+    "settle test_retry_refuses",
+    /* Lanes are not held in memory. */
+    "open test_open_lanes",
+    /* Many processes write: there is no order among what goes on at once. */
+    "order test_completions_and_offers_in_order",
+    "order test_refill_behind_accepts",
+    "order test_refill_beside_settles",
+    "order test_refill_beside_moves",
+    /* The newest of those accepted at one time is not known. */
+    "look test_find",
+    /* Lists are of one app. */
+    "look test_list_filters",
+    "look test_list_rows_are_whole",
+    "look test_list_page_by_page",
+    "look test_list_while_events_arrive",
+    "look test_list_refuses_a_cursor_of_nobody",
+    "look test_list_at_most",
+    /* So is health. */
+    "look test_health",
+    "accept test_add_repeated",
+    "accept test_add_to_a_skipped_event",
+    "accept test_add_refuses",
+    /* Nothing is counted. */
+    "look test_totals",
+    "configs test_counted",
+    "stats",
+    /* It is between the suite and a backend whose write ids can be guessed. */
+    "fault",
+    "last",
+    /* To come. */
+    "tally",
+    "erase",
+    "configs",
+    "admin",
+    NULL,
+};
+
+const struct backend backend_dynamodb = {
+    .name = "dynamodb",
+    .on_loop = true,
+    .is_shared = true,
+    .open = open_dynamodb,
+    .close = close_dynamodb,
+    .end = end,
+    .queue_max = 100,
+    .left_out = left_out,
+};
