@@ -60,8 +60,9 @@ docs: build ## write the pages of docs/ that come from the program's own tables
 	@build/gwh reference sql-postgresql >deploy/sql/postgresql.sql
 	@build/gwh reference sql-redshift >deploy/sql/redshift.sql
 
-lambda: ## the AWS Lambda zip
-	@echo "make lambda: comes with the AWS part, which is not written yet"; exit 1
+lambda: ## the zip for AWS Lambda, for this machine's processor; deploy/aws/ deploys it
+	@scripts/deps.sh build
+	@scripts/lambda.sh
 
 clean: ## remove what was built
 	rm -rf build build-*

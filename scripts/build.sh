@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds one variant into its own folder, setting the folder up first where needed.
 #
-#   scripts/build.sh build|build-clang|build-asan|build-tsan|build-cover|build-fuzz [TARGET...]
+#   scripts/build.sh build|build-clang|build-asan|build-tsan|build-cover|build-fuzz|build-lambda [TARGET...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +24,7 @@ build-fuzz)
         -Doptimization=1 -Dwerror=false)
     export CC=clang
     ;;
+build-lambda) options=(-Dtests=disabled -Dbuildtype=release) ;;
 *)
     echo "build: no variant is called $dir" >&2
     exit 2
