@@ -43,7 +43,7 @@
 #define EXIT_CANNOT_START 3
 
 #define CONNECT_TIMEOUT_MS 5000
-#define KEYS_KEEP_MS       5000 /* of other processes' changes, as CONTRACT 6 has it */
+#define SHARED_AGE_MS      5000 /* of what other processes change: configs, keys, targets */
 #define MARGIN_MS          2000 /* of an invocation's time, for what comes after its work */
 #define FLUSH_MS           1500 /* of that */
 
@@ -253,6 +253,9 @@ static void flow_init(struct lambda *lambda)
                 .body_bytes_max = settings->memory_body_bytes,
                 .snapshots_max = settings->memory_apps,
                 .intake_rate = (uint32_t)settings->intake_rate,
+                .is_shared = true,
+                .workers = settings->workers,
+                .snapshot_age_max_ms = SHARED_AGE_MS,
             },
         .ledger = gw_dynamodb_ledger(lambda->store),
         .configs = gw_dynamodb_configs(lambda->store),
@@ -274,7 +277,7 @@ static void api_init(struct lambda *lambda)
         .jwt_key = lambda->jwt_key,
         .auth_url = settings->auth_url,
         .apis = &lambda->api,
-        .keys_keep_ms = KEYS_KEEP_MS,
+        .keys_keep_ms = SHARED_AGE_MS,
         .event_bytes_max = settings->max_body_bytes,
         .secret_overlap_ms = settings->secret_overlap_s * 1000,
         .version = GW_VERSION,
