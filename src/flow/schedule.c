@@ -297,6 +297,11 @@ void gw_schedule_resume(struct gw_schedule *schedule)
     gw_schedule_run(schedule);
 }
 
+bool gw_schedule_is_stalled(const struct gw_schedule *schedule)
+{
+    return schedule->stalls > 0;
+}
+
 void gw_schedule_cut(struct gw_schedule *schedule)
 {
     gw_list_each_safe (link, &schedule->flights)

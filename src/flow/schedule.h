@@ -54,6 +54,7 @@ void gw_schedule_run(struct gw_schedule *schedule);
 /* While the ledger takes no settles, no attempt starts. Counted: each stall needs its resume. */
 void gw_schedule_stall(struct gw_schedule *schedule);
 void gw_schedule_resume(struct gw_schedule *schedule);
+bool gw_schedule_is_stalled(const struct gw_schedule *schedule);
 
 /* ── For attempt.c and settle.c ────────────────────────────────────────────────────────────── */
 

@@ -293,6 +293,27 @@ void gw_delivery_log_encode_failure(struct gw_buf *out,
     end(&w);
 }
 
+void gw_delivery_log_encode_poison(struct gw_buf *out, const struct gw_delivery_log_poison *poison)
+{
+    const struct gw_slice none = {0};
+    char row_id[ROW_ID_MAX];
+    int len = snprintf(row_id, sizeof(row_id), "sqs-%.*s", GW_SLICE_ARG(poison->message_id));
+    if ((size_t)len >= sizeof(row_id))
+        len = (int)sizeof(row_id) - 1; /* an id that SQS would not make */
+
+    struct writer w = begin(out, GW_DELIVERY_LOG_FAILURE);
+    add_text(&w, (struct gw_slice){row_id, (size_t)len});
+    for (size_t i = 0; i < 5; i++) /* message_id delivery_id app_id event_type url */
+        add_text(&w, none);
+    add_number(&w, NULL_NUMBER);
+    add_text(&w, GW_SLICE("poison"));
+    add_text(&w, gw_slice_from(poison->error));
+    add_value(&w, GW_DELIVERY_LOG_BOOL, true);
+    add_time(&w, NULL_NUMBER);
+    add_time(&w, poison->failed_ms);
+    end(&w);
+}
+
 /* ── Reading ───────────────────────────────────────────────────────────────────────────────── */
 
 static bool take_integer(struct gw_slice *rest, size_t bytes, uint64_t *number)
@@ -375,6 +396,17 @@ void gw_delivery_log_failure(struct gw_delivery_log *log, int64_t now_ms,
     if (!log)
         return;
     gw_delivery_log_encode_failure(&row, failure);
+    log->add(log, now_ms, gw_buf_slice(&row));
+    gw_buf_deinit(&row);
+}
+
+void gw_delivery_log_poison(struct gw_delivery_log *log, int64_t now_ms,
+                            const struct gw_delivery_log_poison *poison)
+{
+    struct gw_buf row = {0};
+    if (!log)
+        return;
+    gw_delivery_log_encode_poison(&row, poison);
     log->add(log, now_ms, gw_buf_slice(&row));
     gw_buf_deinit(&row);
 }

@@ -72,10 +72,18 @@ struct gw_delivery_log_failure {
     int64_t failed_ms;
 };
 
+/* A message of the queue that no event came of; its row is the same however often that is found. */
+struct gw_delivery_log_poison {
+    struct gw_slice message_id; /* the queue's */
+    const char *error;          /* for people; no part of a payload */
+    int64_t failed_ms;
+};
+
 /* A row as bytes, the same in memory and on disk. They are self-contained; what is no row is seen. */
 void gw_delivery_log_encode_event(struct gw_buf *out, const struct gw_delivery_log_event *event);
 void gw_delivery_log_encode_failure(struct gw_buf *out,
                                     const struct gw_delivery_log_failure *failure);
+void gw_delivery_log_encode_poison(struct gw_buf *out, const struct gw_delivery_log_poison *poison);
 
 struct gw_delivery_log_value {
     bool is_null;
@@ -110,3 +118,5 @@ void gw_delivery_log_event(struct gw_delivery_log *log, int64_t now_ms,
                            const struct gw_delivery_log_event *event);
 void gw_delivery_log_failure(struct gw_delivery_log *log, int64_t now_ms,
                              const struct gw_delivery_log_failure *failure);
+void gw_delivery_log_poison(struct gw_delivery_log *log, int64_t now_ms,
+                            const struct gw_delivery_log_poison *poison);
