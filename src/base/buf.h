@@ -33,5 +33,7 @@ static inline void gw_buf_adds(struct gw_buf *buf, struct gw_slice s)
 
 static inline void gw_buf_addc(struct gw_buf *buf, char c)
 {
-    gw_buf_add(buf, &c, 1);
+    if (buf->len == buf->cap)
+        gw_buf_reserve(buf, 1);
+    buf->ptr[buf->len++] = c;
 }

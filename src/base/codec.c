@@ -60,21 +60,27 @@ static const struct variant base64url = {
 static void encode64(const struct variant *variant, struct gw_buf *out, const uint8_t *in,
                      size_t len)
 {
+    size_t whole = len / 3 * 3;
+
     gw_buf_reserve(out, len / 3 * 4 + 4);
-    for (size_t i = 0; i < len; i += 3) {
-        size_t have = len - i < 3 ? len - i : 3;
-        uint32_t group = (uint32_t)in[i] << 16;
-        if (have > 1)
-            group |= (uint32_t)in[i + 1] << 8;
-        if (have > 2)
-            group |= in[i + 2];
-        for (size_t k = 0; k < 4; k++) {
-            if (k <= have)
-                gw_buf_addc(out, variant->digits[group >> (18 - 6 * k) & 63]);
-            else if (variant->is_padded)
-                gw_buf_addc(out, '=');
-        }
+    char *at = out->ptr + out->len;
+    for (size_t i = 0; i < whole; i += 3) {
+        uint32_t group = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
+        for (int shift = 18; shift >= 0; shift -= 6)
+            *at++ = variant->digits[group >> shift & 63];
     }
+    if (whole < len) {
+        uint32_t group = (uint32_t)in[whole] << 16;
+        if (whole + 1 < len)
+            group |= (uint32_t)in[whole + 1] << 8;
+        *at++ = variant->digits[group >> 18 & 63];
+        *at++ = variant->digits[group >> 12 & 63];
+        if (whole + 1 < len)
+            *at++ = variant->digits[group >> 6 & 63];
+        for (size_t k = len - whole; variant->is_padded && k < 3; k++)
+            *at++ = '=';
+    }
+    out->len = (size_t)(at - out->ptr);
 }
 
 static int value64(const struct variant *variant, char c)
