@@ -35,8 +35,8 @@ struct pair {
     EVP_PKEY *key; /* NULL = none yet */
 };
 
-/* One block, one way. It keeps the key it was last given: setting one costs as much as ten blocks. */
-struct block {
+/* One way. It keeps the key it was last given: setting one costs as much as ten blocks. */
+struct cipher {
     EVP_CIPHER_CTX *ctx;
     uint8_t key[32];
     bool has_key;
@@ -47,8 +47,7 @@ struct contexts {
     EVP_MD_CTX *signing; /* with a key of its own each time */
     struct pair pairs[PAIRS];
     EVP_MAC_CTX *hmac;
-    struct block block[2]; /* [0] decrypts, [1] encrypts */
-    EVP_CIPHER_CTX *gcm;
+    struct cipher block[2], gcm[2];            /* [0] decrypts, [1] encrypts */
     uint8_t nonces[NONCE_STOCK * NONCE_BYTES]; /* a call of the system for each costs as much as */
     size_t nonces_left;                        /* sealing a hundred bytes */
 };
@@ -71,10 +70,12 @@ static void contexts_destroy(void *ptr)
         EVP_PKEY_free(c->pairs[i].key); /* which wipes it */
     gw_wipe(c->pairs, sizeof(c->pairs));
     EVP_MAC_CTX_free(c->hmac);
-    for (size_t i = 0; i < gw_count(c->block); i++)
+    for (size_t i = 0; i < gw_count(c->block); i++) {
         EVP_CIPHER_CTX_free(c->block[i].ctx);
+        EVP_CIPHER_CTX_free(c->gcm[i].ctx);
+    }
     gw_wipe(c->block, sizeof(c->block));
-    EVP_CIPHER_CTX_free(c->gcm);
+    gw_wipe(c->gcm, sizeof(c->gcm));
     gw_free(c);
 }
 
@@ -86,6 +87,14 @@ static void algorithms_fetch(void)
     aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     gw_check(sha256 && hmac && aes_block && aes_gcm);
     gw_check(tss_create(&contexts_key, contexts_destroy) == thrd_success);
+}
+
+static EVP_CIPHER_CTX *cipher_ctx(const EVP_CIPHER *algorithm, int is_encrypting)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+    gw_check(ctx && EVP_CipherInit_ex2(ctx, algorithm, NULL, NULL, is_encrypting, NULL));
+    return ctx;
 }
 
 /* The contexts are given their algorithms here, so that later calls only change the key. */
@@ -100,14 +109,13 @@ static struct contexts *contexts_create(void)
     c->sha256 = EVP_MD_CTX_new();
     c->signing = EVP_MD_CTX_new();
     c->hmac = EVP_MAC_CTX_new(hmac);
-    c->gcm = EVP_CIPHER_CTX_new();
-    gw_check(c->sha256 && c->signing && c->hmac && c->gcm);
+    gw_check(c->sha256 && c->signing && c->hmac);
     gw_check(EVP_MAC_CTX_set_params(c->hmac, params));
     for (int way = 0; way < (int)gw_count(c->block); way++) {
-        EVP_CIPHER_CTX *ctx = c->block[way].ctx = EVP_CIPHER_CTX_new();
-        gw_check(ctx && EVP_CipherInit_ex2(ctx, aes_block, NULL, NULL, way, NULL));
+        c->block[way].ctx = cipher_ctx(aes_block, way);
+        gw_check(EVP_CIPHER_CTX_set_padding(c->block[way].ctx, 0));
+        c->gcm[way].ctx = cipher_ctx(aes_gcm, way);
     }
-    gw_check(EVP_EncryptInit_ex2(c->gcm, aes_gcm, NULL, NULL, NULL));
     gw_check(tss_set(contexts_key, c) == thrd_success);
     return c;
 }
@@ -157,19 +165,28 @@ void gw_hkdf_sha256(struct gw_slice key, struct gw_slice salt, struct gw_slice i
     gw_wipe(extracted, sizeof(extracted));
 }
 
+/* Readies a cipher for `key`, and for `nonce` where it takes one. */
+static EVP_CIPHER_CTX *cipher_start(struct cipher *cipher, const uint8_t key[32],
+                                    const uint8_t *nonce)
+{
+    bool is_same = cipher->has_key && CRYPTO_memcmp(cipher->key, key, sizeof(cipher->key)) == 0;
+
+    if (!is_same || nonce)
+        gw_check(EVP_CipherInit_ex2(cipher->ctx, NULL, is_same ? NULL : key, nonce, -1, NULL));
+    if (!is_same) {
+        memcpy(cipher->key, key, sizeof(cipher->key));
+        cipher->has_key = true;
+    }
+    return cipher->ctx;
+}
+
 static void aes_block_crypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16],
                             int is_encrypting)
 {
-    struct block *block = &here()->block[is_encrypting];
+    EVP_CIPHER_CTX *ctx = cipher_start(&here()->block[is_encrypting], key, NULL);
     int len;
 
-    if (!block->has_key || CRYPTO_memcmp(block->key, key, sizeof(block->key)) != 0) {
-        gw_check(EVP_CipherInit_ex2(block->ctx, NULL, key, NULL, is_encrypting, NULL));
-        gw_check(EVP_CIPHER_CTX_set_padding(block->ctx, 0));
-        memcpy(block->key, key, sizeof(block->key));
-        block->has_key = true;
-    }
-    gw_check(EVP_CipherUpdate(block->ctx, out, &len, in, GW_AES_BLOCK) && len == GW_AES_BLOCK);
+    gw_check(EVP_CipherUpdate(ctx, out, &len, in, GW_AES_BLOCK) && len == GW_AES_BLOCK);
 }
 
 void gw_aes_block_encrypt(const uint8_t key[32], const uint8_t in[16], uint8_t out[16])
@@ -186,11 +203,10 @@ void gw_aes_block_decrypt(const uint8_t key[32], const uint8_t in[16], uint8_t o
 static EVP_CIPHER_CTX *gcm_crypt(const uint8_t key[32], const uint8_t *nonce, struct gw_slice aad,
                                  struct gw_slice in, uint8_t *out, int is_encrypting)
 {
-    EVP_CIPHER_CTX *ctx = here()->gcm;
+    EVP_CIPHER_CTX *ctx = cipher_start(&here()->gcm[is_encrypting], key, nonce);
     int len;
 
     gw_check(in.len <= INT_MAX && aad.len <= INT_MAX);
-    gw_check(EVP_CipherInit_ex2(ctx, NULL, key, nonce, is_encrypting, NULL));
     if (aad.len > 0)
         gw_check(EVP_CipherUpdate(ctx, NULL, &len, bytes_of(aad), (int)aad.len));
     if (in.len > 0)

@@ -205,12 +205,14 @@ static void seals(void **state)
         for (size_t aad_len = 0; aad_len < 40; aad_len += 13) {
             struct gw_slice aad = {aad_len ? plain : NULL, aad_len};
             gw_seal(key_a, aad, in, sealed);
-            gw_seal(key_a, aad, in, again);
+            gw_seal(key_b, aad, in, again);
             assert_memory_not_equal(sealed, again, 12); /* never the same nonce */
             struct gw_slice box = bytes_slice(sealed, len + GW_SEAL_OVERHEAD);
             assert_true(gw_unseal(key_a, aad, box, back));
             assert_memory_equal(back, plain, len);
             assert_false(gw_unseal(key_b, aad, box, back));
+            assert_true(gw_unseal(key_b, aad, bytes_slice(again, box.len), back));
+            assert_memory_equal(back, plain, len);
         }
     }
 }
