@@ -204,7 +204,7 @@ static void render_change(struct listing *listing, const struct gw_audit *line, 
     struct gw_error error;
     yyjson_val *detail = NULL;
     if (line->detail.len)
-        gw_strict_read(line->detail, gw_api_arena(listing->request), &detail, &error);
+        gw_strict_read_raw(line->detail, gw_api_arena(listing->request), &detail, &error);
     add_head(out, line);
     gw_json_key(out, "version");
     add_value(listing, yyjson_obj_get(detail, "version"), out);

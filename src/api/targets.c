@@ -294,7 +294,7 @@ void gw_targets_enable_named(struct gw_naming *naming, struct gw_api_request *re
     yyjson_val *root;
     bool is_all = is_back;
     *naming = (struct gw_naming){.request = request, .done = done};
-    if (gw_strict_read(request->exchange->body, arena, &root, NULL) == GW_OK) {
+    if (gw_strict_read_raw(request->exchange->body, arena, &root, NULL) == GW_OK) {
         name(&named, yyjson_obj_get(root, "webhookUrl"));
         name_workflows(&named, yyjson_obj_get(root, "workflows"));
         name_workflows(&named, yyjson_obj_get(root, "worfklows")); /* as a producer spells it */

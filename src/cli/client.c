@@ -10,6 +10,7 @@
 #include "base/crypto.h"
 #include "cli/term.h"
 #include "cli/text.h"
+#include "core/strict.h"
 #include "core/url.h"
 
 #include <errno.h>
@@ -338,7 +339,7 @@ int gw_client_ask(struct gw_client *client, const struct gw_client_request *requ
     }
     answer->status = one.call.status;
     answer->body = one.call.reply;
-    answer->doc = yyjson_read(answer->body.ptr, answer->body.len, 0);
+    answer->doc = yyjson_read(answer->body.ptr, answer->body.len, YYJSON_READ_NUMBER_AS_RAW);
     answer->result = yyjson_obj_get(yyjson_doc_get_root(answer->doc), "result");
     return -1;
 }
@@ -391,9 +392,18 @@ struct gw_slice gw_client_text(yyjson_val *object, const char *name)
 
 int64_t gw_client_number(yyjson_val *object, const char *name, int64_t otherwise)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
+    int64_t number;
 
-    return yyjson_is_int(value) ? yyjson_get_sint(value) : otherwise;
+    return gw_strict_i64(yyjson_obj_get(object, name), &number) ? number : otherwise;
+}
+
+double gw_client_real(yyjson_val *object, const char *name, double otherwise)
+{
+    yyjson_val *value = yyjson_obj_get(object, name), read;
+
+    if (yyjson_is_raw(value) && yyjson_read_number(yyjson_get_raw(value), &read, 0, NULL, NULL))
+        value = &read;
+    return yyjson_is_num(value) ? yyjson_get_num(value) : otherwise;
 }
 
 int64_t gw_client_time(yyjson_val *object, const char *name)

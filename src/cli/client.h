@@ -91,5 +91,6 @@ void gw_client_add_segment(struct gw_buf *path, const char *segment);
 /* A member's text; ptr NULL when it is none. */
 struct gw_slice gw_client_text(yyjson_val *object, const char *name);
 int64_t gw_client_number(yyjson_val *object, const char *name, int64_t otherwise);
+double gw_client_real(yyjson_val *object, const char *name, double otherwise);
 /* A time; GW_NEVER when there is none. */
 int64_t gw_client_time(yyjson_val *object, const char *name);

@@ -279,7 +279,7 @@ enum gw_err gw_config_body_make(const struct gw_config_given *given, struct gw_b
 
 void gw_config_body_unwrap(struct gw_slice text, struct gw_buf *out)
 {
-    yyjson_doc *doc = yyjson_read(text.ptr, text.len, 0);
+    yyjson_doc *doc = yyjson_read(text.ptr, text.len, YYJSON_READ_NUMBER_AS_RAW);
     yyjson_val *root = yyjson_doc_get_root(doc), *result = yyjson_obj_get(root, "result");
     size_t len = 0;
 

@@ -43,7 +43,9 @@ static void add_line(struct gw_page *page, char sign, const char *name, yyjson_v
         gw_buf_adds(&line, GW_SLICE(": "));
         add_value(&line, value);
     } else if (bytes) {
-        gw_buf_addf(&line, ": (%lld bytes)", (long long)yyjson_get_sint(bytes));
+        gw_buf_adds(&line, GW_SLICE(": ("));
+        add_value(&line, bytes);
+        gw_buf_adds(&line, GW_SLICE(" bytes)"));
     }
     gw_term_paint(&page->term, &page->out, tone, gw_buf_slice(&line));
     gw_buf_addc(&page->out, '\n');

@@ -71,7 +71,7 @@ static void add_phases(struct gw_buf *out, yyjson_val *phases)
     size_t count = 0;
 
     for (size_t i = 0; i < gw_count(rows); i++) {
-        double ms = yyjson_get_num(yyjson_obj_get(phases, rows[i].name));
+        double ms = gw_client_real(phases, rows[i].name, 0);
         if (ms <= 0)
             continue;
         gw_buf_addf(out, "%s%s ", count++ > 0 ? ", " : " (", rows[i].said);
@@ -113,7 +113,7 @@ static void add_story(struct gw_buf *out, yyjson_val *attempt, bool is_good)
         gw_buf_adds(out, error.ptr ? error : GW_SLICE("no reason was given"));
     }
     gw_buf_adds(out, GW_SLICE(" after "));
-    add_ms(out, yyjson_get_num(yyjson_obj_get(attempt, "durationMs")));
+    add_ms(out, gw_client_real(attempt, "durationMs", 0));
     add_phases(out, yyjson_obj_get(attempt, "phases"));
     gw_buf_addc(out, '.');
 }

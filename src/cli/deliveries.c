@@ -257,7 +257,7 @@ static void add_attempt(struct gw_table *table, yyjson_val *attempt)
 {
     struct gw_slice outcome = gw_client_text(attempt, "outcome");
     int64_t status = gw_client_number(attempt, "statusCode", 0);
-    double took_ms = yyjson_get_num(yyjson_obj_get(attempt, "durationMs"));
+    double took_ms = gw_client_real(attempt, "durationMs", 0);
     bool is_success = gw_slice_is(outcome, "success");
     struct gw_buf answer = {0};
 

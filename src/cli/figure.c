@@ -1,9 +1,11 @@
 /* figure.c: see figure.h. Owns nothing. */
 #include "cli/figure.h"
 
+#include "cli/client.h"
 #include "cli/text.h"
 
-#define LOW 9000 /* of 10 000: somebody should look */
+#define LOW  9000 /* of 10 000: somebody should look */
+#define NONE (-1) /* none of these is ever below 0 */
 
 static void add_empty(struct gw_table *table)
 {
@@ -17,10 +19,10 @@ void gw_figure_add_count(struct gw_table *table, int64_t count, enum gw_tone ton
 
 void gw_figure_add(struct gw_table *table, yyjson_val *object, const char *name, enum gw_tone tone)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
+    int64_t count = gw_client_number(object, name, NONE);
 
-    if (yyjson_is_int(value))
-        gw_figure_add_count(table, yyjson_get_sint(value), tone);
+    if (count != NONE)
+        gw_figure_add_count(table, count, tone);
     else
         add_empty(table);
 }
@@ -41,21 +43,20 @@ void gw_figure_add_share(struct gw_table *table, int64_t part, int64_t of)
 
 void gw_figure_add_rate(struct gw_table *table, yyjson_val *object, const char *name)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
+    double rate = gw_client_real(object, name, NONE);
 
-    if (yyjson_is_num(value))
-        add_parts(table, (int64_t)(yyjson_get_num(value) * 10000 + 0.5)); /* it has four places */
+    if (rate >= 0)
+        add_parts(table, (int64_t)(rate * 10000 + 0.5)); /* it has four places */
     else
         add_empty(table);
 }
 
 void gw_figure_add_ms(struct gw_table *table, yyjson_val *object, const char *name)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
-    int64_t ms = yyjson_get_sint(value);
+    int64_t ms = gw_client_number(object, name, NONE);
     struct gw_buf text = {0};
 
-    if (!yyjson_is_int(value)) {
+    if (ms == NONE) {
         add_empty(table);
         return;
     }

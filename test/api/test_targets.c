@@ -161,6 +161,7 @@ static void enabled_by_a_change(void **state)
         {"'product':'p'", "disabled"},
         {"'isActive':false", "disabled"},
         {"'workflows':{'w':['https://hook.example/w']}", "disabled"},
+        {"'isActive':true,'filter':{'a':[1e400]}", "ok"}, /* whatever numbers are beside it */
         {"'webhookUrl':'https://hook.example/p?token=1'", "ok"},
         {"'workflows':{'w':['https://hook.example/p?token=1']}", "ok"},
         {"'isActive':true", "ok"},

@@ -65,6 +65,26 @@ def test_the_history_of_a_config(shared_server, app, own):
     assert "no such config" in said(cli("config", "history", app, "OTHER"))
 
 
+def test_numbers_keep_their_digits(shared_server, app, tmp_path):
+    """Also those that no double holds: in the history, on the page, and sent back from a file."""
+    cli, pair = shared_server.cli, (app, TYPE)
+    filters = ['{"n":[{"numeric":[">",123456789012345678901234567890.25]}]}', '{"n":[1e400]}']
+    said(cli("config", "create", *pair, "--url", URL, "--filter", filters[0]))
+    said(cli("config", "update", *pair, "--filter", filters[1]))
+    file = tmp_path / "config.json"
+    for filter in filters:
+        said(cli("config", "update", *pair, "--filter", filter))
+        assert filter[len('{"n":') : -1] in said(cli("config", "get", *pair))
+        file.write_text(said(cli("config", "get", *pair, "--json")))
+        said(cli("config", "update", "--file", file))
+        assert f'"filter":{filter}' in said(cli("config", "get", *pair, "--json"))
+    entries = blocks(said(cli("config", "history", *pair)))
+    assert [f"(version {n})" in head for n, (head, _) in zip(range(6, 0, -1), entries)] == [True] * 6
+    first, second = (filter[len('{"n":') : -1] for filter in filters)
+    assert entries[4][1] == [f"- filter.n: {first}", f"+ filter.n: {second}"]
+    assert f'"from":{filters[0]},"to":{filters[1]}' in said(cli("config", "history", *pair, "--json"))
+
+
 def test_a_long_history_is_told_whole(shared_server, shared, app):
     subscribe(shared, app, URL)
     with shared.connect() as connection:
