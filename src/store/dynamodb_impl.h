@@ -44,8 +44,37 @@ struct gw_dynamodb {
 struct dynamodb_run;
 typedef void dynamodb_fn(struct dynamodb_run *run);
 
+/* All that a Query yields, page by page, as a consistent read. */
+struct dynamodb_query {
+    enum dynamodb_table table;
+    const char *keys; /* KeyConditionExpression; the texts in it: */
+    struct {
+        const char *name; /* ":pk" */
+        struct gw_slice text;
+    } values[3];
+    bool is_backward;
+    size_t page_max;  /* items that AWS looks at for a page; 0 = as many as it likes */
+    size_t pages_max; /* 0 = all */
+    enum gw_err (*take)(struct dynamodb_run *run, yyjson_val *item); /* not GW_OK: ends with it */
+    dynamodb_fn *then;
+    bool is_enough;   /* take's word: no more of it */
+    size_t pages;     /* that came */
+    yyjson_val *more; /* behind the last page; NULL: that was all */
+};
+
+/* The line of the audit log that a change leaves. */
+struct dynamodb_line {
+    const struct gw_audit *audit;
+    uint64_t number;     /* of its time and its turn */
+    uint64_t first_lane; /* of those that were asked for with it, one behind the other */
+    size_t lane_count;
+    size_t parts;           /* of the transaction, so far */
+    dynamodb_fn *then;      /* with the numbers, with the transaction's end */
+    struct gw_error unsure; /* why it is not known whether that was done */
+};
+
 /* One operation: a chain of calls, one at a time, each of which names the function that goes on with
- * its answer. Everything it needs is in its arena. */
+ * its answer. Everything it needs is in its arena, or goes with `end`. */
 struct dynamodb_run {
     struct gw_dynamodb *store;
     struct gw_op *op;
@@ -53,9 +82,13 @@ struct dynamodb_run {
     struct gw_aws *aws;
     struct gw_arena arena;
     int64_t deadline_us; /* of the operation, by env's monotonic clock */
+    int64_t call_ms;     /* what a call of DynamoDB may take of it */
     struct gw_aws_dynamodb db;
     dynamodb_fn *next;
-    void *own; /* the operation's file's, in the arena */
+    void *own;        /* the operation's file's, in the arena */
+    dynamodb_fn *end; /* before the arena goes, op->err is set; may be NULL */
+    struct dynamodb_query query;
+    struct dynamodb_line line;
     struct dynamodb_items *reading;
 };
 
@@ -106,6 +139,67 @@ void dynamodb_wake(struct dynamodb_run *run, const struct gw_aws_entry *entries,
                    void (*next)(struct dynamodb_run *run, const struct gw_aws_batch *sent));
 /* A wake as a text in the run's arena. */
 struct gw_slice dynamodb_wake_text(struct dynamodb_run *run, const struct gw_wake *wake);
+
+/* ── Pages: dynamodb_query.c ───────────────────────────────────────────────────────────────── */
+
+/* query->then is called when all has been taken; a failure ends the operation. */
+void dynamodb_query(struct dynamodb_run *run, const struct dynamodb_query *query);
+
+/* ── Changes: dynamodb_change.c ────────────────────────────────────────────────────────────── */
+
+#define DYNAMODB_TURN_BITS 20 /* of a line's number, below its time */
+
+/* Gets numbers for a line and for so many lanes; they are never given again. */
+void dynamodb_line_begin(struct dynamodb_run *run, const struct gw_audit *audit, size_t lanes,
+                         dynamodb_fn *then);
+
+/* A transaction: begun, filled with "Put", "Update", "Delete" of a table's item, and sent with the
+ * line of the run. When it is not known whether it was done, the line tells: dynamodb_err() in `next`
+ * is GW_OK then. */
+void dynamodb_change_begin(struct dynamodb_run *run);
+yyjson_mut_val *dynamodb_change_add(struct dynamodb_run *run, const char *verb,
+                                    enum dynamodb_table table);
+void dynamodb_change_send(struct dynamodb_run *run, dynamodb_fn *next);
+/* It was refused, and this part's condition was not met. */
+bool dynamodb_change_is_refused(const struct dynamodb_run *run, size_t part);
+
+/* The partition of an app's lines; of no app: of all lines. */
+struct gw_slice dynamodb_line_pk(struct dynamodb_run *run, struct gw_slice app_id);
+/* The partition of the lines of one config. */
+struct gw_slice dynamodb_line_history(struct dynamodb_run *run, struct gw_slice app_id,
+                                      struct gw_slice subject);
+struct gw_slice dynamodb_line_sk(struct dynamodb_run *run, uint64_t number);
+struct gw_slice dynamodb_line_subject(struct dynamodb_run *run, struct gw_slice app_id,
+                                      struct gw_slice subject);
+
+/* May the operation's line be kept? False: it has completed. */
+bool dynamodb_line_check(struct dynamodb_run *run, const struct gw_audit *audit);
+
+/* ── Configs: dynamodb_configs.c ───────────────────────────────────────────────────────────── */
+
+#define DYNAMODB_MARK "\x01"           /* the eventType of an app's revision: none has a control */
+#define DYNAMODB_APPS GW_SLICE("apps") /* the partition of apps that have a config */
+
+/* Those that were read, and are the run's: run->own begins with it. */
+struct dynamodb_configs {
+    struct gw_config **all;
+    size_t count, cap;
+    uint64_t revision; /* of the app; 0: it never had a config */
+};
+
+void dynamodb_configs_read(struct dynamodb_run *run, struct gw_slice app_id, dynamodb_fn *then);
+void dynamodb_configs_add(struct dynamodb_configs *configs, struct gw_config *config);
+void dynamodb_configs_forget(struct dynamodb_configs *configs);
+void dynamodb_configs_end(struct dynamodb_run *run); /* the same, for run->end */
+/* Made of all of them, which are its own then. */
+struct gw_snapshot *dynamodb_configs_snapshot(struct dynamodb_configs *configs,
+                                              struct gw_slice app_id);
+const char *dynamodb_config_field(struct dynamodb_run *run, uint64_t version); /* of the seal */
+
+void dynamodb_config_change(struct dynamodb_run *run); /* dynamodb_config_change.c */
+
+/* Could it be the name of an app, or of anything that is a key of ours? AWS refuses others. */
+bool dynamodb_is_name(struct gw_slice text);
 
 /* ── Keys: dynamodb_key.c ──────────────────────────────────────────────────────────────────── */
 

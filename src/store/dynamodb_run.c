@@ -29,6 +29,8 @@ static void on_complete(struct gw_msg *msg)
     struct gw_op *op = gw_container_of(msg, struct gw_op, msg);
     struct dynamodb_run *run = op->found;
 
+    if (run->end)
+        run->end(run);
     gw_arena_deinit(&run->arena);
     gw_free(run);
     op->done(op);
@@ -71,6 +73,7 @@ void dynamodb_start(struct gw_dynamodb *store, struct gw_op *op, dynamodb_fn *fn
     run->env = op->env;
     run->aws = aws_of(store, op->env);
     run->deadline_us = op->deadline_us ? op->deadline_us : now_us + OPERATION_MS * 1000;
+    run->call_ms = CALL_MS;
     op->found = run;
     op->again_ms = 0;
     if (now_us > run->deadline_us)
@@ -143,7 +146,7 @@ static void prepare(struct dynamodb_run *run, struct gw_aws_call *call, enum gw_
 struct gw_aws_dynamodb *dynamodb_request(struct dynamodb_run *run, enum gw_aws_dynamodb_op op)
 {
     run->db = (struct gw_aws_dynamodb){0};
-    prepare(run, &run->db.call, GW_AWS_DYNAMODB, CALL_MS);
+    prepare(run, &run->db.call, GW_AWS_DYNAMODB, run->call_ms);
     gw_aws_dynamodb_init(&run->db, op);
     return &run->db;
 }
@@ -169,7 +172,7 @@ void dynamodb_send(struct dynamodb_run *run, dynamodb_fn *next)
 {
     run->next = next;
     run->db.done = on_answer;
-    prepare(run, &run->db.call, GW_AWS_DYNAMODB, CALL_MS);
+    prepare(run, &run->db.call, GW_AWS_DYNAMODB, run->call_ms);
     gw_aws_dynamodb_start(&run->db);
 }
 
