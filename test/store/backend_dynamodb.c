@@ -208,8 +208,6 @@ static const char *const left_out[] = {
     /* To come. */
     "tally",
     "erase",
-    "configs",
-    "admin",
     NULL,
 };
 

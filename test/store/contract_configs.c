@@ -232,6 +232,38 @@ static void test_two_creators(void **state)
     gw_config_unref(other.config);
 }
 
+/* Each of another config of one app: who is told that it is done is, and nobody else's goes. */
+static void test_many_writers(void **state)
+{
+    struct world *world = *state;
+    struct gw_config_put puts[8] = {0};
+    size_t done = 0;
+
+    for (size_t i = 0; i < gw_count(puts); i++) {
+        puts[i].config = config_make(world, "a", gw_arena_printf(&world->arena, "x%zu", i), "");
+        puts[i].audit = given_audit("config_created", "a", "x");
+        START(world, configs, put, &puts[i]);
+    }
+    world_wait(world);
+    struct gw_snapshot *snapshot = load(world, "a");
+    for (size_t i = 0; i < gw_count(puts); i++) {
+        bool is_done = puts[i].op.err == GW_OK;
+        const struct gw_config *stored = gw_snapshot_config(snapshot, puts[i].config->event_type);
+        assert_true(is_done || gw_err_class(puts[i].op.err) == GW_CLASS_AGAIN);
+        assert_int_equal(stored != NULL, is_done);
+        assert_int_equal(puts[i].config->routes[0].lane != 0, is_done);
+        if (is_done)
+            assert_config_equal(stored, puts[i].config);
+        done += is_done;
+        gw_snapshot_unref(puts[i].snapshot);
+        gw_config_unref(puts[i].config);
+    }
+    assert_true(done > 0);
+    assert_int_equal(snapshot->config_count, done);
+    assert_int_equal(snapshot->revision, done);
+    gw_snapshot_unref(snapshot);
+}
+
 static uint64_t lane_of(const struct gw_snapshot *snapshot, const char *type, const char *url)
 {
     const struct gw_config *config = gw_snapshot_config(snapshot, gw_slice_from(type));
@@ -461,11 +493,17 @@ static void test_made_again_is_another_one(void **state)
 int suite_configs(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_unknown_app),    TEST(test_create),
-        TEST(test_versions),       TEST(test_two_writers),
-        TEST(test_two_creators),   TEST(test_lanes_stay_and_are_never_given_again),
-        TEST(test_revision_grows), TEST(test_remove),
-        TEST(test_list),           TEST(test_made_again_is_another_one),
+        TEST(test_unknown_app),
+        TEST(test_create),
+        TEST(test_versions),
+        TEST(test_two_writers),
+        TEST(test_two_creators),
+        TEST(test_many_writers),
+        TEST(test_lanes_stay_and_are_never_given_again),
+        TEST(test_revision_grows),
+        TEST(test_remove),
+        TEST(test_list),
+        TEST(test_made_again_is_another_one),
         TEST(test_counted),
     };
     return suite_run("configs", tests, gw_count(tests));
