@@ -6,6 +6,7 @@
  *   dynamodb_tables.c     the tables, and how they are made
  *   dynamodb_item.c       an event and its deliveries as items
  *   dynamodb_accept.c     accept
+ *   dynamodb_add.c        add
  *   dynamodb_delivery.c   claim, settle, retry
  *   dynamodb_look.c       load, find
  *   dynamodb_open.c       what is open in a lane
@@ -25,6 +26,7 @@
 
 static dynamodb_fn *const does[GW_CALL_COUNT] = {
     [GW_CALL_ACCEPT] = dynamodb_accept,
+    [GW_CALL_ADD] = dynamodb_add,
     [GW_CALL_CLAIM] = dynamodb_claim,
     [GW_CALL_SETTLE] = dynamodb_settle,
     [GW_CALL_RETRY] = dynamodb_retry,

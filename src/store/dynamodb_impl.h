@@ -133,12 +133,11 @@ struct gw_aws_object *dynamodb_object(struct dynamodb_run *run, struct gw_slice 
 void dynamodb_object_start(struct gw_aws_object *object, void (*start)(struct gw_aws_object *),
                            dynamodb_fn *next);
 
-/* Sends messages to options.queue_url, which must be there; the bodies live as long as the run. A
- * failure of any is the batch's. */
-void dynamodb_wake(struct dynamodb_run *run, const struct gw_aws_entry *entries, size_t count,
-                   void (*next)(struct dynamodb_run *run, const struct gw_aws_batch *sent));
-/* A wake as a text in the run's arena. */
-struct gw_slice dynamodb_wake_text(struct dynamodb_run *run, const struct gw_wake *wake);
+/* Sends a wake to options.queue_url, which must be there. A change that gives an event something to
+ * send has a wake for later sent before it, so that somebody comes whatever happens to us. */
+#define DYNAMODB_LATER_S 10
+void dynamodb_wake(struct dynamodb_run *run, const struct gw_wake *wake, unsigned delay_s,
+                   void (*next)(struct dynamodb_run *run, const struct gw_aws_call *call));
 
 /* ── Pages: dynamodb_query.c ───────────────────────────────────────────────────────────────── */
 
@@ -225,6 +224,7 @@ bool dynamodb_unseal(const struct gw_dynamodb *store, struct gw_arena *arena, st
 #define DYNAMODB_SHARDS        8     /* of each hour of an app, and of what is open */
 #define DYNAMODB_MESSAGE_BYTES 16    /* of an id */
 #define DYNAMODB_NUMBER_MAX    65535 /* of a delivery in its event */
+#define DYNAMODB_ROWS_MAX      1000  /* deliveries of one event */
 #define DYNAMODB_KEY_E         GW_SLICE("E")
 
 /* Where an item of the ledger is, and whose. */
@@ -305,6 +305,7 @@ void dynamodb_read_event(struct dynamodb_run *run, struct dynamodb_items *items,
 /* ── Operations ────────────────────────────────────────────────────────────────────────────── */
 
 void dynamodb_accept(struct dynamodb_run *run);
+void dynamodb_add(struct dynamodb_run *run);
 void dynamodb_claim(struct dynamodb_run *run);
 void dynamodb_settle(struct dynamodb_run *run);
 void dynamodb_retry(struct dynamodb_run *run);

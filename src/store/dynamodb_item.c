@@ -24,7 +24,6 @@
 #define TTL_MARGIN_MS  (20 * GW_DAY_MS) /* when nothing can be open any more */
 #define LOG_FIRST      5
 #define LOG_LAST       20
-#define ROWS_MAX       1000 /* of one event: beyond, the oldest ones alone are seen */
 #define DELIVERY_BYTES (DYNAMODB_MESSAGE_BYTES + 2)
 
 /* ── Places ────────────────────────────────────────────────────────────────────────────────── */
@@ -409,7 +408,7 @@ static void on_items(struct dynamodb_run *run)
         struct gw_slice sk = take_text(item, "sk");
         if (gw_slice_is(sk, "E"))
             items->event = item;
-        else if (gw_slice_starts(sk, GW_SLICE("D#")) && items->count < ROWS_MAX)
+        else if (gw_slice_starts(sk, GW_SLICE("D#")) && items->count < DYNAMODB_ROWS_MAX)
             items->deliveries[items->count++] = item;
     }
     if (dynamodb_err(run) == GW_OK && run->db.more)
@@ -434,6 +433,6 @@ void dynamodb_read_event(struct dynamodb_run *run, struct dynamodb_items *items,
                          dynamodb_fn *next)
 {
     *items = (struct dynamodb_items){.pk = pk, .next = next};
-    items->deliveries = gw_arena_alloc(&run->arena, ROWS_MAX * sizeof(yyjson_val *));
+    items->deliveries = gw_arena_alloc(&run->arena, DYNAMODB_ROWS_MAX * sizeof(yyjson_val *));
     ask_items(run, items, NULL);
 }

@@ -1,13 +1,16 @@
-"""The store's contract, kept by DynamoDB and S3 (an emulator of them)."""
+"""What the store on AWS keeps, with an emulator of it: the contract of all stores, and what only one
+that many processes share does. Then the same where answers are lost, pages are empty, and AWS refuses."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from harness.aws_proxy import AwsProxy
 from harness.ministack import REGION, Ministack
 from harness.server import GWH
 
-PROGRAM = Path(GWH).parent / "test/store/test_store_contract"
+WRITES = ("TransactWriteItems", "UpdateItem")
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +26,64 @@ def aws(tmp_path_factory):
         ministack.stop()
 
 
-def test_contract(aws):
-    done = subprocess.run([PROGRAM, "dynamodb"], capture_output=True, text=True, check=False,
-                          timeout=300, env=aws.environment(GWH_TEST_BUCKET="payloads",
-                                                           GWH_TEST_QUEUE=aws.queue))
+def run(aws, program, *arguments, proxy=None):
+    env = aws.environment(GWH_TEST_BUCKET="payloads", GWH_TEST_QUEUE=aws.queue)
+    if proxy:
+        env["AWS_ENDPOINT_URL_DYNAMODB"] = proxy.url
+    try:
+        done = subprocess.run([Path(GWH).parent / "test/store" / program, *arguments], env=env,
+                              capture_output=True, text=True, check=False, timeout=300)
+    finally:
+        if proxy:
+            proxy.close()
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_contract(aws):
+    run(aws, "test_store_contract", "dynamodb")
+
+
+def test_what_is_shared(aws):
+    run(aws, "test_store_dynamodb")
+
+
+def test_each_answer_to_a_write_is_lost(aws):
+    proxy = AwsProxy(aws.port, lost=WRITES)
+    run(aws, "test_store_dynamodb", "lost", proxy=proxy)
+    assert all(write in proxy.seen for write in WRITES)
+
+
+def start_before(request, item):
+    """A key that stands before the item, in the direction of the query."""
+    index = request.get("IndexName")
+    sort = f"{index}_sk" if index else "sk"
+    edge = "!" if request.get("ScanIndexForward", True) else "~"
+    names = {"pk", "sk", sort} | ({index} if index else set())
+    return {name: {"S": edge} if name == sort else item[name] for name in names}
+
+
+def test_pages_are_empty_and_go_on(aws):
+    """DynamoDB may end a page anywhere: before its first item, too."""
+    seen = set()
+
+    def cut(operation, request, answer):
+        reply = json.loads(answer)
+        if operation != "Query" or not reply.get("Items") or request in seen:
+            return None
+        seen.add(request)
+        request = json.loads(request)
+        if "ExclusiveStartKey" in request:
+            return None
+        return json.dumps({"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey":
+                           start_before(request, reply["Items"][0])}).encode()
+
+    run(aws, "test_store_dynamodb", "lost", proxy=AwsProxy(aws.port, rewrite=cut))
+    assert any(b"IndexName" in request for request in seen)
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException",
+                                  "TransactionConflictException"])
+def test_aws_asks_to_wait(aws, code):
+    proxy = AwsProxy(aws.port, refused=WRITES, code=code)
+    run(aws, "test_store_dynamodb", "throttled", proxy=proxy)

@@ -73,6 +73,7 @@ struct world {
     struct gw_ledger *ledger;
     struct gw_configs *configs;
     struct gw_admin *admin;
+    struct gw_pace *pace; /* NULL: it has none */
     char dir[256];
     struct gw_arena arena;  /* for results, until the end */
     struct gw_list accepts; /* made by given.c */

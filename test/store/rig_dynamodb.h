@@ -1,0 +1,11 @@
+/* rig_dynamodb.h: what tests of the DynamoDB backend do to AWS beside it: its payloads and its queue. */
+#pragma once
+
+#include "core/wake.h"
+#include "world.h"
+
+void rig_put(struct world *world, struct gw_slice key, struct gw_slice body);
+void rig_delete(struct world *world, struct gw_slice key);
+void rig_drain(struct world *world); /* until the queue shows nothing */
+/* Takes the next wake that is due; false: none. */
+bool rig_wake(struct world *world, struct gw_wake *wake);
