@@ -316,7 +316,7 @@ struct gw_api *gw_api_create(struct gw_shard *shard, const struct gw_api_options
         api->auth_service = gw_auth_service_create(shard->env, options->auth_url, flow->user_agent,
                                                    flow->snapshots_max);
     api->refused = gw_refused_create(GW_REFUSED_MAX, 0);
-    if (options->is_shared)
+    if (flow->is_shared)
         api->handed_over = gw_refused_create(GW_HANDED_OVER_MAX, GW_HANDED_OVER_KEEP_MS);
     options->apis[shard->index] = api;
     return api;

@@ -16,9 +16,8 @@ struct gw_api_options {
     const char *auth_url;               /* --auth-url, checked; NULL = no service is asked */
     struct gw_api **apis;               /* of all shards, by index: room for them, filled as they
                                            are made, before any is used */
-    bool is_shared;                     /* many processes have the store: it answers for one app at
-                                           a time, and others route what is posted here */
-    struct gw_ledger *stats;            /* with is_shared: answers /v1/stats; NULL = nobody does */
+    struct gw_ledger *stats;            /* where the flow is shared: answers /v1/stats; NULL =
+                                           nobody does */
     int64_t keys_keep_ms;               /* how long a key that was read may be old; 0 = for ever,
                                            where every change is made by this process */
     size_t event_bytes_max;             /* --max-body-bytes, 1 MiB */

@@ -102,6 +102,13 @@ static inline struct gw_arena *gw_api_arena(const struct gw_api_request *request
     return request->exchange->arena;
 }
 
+/* Where many processes share the store it is asked about one app at a time, and what is posted here is
+ * routed by others. */
+static inline bool gw_api_is_shared(const struct gw_api_request *request)
+{
+    return request->api->shard->flow->options.is_shared;
+}
+
 /* May the caller see this app? */
 static inline bool gw_api_may_see(const struct gw_api_request *request, struct gw_slice app_id)
 {

@@ -205,7 +205,7 @@ void gw_deliveries_get(struct gw_api_request *request)
         gw_reply_fail(request, 404, "there is no such app");
         return;
     }
-    if (request->api->options.is_shared && !listing->op.app_id.ptr) {
+    if (gw_api_is_shared(request) && !listing->op.app_id.ptr) {
         gw_reply_fail(request, 400,
                       "appId: is required, for one app's are looked through at a time");
         return;

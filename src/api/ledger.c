@@ -216,7 +216,7 @@ void gw_ledger_get(struct gw_api_request *request)
         gw_reply_fail(request, 404, "there is no such app");
         return;
     }
-    if (request->api->options.is_shared && !is_small(op, &error)) {
+    if (gw_api_is_shared(request) && !is_small(op, &error)) {
         gw_reply_fail(request, 400, "%s", error.text);
         return;
     }

@@ -147,8 +147,8 @@ void gw_stats_get(struct gw_api_request *request)
         gw_reply_fail(request, 404, "there is no such app");
         return;
     }
-    struct gw_ledger *ledger = request->api->options.is_shared ? request->api->options.stats
-                                                               : request->api->shard->flow->ledger;
+    struct gw_ledger *ledger =
+        gw_api_is_shared(request) ? request->api->options.stats : request->api->shard->flow->ledger;
     if (!ledger) {
         gw_reply_fail(request, 501,
                       "statistics are read from the delivery log, and this server has none that "

@@ -138,6 +138,8 @@ static void drain(struct gw_serve *serve, const char *why)
     gw_log(GW_LOG_INFO, "draining", GW_S("why", why), GW_I("graceS", serve->settings.grace_s));
     serve->state = DRAINING;
     serve->left = serve->place_count;
+    if (serve->stats)
+        gw_stats_sql_hurry(serve->stats);
     command_all(serve, COMMAND_DRAIN);
     gw_env_timer_set(serve->home, &serve->grace, serve->settings.grace_s * 1000);
 }

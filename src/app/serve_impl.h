@@ -6,6 +6,7 @@
 #include "app/log_sink.h"
 #include "app/settings.h"
 #include "app/store_aws.h"
+#include "store/stats_sql.h"
 
 enum gw_serve_state { OPENING, STARTING, LISTENING, READY, DRAINING };
 
@@ -36,6 +37,7 @@ struct gw_serve {
     struct gw_sqlite *store; /* of these two the one that the settings name */
     struct gw_dynamodb *aws_store;
     struct gw_log_sink log;
+    struct gw_stats_sql *stats; /* NULL = the ledger counts, or nobody does */
     struct gw_rsa_key *jwt_key; /* NULL = no tokens */
     struct gw_api **apis;
     struct gw_flow flow;

@@ -118,6 +118,9 @@ static void flow_init(struct gw_serve *serve)
                 .body_bytes_max = settings->memory_body_bytes,
                 .snapshots_max = settings->memory_apps,
                 .intake_rate = (uint32_t)settings->intake_rate,
+                .is_shared = settings->is_on_aws,
+                .workers = settings->workers,
+                .snapshot_age_max_ms = settings->is_on_aws ? SHARED_KEEP_MS : 0,
             },
         .log = gw_log_sink_log(&serve->log),
         .shards = gw_zalloc(serve->place_count * sizeof(struct gw_shard *)),
@@ -141,7 +144,7 @@ static enum gw_err make_place(struct gw_serve *serve, size_t index, struct gw_er
         .jwt_key = serve->jwt_key,
         .auth_url = settings->auth_url,
         .apis = serve->apis,
-        .is_shared = settings->is_on_aws,
+        .stats = serve->stats ? gw_stats_sql_ledger(serve->stats) : NULL,
         .keys_keep_ms = settings->is_on_aws ? SHARED_KEEP_MS : 0,
         .event_bytes_max = settings->max_body_bytes,
         .secret_overlap_ms = settings->secret_overlap_s * 1000,
@@ -175,6 +178,8 @@ enum gw_err gw_serve_open(struct gw_serve *serve, struct gw_error *error)
         err = open_store(serve, error);
     if (err == GW_OK)
         err = gw_log_sink_open(&serve->log, &serve->settings, serve->home, NULL, error);
+    if (err == GW_OK && serve->settings.is_on_aws && serve->log.writer)
+        serve->stats = gw_stats_sql_create(serve->home, serve->settings.log_url);
     if (err == GW_OK)
         err = load_key(serve, error);
     if (err != GW_OK)
@@ -194,6 +199,7 @@ void gw_serve_close(struct gw_serve *serve)
         gw_sqlite_close(serve->store);
     if (serve->aws_store)
         gw_dynamodb_destroy(serve->aws_store);
+    gw_stats_sql_destroy(serve->stats);
     gw_log_sink_close(&serve->log);
     for (size_t i = 0; i < serve->place_count; i++) {
         struct gw_serve_place *place = &serve->places[i];

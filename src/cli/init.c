@@ -9,13 +9,23 @@
 
 #include <stdlib.h>
 
+struct version {
+    struct gw_postgres_answer answer;
+    enum gw_delivery_log_dialect dialect;
+};
+
+static void on_version(struct gw_postgres_answer *answer, const char *const *values, size_t count)
+{
+    struct gw_slice text = gw_slice_from(count ? values[0] : NULL);
+    gw_container_of(answer, struct version, answer)->dialect = gw_delivery_log_sql_dialect(text);
+}
+
 static enum gw_err find_dialect(struct gw_postgres *postgres, enum gw_delivery_log_dialect *dialect,
                                 struct gw_error *error)
 {
-    struct gw_buf version = {0};
-    enum gw_err err = gw_postgres_run(postgres, "SELECT version()", NULL, &version, error);
-    *dialect = gw_delivery_log_sql_dialect(gw_buf_slice(&version));
-    gw_buf_deinit(&version);
+    struct version version = {.answer = {on_version}};
+    enum gw_err err = gw_postgres_run(postgres, "SELECT version()", NULL, &version.answer, error);
+    *dialect = version.dialect;
     return err;
 }
 

@@ -20,6 +20,7 @@
 #define SLICE_MS    200 /* how soon a hurry is seen */
 #define SETUP       "SET statement_timeout TO 30000"
 #define PORT_DIGITS 5
+#define COLUMNS_MAX 16 /* of an answer */
 
 struct gw_postgres {
     struct gw_env *env;
@@ -202,9 +203,20 @@ static enum gw_err judge(const PGresult *result, struct gw_error *error)
                         text ? text : "refused", state ? state : "unknown");
 }
 
+static void tell(const PGresult *result, struct gw_postgres_answer *answer)
+{
+    const char *values[COLUMNS_MAX];
+    int count = PQnfields(result) < COLUMNS_MAX ? PQnfields(result) : COLUMNS_MAX;
+    for (int row = 0; row < PQntuples(result); row++) {
+        for (int i = 0; i < count; i++)
+            values[i] = PQgetisnull(result, row, i) ? NULL : PQgetvalue(result, row, i);
+        answer->row(answer, values, (size_t)count);
+    }
+}
+
 enum gw_err gw_postgres_run(struct gw_postgres *pg, const char *sql,
-                            const struct gw_postgres_parameters *parameters, struct gw_buf *answer,
-                            struct gw_error *error)
+                            const struct gw_postgres_parameters *parameters,
+                            struct gw_postgres_answer *answer, struct gw_error *error)
 {
     enum gw_err err = GW_OK;
     PGresult *result;
@@ -220,8 +232,8 @@ enum gw_err gw_postgres_run(struct gw_postgres *pg, const char *sql,
             break;
         if (err == GW_OK)
             err = judge(result, error);
-        if (answer && PQntuples(result) > 0 && PQnfields(result) > 0)
-            gw_buf_adds(answer, gw_slice_from(PQgetvalue(result, 0, 0)));
+        if (answer && err == GW_OK)
+            tell(result, answer);
         PQclear(result);
     }
     if (PQstatus(pg->conn) == CONNECTION_BAD) {

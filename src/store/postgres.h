@@ -29,10 +29,13 @@ struct gw_postgres_parameters {
     size_t count;
 };
 
-/* Runs one statement, in a transaction of its own. `parameters` and `answer` (the first value of its
- * first row) may be NULL. GW_ERR_INVALID: the data cannot be taken, now or later. GW_ERR_BUSY: the
+/* Runs one statement, in a transaction of its own. `parameters` and `answer` may be NULL. GW_ERR_INVALID: the data cannot be taken, now or later. GW_ERR_BUSY: the
  * server refuses for another reason. GW_ERR_UNAVAILABLE: the connection is lost, and closed; perhaps it
  * was done. */
+struct gw_postgres_answer {
+    void (*row)(struct gw_postgres_answer *answer, const char *const *values,
+                size_t count); /* NULL = null */
+};
 enum gw_err gw_postgres_run(struct gw_postgres *postgres, const char *sql,
-                            const struct gw_postgres_parameters *parameters, struct gw_buf *answer,
-                            struct gw_error *error);
+                            const struct gw_postgres_parameters *parameters,
+                            struct gw_postgres_answer *answer, struct gw_error *error);
