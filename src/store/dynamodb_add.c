@@ -16,7 +16,7 @@
 struct add {
     struct gw_add *op;
     struct gw_slice pk, job;
-    struct gw_wake wake;
+    struct gw_slice wake;
     struct dynamodb_items items;
     struct gw_message message;
     struct dynamodb_event event;
@@ -46,7 +46,7 @@ static void finish(struct dynamodb_run *run, bool was_written)
 }
 
 /* It may have failed: the other wake comes. */
-static void on_woken_now(struct dynamodb_run *run, const struct gw_aws_call *sent)
+static void on_woken_now(struct dynamodb_run *run, const struct gw_aws_batch *sent)
 {
     (void)sent;
     finish(run, true);
@@ -60,7 +60,7 @@ static void on_written(struct dynamodb_run *run)
     enum gw_err err = dynamodb_err(run);
 
     if (err == GW_OK)
-        dynamodb_wake(run, &add->wake, 0, on_woken_now);
+        dynamodb_wake(run, &(struct gw_aws_entry){.body = add->wake}, 1, on_woken_now);
     else if ((err == GW_ERR_CONFLICT || dynamodb_is_unsure(run)) && ++add->tries < TRIES_MAX)
         read_event(run);
     else
@@ -105,15 +105,15 @@ static void write_new(struct dynamodb_run *run)
     dynamodb_send(run, on_written);
 }
 
-static void on_woken_later(struct dynamodb_run *run, const struct gw_aws_call *sent)
+static void on_woken_later(struct dynamodb_run *run, const struct gw_aws_batch *sent)
 {
     struct add *add = run->own;
 
-    add->is_woken = sent->error.code == GW_OK;
+    add->is_woken = sent->call.error.code == GW_OK;
     if (add->is_woken)
         write_new(run);
     else
-        dynamodb_fail(run, sent);
+        dynamodb_fail(run, &sent->call);
 }
 
 /* ── What is there ─────────────────────────────────────────────────────────────────────────── */
@@ -158,7 +158,8 @@ static void on_read(struct dynamodb_run *run)
              !compare(add))
         dynamodb_done(run, GW_ERR_CORRUPT);
     else if (add->new_count == 0 && add->is_woken)
-        dynamodb_wake(run, &add->wake, 0, on_woken_now); /* written, and the answer was lost */
+        dynamodb_wake(run, &(struct gw_aws_entry){.body = add->wake}, 1,
+                      on_woken_now); /* written, and the answer was lost */
     else if (add->new_count == 0)
         finish(run, false);
     else if (add->event.deliveries + add->new_count > DYNAMODB_NUMBER_MAX ||
@@ -167,7 +168,8 @@ static void on_read(struct dynamodb_run *run)
     else if (add->is_woken)
         write_new(run);
     else
-        dynamodb_wake(run, &add->wake, DYNAMODB_LATER_S, on_woken_later);
+        dynamodb_wake(run, &(struct gw_aws_entry){.body = add->wake, .delay_s = DYNAMODB_LATER_S},
+                      1, on_woken_later);
 }
 
 static void read_event(struct dynamodb_run *run)
@@ -193,7 +195,8 @@ void dynamodb_add(struct dynamodb_run *run)
         dynamodb_done(run, GW_ERR_NOT_FOUND);
         return;
     }
-    add->wake = (struct gw_wake){.kind = GW_WAKE_MESSAGE, .message_id = op->message_id};
+    add->wake = dynamodb_wake_text(
+        run, &(struct gw_wake){.kind = GW_WAKE_MESSAGE, .message_id = op->message_id});
     add->pk = dynamodb_pk(&run->arena, &op->message_id);
     add->job = dynamodb_hash_text(run->store, &run->arena, &op->key, 1);
     read_event(run);

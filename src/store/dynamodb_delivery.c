@@ -299,20 +299,20 @@ struct retry {
     struct gw_retry_op *op;
     struct place place;
     struct gw_delivery before, next;
-    struct gw_wake wake;
+    struct gw_slice wake;
     bool is_woken; /* for later */
     unsigned tries;
 };
 
 static void read_retry(struct dynamodb_run *run);
 
-static void on_woken_now(struct dynamodb_run *run, const struct gw_aws_call *sent)
+static void on_woken_now(struct dynamodb_run *run, const struct gw_aws_batch *sent)
 {
     struct retry *retry = run->own;
 
     retry->op->delivery = retry->next;
-    if (sent->error.code != GW_OK && !retry->is_woken)
-        dynamodb_fail(run, sent);
+    if (sent->call.error.code != GW_OK && !retry->is_woken)
+        dynamodb_fail(run, &sent->call);
     else
         dynamodb_done(run, GW_OK);
 }
@@ -321,7 +321,7 @@ static void wake_now(struct dynamodb_run *run)
 {
     struct retry *retry = run->own;
 
-    dynamodb_wake(run, &retry->wake, 0, on_woken_now);
+    dynamodb_wake(run, &(struct gw_aws_entry){.body = retry->wake}, 1, on_woken_now);
 }
 
 static void on_retry_written(struct dynamodb_run *run)
@@ -359,15 +359,15 @@ static void write_retry(struct dynamodb_run *run)
     dynamodb_send(run, on_retry_written);
 }
 
-static void on_woken_later(struct dynamodb_run *run, const struct gw_aws_call *sent)
+static void on_woken_later(struct dynamodb_run *run, const struct gw_aws_batch *sent)
 {
     struct retry *retry = run->own;
 
-    retry->is_woken = sent->error.code == GW_OK;
+    retry->is_woken = sent->call.error.code == GW_OK;
     if (retry->is_woken)
         write_retry(run);
     else
-        dynamodb_fail(run, sent);
+        dynamodb_fail(run, &sent->call);
 }
 
 static bool is_changed(const struct retry *retry)
@@ -396,7 +396,8 @@ static void on_retry_read(struct dynamodb_run *run)
     else if (retry->is_woken)
         write_retry(run);
     else
-        dynamodb_wake(run, &retry->wake, DYNAMODB_LATER_S, on_woken_later);
+        dynamodb_wake(run, &(struct gw_aws_entry){.body = retry->wake, .delay_s = DYNAMODB_LATER_S},
+                      1, on_woken_later);
 }
 
 static void read_retry(struct dynamodb_run *run)
@@ -409,19 +410,20 @@ static void read_retry(struct dynamodb_run *run)
 void dynamodb_retry(struct dynamodb_run *run)
 {
     struct retry *retry = gw_arena_zalloc(&run->arena, sizeof(*retry));
+    struct gw_wake wake = {.kind = GW_WAKE_MESSAGE};
     unsigned number;
 
     run->own = retry;
-    retry->wake.kind = GW_WAKE_MESSAGE;
     retry->op = gw_container_of(run->op, struct gw_retry_op, op);
     if (run->store->options.queue_url == NULL) {
         dynamodb_done(run, GW_ERR_INVALID);
         return;
     }
-    if (!dynamodb_delivery_place(&retry->op->delivery_id, &retry->wake.message_id, &number) ||
+    if (!dynamodb_delivery_place(&retry->op->delivery_id, &wake.message_id, &number) ||
         !find_place(run, &retry->op->delivery_id, &retry->place)) {
         dynamodb_done(run, GW_ERR_NOT_FOUND);
         return;
     }
+    retry->wake = dynamodb_wake_text(run, &wake);
     read_retry(run);
 }

@@ -133,11 +133,15 @@ struct gw_aws_object *dynamodb_object(struct dynamodb_run *run, struct gw_slice 
 void dynamodb_object_start(struct gw_aws_object *object, void (*start)(struct gw_aws_object *),
                            dynamodb_fn *next);
 
-/* Sends a wake to options.queue_url, which must be there. A change that gives an event something to
- * send has a wake for later sent before it, so that somebody comes whatever happens to us. */
+/* Sends messages to options.queue_url, which must be there; the bodies live as long as the run. A
+ * failure of any is the batch's. */
+void dynamodb_wake(struct dynamodb_run *run, const struct gw_aws_entry *entries, size_t count,
+                   void (*next)(struct dynamodb_run *run, const struct gw_aws_batch *sent));
+/* A wake as a text in the run's arena. */
+struct gw_slice dynamodb_wake_text(struct dynamodb_run *run, const struct gw_wake *wake);
+/* A change that gives an event something to send has a wake for later sent before it, so that somebody
+ * comes whatever happens to us. */
 #define DYNAMODB_LATER_S 10
-void dynamodb_wake(struct dynamodb_run *run, const struct gw_wake *wake, unsigned delay_s,
-                   void (*next)(struct dynamodb_run *run, const struct gw_aws_call *call));
 
 /* ── Pages: dynamodb_query.c ───────────────────────────────────────────────────────────────── */
 

@@ -271,36 +271,44 @@ void dynamodb_object_start(struct gw_aws_object *object, void (*start)(struct gw
 struct sent {
     struct gw_aws_batch batch;
     struct dynamodb_run *run;
-    void (*next)(struct dynamodb_run *run, const struct gw_aws_call *call);
+    void (*next)(struct dynamodb_run *run, const struct gw_aws_batch *sent);
 };
 
+/* One entry that failed is as good as all: whoever repeats it sends the others twice, which does no
+ * harm. */
 static void on_sent(struct gw_aws_batch *batch)
 {
     struct sent *sent = gw_container_of(batch, struct sent, batch);
-    const struct gw_aws_entry *entry = &batch->entries[0];
 
-    if (batch->call.error.code == GW_OK && entry->err != GW_OK)
-        gw_error_set(&batch->call.error, entry->err, "sqs SendMessageBatch: %.*s",
-                     GW_SLICE_ARG(entry->code));
-    sent->next(sent->run, &batch->call);
+    for (size_t i = 0; i < batch->count && batch->call.error.code == GW_OK; i++)
+        if (batch->entries[i].err != GW_OK)
+            gw_error_set(&batch->call.error, batch->entries[i].err, "sqs SendMessageBatch: %.*s",
+                         GW_SLICE_ARG(batch->entries[i].code));
+    sent->next(sent->run, batch);
 }
 
-void dynamodb_wake(struct dynamodb_run *run, const struct gw_wake *wake, unsigned delay_s,
-                   void (*next)(struct dynamodb_run *run, const struct gw_aws_call *call))
+void dynamodb_wake(struct dynamodb_run *run, const struct gw_aws_entry *entries, size_t count,
+                   void (*next)(struct dynamodb_run *run, const struct gw_aws_batch *sent))
 {
     struct sent *sent = gw_arena_zalloc(&run->arena, sizeof(*sent));
-    struct gw_buf text = {0};
 
-    gw_check(run->store->options.queue_url != NULL);
-    gw_wake_write(wake, &text);
+    gw_check(run->store->options.queue_url && count <= GW_AWS_SQS_BATCH_MAX);
     sent->run = run;
     sent->next = next;
     prepare(run, &sent->batch.call, GW_AWS_SQS, CALL_MS);
     sent->batch.queue_url = gw_slice_from(run->store->options.queue_url);
-    sent->batch.entries[0] = (struct gw_aws_entry){
-        .body = gw_arena_dup(&run->arena, gw_buf_slice(&text)), .delay_s = delay_s};
-    sent->batch.count = 1;
+    memcpy(sent->batch.entries, entries, count * sizeof(*entries));
+    sent->batch.count = count;
     sent->batch.done = on_sent;
-    gw_buf_deinit(&text);
     gw_aws_sqs_send(&sent->batch);
+}
+
+struct gw_slice dynamodb_wake_text(struct dynamodb_run *run, const struct gw_wake *wake)
+{
+    struct gw_buf text = {0};
+
+    gw_wake_write(wake, &text);
+    struct gw_slice copy = gw_arena_dup(&run->arena, gw_buf_slice(&text));
+    gw_buf_deinit(&text);
+    return copy;
 }
