@@ -151,7 +151,7 @@ def settings(address):
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "AWS_LAMBDA_RUNTIME_API": address,
         "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
         "GWH_MASTER_KEY": base64.b64encode(bytes(32)).decode(), "GWH_ALLOWED_IPS": "127.0.0.1",
-        "AWS_ENDPOINT_URL": f"http://{address}",
+        "AWS_ENDPOINT_URL": f"http://{address}", "GWH_QUEUE_URL": "http://sqs.example/0/events",
     }
 
 

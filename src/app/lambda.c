@@ -23,6 +23,7 @@
 
 #include "api/api.h"
 #include "app/emf.h"
+#include "app/lambda_batch.h"
 #include "app/lambda_http.h"
 #include "app/log_sink.h"
 #include "app/public_cert.h"
@@ -44,8 +45,7 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 #define SHARED_AGE_MS      5000 /* of what other processes change: configs, keys, targets */
-#define MARGIN_MS          2000 /* of an invocation's time, for what comes after its work */
-#define FLUSH_MS           1500 /* of that */
+#define FLUSH_MS           1500 /* for the log's rows, when an invocation's work is done */
 
 extern char **environ;
 
@@ -61,6 +61,7 @@ struct lambda {
     struct gw_flow flow;
     struct gw_shard *shard;
     struct gw_api *api;
+    struct gw_road road;
     struct gw_emf emf;
     struct gw_aws_runtime runtime;
     enum state state;
@@ -70,6 +71,7 @@ struct lambda {
     /* of the invocation, until it is answered */
     struct gw_arena arena;
     struct gw_exchange exchange;
+    struct gw_lambda_batch batch;
     struct gw_delivery_log_flush flush;
     struct gw_slice answer; /* ptr NULL: it is refused */
     struct gw_error refused;
@@ -96,6 +98,8 @@ static void on_signal(void *ctx, int number)
     gw_log(GW_LOG_INFO, "stopping", GW_S("why", number == SIGTERM ? "SIGTERM" : "SIGINT"));
     if (lambda->state == IDLE)
         stop(lambda, 0);
+    else if (lambda->state == WORKING && lambda->batch.left > 0)
+        gw_lambda_batch_give_back(&lambda->batch);
     lambda->must_stop = true; /* what is begun is answered first */
 }
 
@@ -163,6 +167,25 @@ static void ask_api(struct lambda *lambda, yyjson_val *event)
     gw_api_handle(lambda->api, exchange);
 }
 
+static void on_batch(struct gw_lambda_batch *batch)
+{
+    struct lambda *lambda = gw_container_of(batch, struct lambda, batch);
+    lambda->answer = batch->answer;
+    finish(lambda);
+}
+
+static void deliver(struct lambda *lambda, yyjson_val *event)
+{
+    lambda->batch = (struct gw_lambda_batch){
+        .road = &lambda->road,
+        .arena = &lambda->arena,
+        .deadline_ms = lambda->runtime.deadline_ms,
+        .done = on_batch,
+    };
+    if (gw_lambda_batch_start(&lambda->batch, event, &lambda->refused) != GW_OK)
+        finish(lambda);
+}
+
 static void work(struct lambda *lambda)
 {
     yyjson_doc *doc = gw_aws_json_read(&lambda->arena, lambda->runtime.event);
@@ -172,11 +195,13 @@ static void work(struct lambda *lambda)
     lambda->answer = (struct gw_slice){0};
     if (gw_lambda_http_is(event)) {
         ask_api(lambda, event);
-        return;
+    } else if (gw_lambda_batch_is(event)) {
+        deliver(lambda, event);
+    } else {
+        gw_error_set(&lambda->refused, GW_ERR_INVALID,
+                     "the event must be a batch of SQS, or a request of payload 2.0");
+        finish(lambda);
     }
-    gw_error_set(&lambda->refused, GW_ERR_INVALID,
-                 "the event must be a batch of SQS, or a request of payload 2.0");
-    finish(lambda);
 }
 
 /* ── Invocations ───────────────────────────────────────────────────────────────────────────── */
@@ -286,6 +311,21 @@ static void api_init(struct lambda *lambda)
     lambda->api = gw_api_create(lambda->shard, &options);
 }
 
+static enum gw_err road_init(struct lambda *lambda, struct gw_error *error)
+{
+    const struct gw_settings *settings = &lambda->settings;
+    struct gw_road_options options = {
+        .buckets = settings->buckets,
+        .queue_url = settings->queue_url,
+        .wake_queue_url = settings->wake_queue_url,
+        .body_bytes_max = settings->max_body_bytes,
+    };
+    if (!settings->queue_url)
+        return gw_error_set(error, GW_ERR_INVALID,
+                            "GWH_QUEUE_URL: must be set, to the queue that events come by");
+    return gw_road_init(&lambda->road, lambda->shard, lambda->aws, &options, error);
+}
+
 static enum gw_err open_all(struct lambda *lambda, struct gw_error *error)
 {
     const struct gw_settings *settings = &lambda->settings;
@@ -302,12 +342,13 @@ static enum gw_err open_all(struct lambda *lambda, struct gw_error *error)
         return err;
     flow_init(lambda);
     api_init(lambda);
-    return GW_OK;
+    return road_init(lambda, error);
 }
 
 static void close_all(struct lambda *lambda)
 {
     gw_aws_runtime_deinit(&lambda->runtime);
+    gw_road_deinit(&lambda->road);
     gw_log_sink_close(&lambda->log);
     if (lambda->store)
         gw_dynamodb_destroy(lambda->store);

@@ -2,8 +2,11 @@
 
 import base64
 import json
+import signal
+import threading
 
 import pytest
+from harness.receiver import Reply
 from harness.runtime_api import Function, RuntimeApi
 from harness.server import CANARY, clean_environment, run
 from harness.waiting import eventually, seconds
@@ -13,6 +16,7 @@ pytestmark = pytest.mark.timeout(seconds(120))
 SETTINGS = {
     "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "GWH_ADMIN_KEY": "admin:" + CANARY,
+    "GWH_QUEUE_URL": "http://sqs.example/0/events",
     "GWH_MASTER_KEY": base64.b64encode(b"k" * 32).decode(),
 }
 
@@ -50,6 +54,8 @@ def function(functions):
 @pytest.mark.parametrize("settings, why", [
     ({"GWH_RETENTION": "no"}, "GWH_RETENTION: must be"),
     ({"AWS_REGION": ""}, "AWS_REGION"),
+    ({"GWH_QUEUE_URL": ""}, "GWH_QUEUE_URL: must be set"),
+    ({"GWH_BUCKETS": "a,=b"}, "--buckets: must be"),
     ({"GWH_MASTER_KEY": ""}, "GWH_MASTER_KEY: must be set"),
     ({"GWH_LOG_URL": "mysql://" + CANARY}, "GWH_LOG_URL: must be postgres://"),
 ])
@@ -115,6 +121,58 @@ def test_other_events_are_refused(runtime, function, event):
     assert function.request("GET", "/healthz")[0] == 200
 
 
+# ── Batches ─────────────────────────────────────────────────────────────────────────────────────
+
+TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "events"})
+
+
+def notice(bucket):
+    return json.dumps({"Records": [{
+        "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": bucket},
+               "object": {"key": "a/webhook.json", "eTag": "0" * 32, "size": 10}}}]})
+
+
+def batch(*bodies):
+    return {"Records": [
+        {"messageId": f"m-{at}", "receiptHandle": "r", "body": body, "attributes": {},
+         "eventSource": "aws:sqs"} for at, body in enumerate(bodies)]}
+
+
+def failures(runtime, *bodies, **kwargs):
+    said = runtime.invoke(batch(*bodies), **kwargs).response()
+    assert list(said) == ["batchItemFailures"]
+    return [list(item.values()) for item in said["batchItemFailures"]]
+
+
+def test_each_message_fails_alone(runtime, function):
+    assert failures(runtime, TEST_EVENT) == []
+    assert failures(runtime, "no JSON", TEST_EVENT, "{}", CANARY) == [["m-0"], ["m-2"], ["m-3"]]
+    assert failures(runtime, *[TEST_EVENT] * 1000) == []
+    assert failures(runtime, notice("another")) == [["m-0"]]
+    assert len(function.logged("message_left")) == 4
+
+
+def test_what_cannot_be_done_in_time_comes_again(runtime, functions):
+    function = functions("--buckets", "events", **SETTINGS)  # and nobody is S3
+    invocation = runtime.invoke(batch(TEST_EVENT, notice("events"), notice("events")), within=6)
+    said = invocation.response()["batchItemFailures"]
+    assert said == [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-2"}]
+    assert function.logged("timeout_too_short")
+    assert failures(runtime, TEST_EVENT) == []
+    assert function.stop() == 0
+
+
+@pytest.mark.parametrize("record", [
+    {"eventSource": "aws:kinesis", "messageId": "m"}, {"eventSource": "aws:sqs"}, {}, CANARY])
+def test_batch_that_is_none(runtime, function, record):
+    event = batch(TEST_EVENT)
+    event["Records"].append(record)
+    error = runtime.invoke(event).error()
+    assert "must be" in error["errorMessage"] and CANARY not in error["errorMessage"]
+    assert failures(runtime, TEST_EVENT) == []
+
+
 # ── What Lambda does not take ───────────────────────────────────────────────────────────────────
 
 HEALTHZ = {"version": "2.0", "rawPath": "/healthz", "rawQueryString": "", "headers": {},
@@ -142,4 +200,23 @@ def test_invocation_with_a_bad_id(runtime, functions, id):
     assert function.wait() == 1
     assert "malformed invocation" in function.logged("runtime_failed")[0]["why"]
     assert not any(invocation.answers for invocation in runtime.all.values())
+    function.stop()
+
+
+# ── The end ─────────────────────────────────────────────────────────────────────────────────────
+
+def test_what_is_begun_is_answered_first(runtime, functions, receiver):
+    hold = threading.Event()
+    receiver.script("/events/a/webhook.json", Reply(status=404, hold=hold))
+    function = functions("--buckets", "events",
+                         **{**SETTINGS, "AWS_ENDPOINT_URL": receiver.url("")})
+    invocation = runtime.invoke(batch(notice("events")))
+    eventually(lambda: receiver.all_requests, what="S3 is asked for the object")
+    assert not invocation.answers
+    function.process.send_signal(signal.SIGTERM)
+    eventually(lambda: function.logged("stopping"))
+    hold.set()
+    assert function.wait() == 0
+    assert invocation.response() == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    assert runtime.asked == 1
     function.stop()
