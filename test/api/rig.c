@@ -61,10 +61,14 @@ static void make_shards(struct rig *rig, const struct rig_options *options)
 
 static struct gw_fault_act choose_fault(void *ctx, enum gw_call call, const struct gw_op *op)
 {
-    const struct rig *rig = ctx;
-    (void)call;
+    struct rig *rig = ctx;
     (void)op;
-    return (struct gw_fault_act){.kind = rig->admin_fault, .err = GW_ERR_UNAVAILABLE};
+    if (call >= GW_CALL_KEY_PUT)
+        return (struct gw_fault_act){.kind = rig->admin_fault, .err = GW_ERR_UNAVAILABLE};
+    if ((call != GW_CALL_CONFIG_PUT && call != GW_CALL_CONFIG_REMOVE) || rig->faster_writers == 0)
+        return (struct gw_fault_act){.kind = GW_FAULT_NONE};
+    rig->faster_writers--;
+    return (struct gw_fault_act){.kind = GW_FAULT_FAIL, .err = GW_ERR_CONFLICT};
 }
 
 struct rig *rig_create(const struct rig_options *options)
@@ -82,7 +86,8 @@ struct rig *rig_create(const struct rig_options *options)
     rig->memory = gw_memory_create(
         rig->envs[0], &(struct gw_memory_options){.commit_delay_ms = options->commit_delay_ms,
                                                   .queue_max = options->queue_max});
-    rig->fault = gw_fault_create(NULL, NULL, gw_memory_admin(rig->memory), choose_fault, rig);
+    rig->fault = gw_fault_create(NULL, gw_memory_configs(rig->memory), gw_memory_admin(rig->memory),
+                                 choose_fault, rig);
     rig->flow = (struct gw_flow){
         .options = {.user_agent = "test",
                     .dedupe_ms = 86400000,
@@ -95,7 +100,7 @@ struct rig *rig_create(const struct rig_options *options)
                     .intake_rate = options->intake_rate,
                     .is_shared = options->is_shared},
         .ledger = gw_memory_ledger(rig->memory),
-        .configs = gw_memory_configs(rig->memory),
+        .configs = gw_fault_configs(rig->fault),
         .admin = gw_fault_admin(rig->fault),
         .shards = gw_zalloc(RIG_SHARDS * sizeof(struct gw_shard *)),
         .shard_count = RIG_SHARDS,

@@ -24,8 +24,9 @@ struct rig {
     struct sim *sim;
     struct gw_env *envs[RIG_SHARDS];
     struct gw_memory *memory;
-    struct gw_fault *fault; /* around its admin port */
+    struct gw_fault *fault; /* around its configs and its admin port */
     enum gw_fault_kind admin_fault;
+    size_t faster_writers; /* changes of configs to come that somebody else gets ahead of */
     struct gw_flow flow;
     struct gw_api *apis[RIG_SHARDS];
     int reply_status;       /* of the receiver "hook.example" */

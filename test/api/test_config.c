@@ -97,6 +97,37 @@ static void if_match(void **state)
     rig_destroy(rig);
 }
 
+/* Who comes too late begins again, unless the version was named; but not for ever. */
+static void faster_writers(void **state)
+{
+    static const char target[] = "/v1/config?appId=a&eventType=T";
+    struct rig *rig = rig_create(NULL);
+    (void)state;
+    make_config(rig, CREATE(""));
+    rig->faster_writers = 15;
+    struct call *call = patch(rig, PATCH("'product':'P'"), NULL);
+    expect_status(call, 200);
+    expect_at(call, "/result/version", "2");
+    call_free(call);
+    rig->faster_writers = 1;
+    expect_failed(patch(rig, PATCH("'product':'Q'"), "\"2\""), 412, "another version");
+    assert_int_equal(rig->faster_writers, 0);
+    rig->faster_writers = 16;
+    call = patch(rig, PATCH("'product':'Q'"), NULL);
+    assert_string_equal(reply_header(call, "retry-after"), "1");
+    expect_failed(call, 503, "others change this config");
+    rig->faster_writers = 16;
+    expect_failed(call_make(rig, GW_DELETE, target, NULL), 503, "others change this config");
+    assert_int_equal(rig->faster_writers, 0);
+    call = call_make(rig, GW_GET, target, NULL);
+    expect_at(call, "/result/product", "P");
+    call_free(call);
+    rig->faster_writers = 15;
+    expect_status(call = call_make(rig, GW_DELETE, target, NULL), 200);
+    call_free(call);
+    rig_destroy(rig);
+}
+
 /* Many at once, on both shards: each change is there in the end. */
 static void writers_never_lose_a_change(void **state)
 {
@@ -302,6 +333,7 @@ int main(void)
         cmocka_unit_test(created),
         cmocka_unit_test(patched),
         cmocka_unit_test(if_match),
+        cmocka_unit_test(faster_writers),
         cmocka_unit_test(writers_never_lose_a_change),
         cmocka_unit_test(of_two_creates_one_wins),
         cmocka_unit_test(in_force_when_answered),
