@@ -47,6 +47,7 @@ struct gw_dynamodb_init {
     /* in */
     struct gw_aws *aws;
     const char *tables;
+    void (*told)(struct gw_dynamodb_init *init, const char *table, bool is_made); /* may be NULL */
     void (*done)(struct gw_dynamodb_init *init);
     /* out */
     struct gw_error error;

@@ -91,8 +91,9 @@ struct making {
     struct gw_aws_dynamodb db;
     struct gw_timer timer;
     int64_t deadline_us;
-    int at; /* in tables */
-    bool was_made;
+    int at;        /* in tables */
+    bool was_made; /* by us or by another */
+    bool is_ours;
 };
 
 static void add(struct making *making, yyjson_mut_val *object, const char *name, const char *text)
@@ -211,7 +212,13 @@ static void look_later(struct making *making)
 
 static void next_table(struct making *making)
 {
-    making->was_made = false;
+    struct gw_dynamodb_init *init = making->init;
+
+    if (init->told)
+        init->told(
+            init, gw_arena_printf(&making->arena, "%s-%s", init->tables, tables[making->at].suffix),
+            making->is_ours);
+    making->was_made = making->is_ours = false;
     if (++making->at == DYNAMODB_TABLES)
         finish(making);
     else
@@ -256,8 +263,8 @@ static void on_created(struct gw_aws_dynamodb *db)
         return;
     }
     making->was_made = db->call.error.code != GW_ERR_BUSY;
-    if (db->call.error.code == GW_OK)
-        making->init->made++;
+    making->is_ours = db->call.error.code == GW_OK;
+    making->init->made += making->is_ours;
     if (making->was_made)
         look(making);
     else
