@@ -109,3 +109,38 @@ void gw_aws_notice_read(struct gw_aws_notices *notices, struct gw_slice message,
     if (!is_well)
         *notices = (struct gw_aws_notices){.kind = GW_AWS_NOTICE_NONE};
 }
+
+/* ── In S3's stead ─────────────────────────────────────────────────────────────────────────── */
+
+static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
+                     struct gw_slice text)
+{
+    if (text.ptr)
+        yyjson_mut_obj_add_strn(doc, object, name, text.ptr, text.len);
+}
+
+struct gw_slice gw_aws_notice_write(const struct gw_aws_notice *notice, const char *from,
+                                    struct gw_arena *arena)
+{
+    yyjson_mut_val *root;
+    yyjson_mut_doc *doc = gw_aws_json_new(arena, &root);
+    yyjson_mut_val *record =
+        yyjson_mut_arr_add_obj(doc, yyjson_mut_obj_add_arr(doc, root, "Records"));
+    struct gw_buf key = {0};
+
+    yyjson_mut_obj_add_str(doc, record, "eventVersion", "2.1");
+    yyjson_mut_obj_add_str(doc, record, "eventSource", "aws:s3");
+    yyjson_mut_obj_add_str(doc, record, "eventName", "ObjectCreated:Put");
+    yyjson_mut_val *s3 = yyjson_mut_obj_add_obj(doc, record, "s3");
+    yyjson_mut_obj_add_str(doc, s3, "configurationId", from);
+    yyjson_mut_val *bucket = yyjson_mut_obj_add_obj(doc, s3, "bucket");
+    add_text(doc, bucket, "name", notice->bucket);
+    yyjson_mut_val *object = yyjson_mut_obj_add_obj(doc, s3, "object");
+    gw_percent_encode(&key, notice->key);
+    add_text(doc, object, "key", gw_arena_dup(arena, gw_buf_slice(&key)));
+    gw_buf_deinit(&key);
+    yyjson_mut_obj_add_uint(doc, object, "size", notice->size);
+    add_text(doc, object, "eTag", notice->etag);
+    add_text(doc, object, "versionId", notice->version_id);
+    return gw_aws_json_write(arena, doc);
+}

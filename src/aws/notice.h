@@ -1,5 +1,5 @@
 /* notice.h: what S3 says in a message when objects were made: directly, by way of SNS, of EventBridge,
- * or of both. Pure. */
+ * or of both; and the same said in its stead. Pure. */
 #pragma once
 
 #include "base/arena.h"
@@ -24,3 +24,8 @@ struct gw_aws_notices {
 
 void gw_aws_notice_read(struct gw_aws_notices *notices, struct gw_slice message,
                         struct gw_arena *arena);
+
+/* A notice as S3 would have sent it itself; `from` stands in it where S3 names the rule that it
+ * follows. */
+struct gw_slice gw_aws_notice_write(const struct gw_aws_notice *notice, const char *from,
+                                    struct gw_arena *arena);

@@ -101,10 +101,37 @@ static void a_key_that_is_too_long(void **state)
     gw_arena_deinit(&arena);
 }
 
+static void what_is_written_is_read(void **state)
+{
+    static const struct gw_aws_notice rows[] = {
+        {GW_SLICE("my-bucket"), GW_SLICE("a+b/c d%2F/\xc3\xbc\"\x01\xff.json"), GW_SLICE("v1"),
+         GW_SLICE("e1"), 7},
+        {GW_SLICE("b"), GW_SLICE("/"), {NULL, 0}, {NULL, 0}, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < gw_count(rows); i++) {
+        struct gw_arena arena = {0};
+        struct gw_aws_notices notices;
+        struct gw_slice text = gw_aws_notice_write(&rows[i], "somebody", &arena);
+        gw_aws_notice_read(&notices, text, &arena);
+        assert_int_equal(notices.kind, GW_AWS_NOTICE_OBJECTS);
+        assert_int_equal(notices.count, 1);
+        expect_slice(notices.items[0].bucket, gw_arena_text(&arena, rows[i].bucket));
+        expect_slice(notices.items[0].key, gw_arena_text(&arena, rows[i].key));
+        assert_true(gw_slice_eq(notices.items[0].version_id, rows[i].version_id));
+        assert_true(gw_slice_eq(notices.items[0].etag, rows[i].etag));
+        assert_int_equal(notices.items[0].size, rows[i].size);
+        assert_non_null(memmem(text.ptr, text.len, "\"somebody\"", 10));
+        gw_arena_deinit(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms),
+        cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_key_that_is_too_long),
     };
 
