@@ -27,26 +27,6 @@
 #define RESOLVE_TIMEOUT_MS 10000
 #define WAITING_MS         1000
 
-/* ── Waiting ───────────────────────────────────────────────────────────────────────────────── */
-
-struct pause {
-    struct gw_timer timer;
-    struct gw_env *env;
-};
-
-static void on_pause_over(struct gw_timer *timer)
-{
-    gw_loop_stop(gw_container_of(timer, struct pause, timer)->env);
-}
-
-void gw_client_pause(struct gw_client *client, int64_t ms)
-{
-    struct pause pause = {.timer = {.fire = on_pause_over}, .env = client->env};
-
-    gw_env_timer_set(client->env, &pause.timer, ms);
-    gw_loop_run(client->env);
-}
-
 /* ── Opening: where ────────────────────────────────────────────────────────────────────────── */
 
 struct lookup {

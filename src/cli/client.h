@@ -81,8 +81,6 @@ void gw_client_prepare(const struct gw_client *client, const struct gw_client_re
 void gw_client_explain(const struct gw_client *client, const struct gw_http_call *call,
                        struct gw_buf *out);
 
-void gw_client_pause(struct gw_client *client, int64_t ms);
-
 /* Appends "?name=value" or "&name=value", encoded; nothing when value is NULL. */
 void gw_client_add_query(struct gw_buf *path, const char *name, const char *value);
 /* Appends "/" and the encoded segment. */

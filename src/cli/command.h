@@ -66,5 +66,6 @@ extern const struct gw_command gw_verify_command;
 extern const struct gw_command gw_simulate_command;
 extern const struct gw_command gw_backup_command;
 extern const struct gw_command gw_init_command;
+extern const struct gw_command gw_reconcile_command;
 extern const struct gw_command gw_completion_command;
 extern const struct gw_command gw_reference_command;

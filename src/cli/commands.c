@@ -51,6 +51,7 @@ const struct gw_command *const gw_commands[] = {
     &gw_simulate_command,
     &gw_backup_command,
     &gw_init_command,
+    &gw_reconcile_command,
     &gw_completion_command,
     &gw_reference_command,
 };

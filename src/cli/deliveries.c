@@ -4,6 +4,7 @@
  * is ended by Ctrl-C. Without a terminal each drawing is printed below the last. */
 #include "base/timefmt.h"
 #include "cli/ask.h"
+#include "cli/pause.h"
 #include "cli/text.h"
 
 #include <unistd.h>
@@ -225,7 +226,7 @@ static int keep_watching(struct gw_client *client, const struct wish *wish)
     int code;
 
     while ((code = gw_ask(client, &ask)) == GW_EXIT_DONE && gw_term_flush(&nothing))
-        gw_client_pause(client, is_tty ? WATCH_MS : WATCH_FILE_MS);
+        gw_pause(client->env, is_tty ? WATCH_MS : WATCH_FILE_MS);
     return code;
 }
 

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "cli/input.h"
 #include "cli/lines.h"
+#include "cli/pause.h"
 #include "cli/term.h"
 #include "cli/text.h"
 
@@ -272,7 +273,7 @@ static int send_slice(struct batch *b)
     while (code < 0 && (left = make_body(b)) > 0) {
         if (before != SIZE_MAX) {
             show_progress(b, b->count - left);
-            gw_client_pause(&b->client, pause_ms > b->again_ms ? pause_ms : b->again_ms);
+            gw_pause(b->client.env, pause_ms > b->again_ms ? pause_ms : b->again_ms);
             pause_ms = pause_ms < PAUSE_MS_MAX / 2 ? 2 * pause_ms : PAUSE_MS_MAX;
         }
         if (left < before) {

@@ -39,6 +39,11 @@ struct gw_configs *gw_dynamodb_configs(struct gw_dynamodb *store);
 struct gw_admin *gw_dynamodb_admin(struct gw_dynamodb *store);
 struct gw_pace *gw_dynamodb_pace(struct gw_dynamodb *store);
 
+/* The id that accept gives an event, or has given it; `place` may be NULL where there is an event id,
+ * and alone counts where there is none. */
+struct gw_id gw_dynamodb_message_id(const struct gw_dynamodb *store, struct gw_slice app_id,
+                                    struct gw_slice event_id, const struct gw_place *place);
+
 /* ── Tables ────────────────────────────────────────────────────────────────────────────────── */
 
 /* Makes those that are missing, with their indexes and time to live, on demand, and waits until they

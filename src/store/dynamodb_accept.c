@@ -46,25 +46,25 @@ static struct gw_id id_of(const struct gw_dynamodb *store, const struct gw_slice
     return id;
 }
 
-struct gw_id dynamodb_event_message_id(const struct gw_dynamodb *store, struct gw_slice app_id,
-                                       struct gw_slice event_id)
+struct gw_id gw_dynamodb_message_id(const struct gw_dynamodb *store, struct gw_slice app_id,
+                                    struct gw_slice event_id, const struct gw_place *place)
 {
-    struct gw_slice parts[] = {GW_SLICE("event"), app_id, event_id};
+    struct gw_slice event[] = {GW_SLICE("event"), app_id, event_id};
 
-    return id_of(store, parts, gw_count(parts));
+    if (event_id.ptr)
+        return id_of(store, event, gw_count(event));
+    struct gw_slice object[] = {GW_SLICE("object"), place->bucket, place->key,
+                                place->version_id.ptr ? place->version_id : place->etag};
+    return id_of(store, object, gw_count(object));
 }
 
 static void make_id(struct dynamodb_run *run, struct accept *accept)
 {
     const struct gw_message *message = accept->op->message;
-    const struct gw_place *place = &accept->place;
-    struct gw_slice parts[] = {GW_SLICE("object"), place->bucket, place->key,
-                               place->version_id.ptr ? place->version_id : place->etag};
 
-    if (message->event_id.ptr) {
-        accept->id = dynamodb_event_message_id(run->store, message->app_id, message->event_id);
-    } else if (place->bucket.ptr) {
-        accept->id = id_of(run->store, parts, gw_count(parts));
+    if (message->event_id.ptr || accept->place.bucket.ptr) {
+        accept->id =
+            gw_dynamodb_message_id(run->store, message->app_id, message->event_id, &accept->place);
     } else { /* nobody can repeat it */
         accept->id.len = DYNAMODB_MESSAGE_BYTES;
         gw_env_random(run->env, accept->id.bytes, DYNAMODB_MESSAGE_BYTES);

@@ -233,8 +233,6 @@ bool dynamodb_unseal(const struct gw_dynamodb *store, struct gw_arena *arena, st
 
 /* Where an item of the ledger is, and whose. */
 struct gw_slice dynamodb_pk(struct gw_arena *arena, const struct gw_id *message_id);
-struct gw_id dynamodb_event_message_id(const struct gw_dynamodb *store, struct gw_slice app_id,
-                                       struct gw_slice event_id);
 struct gw_slice dynamodb_sk(struct gw_arena *arena, unsigned number);
 struct gw_id dynamodb_delivery_id(const struct gw_id *message_id, unsigned number);
 /* False: it is no id of a delivery made here. */

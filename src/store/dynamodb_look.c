@@ -301,7 +301,7 @@ void dynamodb_find(struct dynamodb_run *run)
         if (op->text.len > GW_NAME_BYTES_MAX || op->text.len == 0)
             dynamodb_done(run, GW_OK);
         else if (op->key == GW_FIND_EVENT_ID && op->app_id.len > 0) {
-            message_id = dynamodb_event_message_id(run->store, op->app_id, op->text);
+            message_id = gw_dynamodb_message_id(run->store, op->app_id, op->text, NULL);
             add_pk(find, dynamodb_pk(&run->arena, &message_id));
             next_event(run);
         } else {
