@@ -1,12 +1,14 @@
-/* config_import.c: `gwh config import`: many configs at once, as another server tells them.
+/* config_import.c: `gwh config import`: many configs at once, as another server tells them, or as they
+ * stand in a table of DynamoDB.
  *
- * Each config of the file is created; where there is one already it stays, or with --update becomes
- * what the file says. One that is refused spoils only itself; a server that does not answer, or not
+ * Each config is created; where there is one already it stays, or with --update becomes
+ * what it says there. One that is refused spoils only itself; a server that does not answer, or not
  * to this key, ends it. What only the server says of a config (its version, its times, masks) is no
  * part of what is sent. Owns the file's text and a table of what became of each. */
 #include "base/alloc.h"
 #include "base/crypto.h"
 #include "cli/ask.h"
+#include "cli/config_table.h"
 #include "cli/input.h"
 #include "cli/text.h"
 #include "core/strict.h"
@@ -133,13 +135,22 @@ static void print_line(struct gw_slice answer)
 }
 
 /* As the server would refuse it. */
-static void refuse_value(struct import *import)
+static void refuse(struct import *import, yyjson_val *config, const char *why)
 {
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    struct gw_buf line = {0};
+
     import->refused++;
-    tell(import, NULL, "refused", GW_TONE_BAD, GW_SLICE("it must be a JSON object"));
+    tell(import, config, "refused", GW_TONE_BAD, gw_slice_from(why));
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_int(doc, root, "statusCode", 400);
+    yyjson_mut_obj_add_str(doc, root, "status", "failed");
+    yyjson_mut_obj_add_str(doc, root, "error", why);
+    gw_ask_body(doc, &line);
     if (import->client.json)
-        print_line(GW_SLICE("{\"statusCode\":400,\"status\":\"failed\","
-                            "\"error\":\"it must be a JSON object\"}"));
+        print_line(gw_buf_slice(&line));
+    gw_buf_deinit(&line);
 }
 
 static int import_one(struct import *import, yyjson_val *config)
@@ -149,7 +160,7 @@ static int import_one(struct import *import, yyjson_val *config)
     bool is_new = true;
 
     if (!yyjson_is_obj(config)) {
-        refuse_value(import);
+        refuse(import, config, "it must be a JSON object");
         return -1;
     }
     make_body(config, &body);
@@ -223,6 +234,20 @@ static int import_text(struct import *import, struct gw_slice text, const char *
     return code;
 }
 
+/* ── The table ─────────────────────────────────────────────────────────────────────────────── */
+
+static int import_item(void *ctx, yyjson_val *config, const char *refused)
+{
+    struct import *import = ctx;
+
+    if (refused == NULL)
+        return import_one(import, config);
+    refuse(import, config, refused);
+    return -1;
+}
+
+/* ── What became of them ───────────────────────────────────────────────────────────────────── */
+
 static void add_summary(const struct import *import, struct gw_buf *out)
 {
     gw_buf_addf(out, "\n%lld created, %lld changed, %lld kept, %lld refused\n",
@@ -256,20 +281,27 @@ static int report(const struct import *import, int code)
 static int run(int argc, char **argv)
 {
     struct gw_client_options common = {0};
+    const char *table = NULL;
     int updates = 0;
     const struct gw_option rows[] = {
+        {.name = "table",
+         .value = "NAME",
+         .help = "a table of DynamoDB that holds them, instead of a file",
+         .text = &table},
         {.name = "update", .help = "change those that are there already", .flag = &updates},
         GW_CLIENT_OPTIONS(common)};
     struct gw_options options = {.command = &gw_config_import_command,
                                  .rows = rows,
                                  .count = gw_count(rows),
-                                 .words_min = 1,
                                  .words_max = 1};
     struct import import = {0};
     struct gw_buf text = {0};
 
     int code = gw_options_take(&options, argc, argv);
-    if (code < 0)
+    if (code < 0 && (options.word_count == 1) == (table != NULL))
+        code = gw_term_fail(GW_EXIT_USAGE, "a FILE or --table must be given; usage: gwh %s",
+                            gw_config_import_command.usage);
+    if (code < 0 && !table)
         code = gw_input_read(options.words[0], FILE_BYTES_MAX, &text);
     if (code >= 0)
         goto out;
@@ -277,7 +309,9 @@ static int run(int argc, char **argv)
     import.updates = updates > 0;
     import.shows_progress = common.json <= 0 && isatty(STDERR_FILENO) == 1;
     code = gw_client_open(&import.client, &common);
-    if (code < 0)
+    if (code < 0 && table)
+        code = gw_config_table_read(table, import_item, &import);
+    else if (code < 0)
         code = import_text(&import, gw_buf_slice(&text), gw_input_name(options.words[0]));
     if (import.client.env)
         code = report(&import, code);
@@ -292,15 +326,19 @@ out:
 
 const struct gw_command gw_config_import_command = {
     .name = "config import",
-    .summary = "make the configs of a file, as another server lists them",
-    .usage = "config import FILE|- [--update] [options]",
+    .summary = "make the configs of a file, as another server lists them, or of a DynamoDB table",
+    .usage = "config import FILE|- or --table NAME [--update] [options]",
     .example = "gwh config list --json >configs.json && gwh config import configs.json\n"
-               "gwh config import --update configs.ndjson",
+               "gwh config import --update configs.ndjson\n"
+               "gwh config import --table webhook-config",
     .notes =
         "FILE holds configs as JSON: one behind the other, an array of them, or what gwh config\n"
         "list --json prints, with --show-secret if the secrets are to come along: a config\n"
         "whose secret is masked gets a new one. Masked header values are refused. What is\n"
-        "there already stays, without --update. Exit 1 when one was refused.",
+        "there already stays, without --update. Exit 1 when one was refused.\n"
+        "\n"
+        "Of a table, each item is a config: its attributes are the fields of the API. It is only\n"
+        "read, with the region and keys of the standard AWS variables.",
     .is_client = true,
     .main = run,
 };

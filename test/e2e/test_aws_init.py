@@ -52,3 +52,66 @@ def test_init_fails_well(aws):
     failed(init(aws, "--store", "embedded"), 2, "--log-url: must be given")
     failed(init(aws, "--store", "aws", AWS_SECRET_ACCESS_KEY="wrong"), 1, "were not made")
     failed(run("init", "--store", "aws", env=clean_environment()), 2, "AWS_REGION")
+
+
+# ── config import --table ─────────────────────────────────────────────────────────────────────
+
+
+def make_table(aws, name, items):
+    dynamodb = aws.client("dynamodb")
+    keys = [("appId", "HASH"), ("eventType", "RANGE")]
+    dynamodb.create_table(
+        TableName=name, BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys])  # fmt: skip
+    for item in items:
+        dynamodb.put_item(TableName=name, Item=item)
+
+
+def variables(aws):
+    return {name: text for name, text in aws.environment().items() if name.startswith("AWS_")}
+
+
+def item(app, event_type, **more):
+    return {"appId": {"S": app}, "eventType": {"S": event_type},
+            "webhookUrl": {"S": "https://client.example/hook"}, **more}  # fmt: skip
+
+
+def test_import_of_a_table(aws, shared_server, shared, app):
+    whole = item(
+        app, "WHOLE", isActive={"BOOL": False}, product={"S": "é"}, rateLimit={"N": "7"},
+        headers={"M": {"x-a": {"S": "1"}}}, additionalMetadataKeys={"SS": ["a", "b"]},
+        worfklows={"M": {"w": {"L": [{"S": "https://w.example/"}]}}}, filter={"NULL": True},
+        retry={"M": {"schedule": {"L": [{"N": "1"}, {"N": "20"}]}}},
+        createdAt={"S": "2024-01-01"})  # fmt: skip
+    bad = item(app, "BAD", rateLimit={"S": "seven"})
+    other = item(app, "BYTES", product={"B": b"\x01"})
+    # More than a page of a megabyte: what is too large is refused, and the rest still comes.
+    large = [item(app, f"LARGE{i}", product={"S": "x" * 300000}) for i in range(5)]
+    make_table(aws, "old-config", [whole, bad, other, *large, item(app, "z")])
+
+    def took(*more, code=1):
+        return said(shared_server.cli("config", "import", "--table", "old-config", *more,
+                                      env=variables(aws)), code)  # fmt: skip
+
+    told = took()
+    assert "2 created, 0 changed, 0 kept, 7 refused" in told
+    for part in ("BAD", "rateLimit: must be", "BYTES", "product: must be S, N, BOOL", "LARGE4"):
+        assert part in told, told
+    got = shared.config(app, "WHOLE").result
+    assert (got["isActive"], got["product"], got["rateLimit"]) == (False, "é", 7)
+    assert got["headers"] == {"x-a": "1"} and got["retry"]["schedule"] == [1, 20]
+    assert got["workflows"] == {"w": ["https://w.example/"]}
+    assert sorted(got["additionalMetadataKeys"]) == ["a", "b"]
+    assert "0 created, 0 changed, 2 kept, 7 refused" in took()
+    assert "0 created, 2 changed, 0 kept, 7 refused" in took("--update")
+    assert took("--json").count('"statusCode"') == 9
+
+
+def test_import_of_no_table(aws, shared_server):
+    def tried(*more):
+        return shared_server.cli("config", "import", *more, env=variables(aws))
+
+    failed(tried("--table", "none"), 1, "--table none", "Scan")
+    failed(tried("--table", "none", "-"), 2, "a FILE or --table")
+    failed(tried(), 2, "a FILE or --table", "usage")
