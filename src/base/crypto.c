@@ -25,10 +25,11 @@
 #include <sys/random.h>
 #include <threads.h>
 
-#define NONCE_BYTES 12
-#define TAG_BYTES   16
-#define NONCE_STOCK 64
-#define PAIRS       64 /* Ed25519 keys that a thread keeps ready: making one costs a signature */
+#define NONCE_BYTES   12
+#define TAG_BYTES     16
+#define NONCE_STOCK   64
+#define HMAC_KEY_KEPT 64
+#define PAIRS         64 /* Ed25519 keys that a thread keeps ready: making one costs a signature */
 
 struct pair {
     uint8_t seed[GW_ED25519_BYTES];
@@ -46,7 +47,9 @@ struct contexts {
     EVP_MD_CTX *sha256;
     EVP_MD_CTX *signing; /* with a key of its own each time */
     struct pair pairs[PAIRS];
-    EVP_MAC_CTX *hmac;
+    EVP_MAC_CTX *hmac; /* which keeps its last key, too */
+    uint8_t hmac_key[HMAC_KEY_KEPT];
+    size_t hmac_key_len;                       /* 0 = none that is kept */
     struct cipher block[2], gcm[2];            /* [0] decrypts, [1] encrypts */
     uint8_t nonces[NONCE_STOCK * NONCE_BYTES]; /* a call of the system for each costs as much as */
     size_t nonces_left;                        /* sealing a hundred bytes */
@@ -70,6 +73,7 @@ static void contexts_destroy(void *ptr)
         EVP_PKEY_free(c->pairs[i].key); /* which wipes it */
     gw_wipe(c->pairs, sizeof(c->pairs));
     EVP_MAC_CTX_free(c->hmac);
+    gw_wipe(c->hmac_key, sizeof(c->hmac_key));
     for (size_t i = 0; i < gw_count(c->block); i++) {
         EVP_CIPHER_CTX_free(c->block[i].ctx);
         EVP_CIPHER_CTX_free(c->gcm[i].ctx);
@@ -142,13 +146,27 @@ void gw_sha256(struct gw_slice data, uint8_t out[GW_SHA256_BYTES])
     gw_check(EVP_DigestFinal_ex(ctx, out, NULL));
 }
 
+static EVP_MAC_CTX *hmac_start(struct gw_slice key)
+{
+    struct contexts *c = here();
+    bool is_same = key.len > 0 && key.len == c->hmac_key_len &&
+                   CRYPTO_memcmp(c->hmac_key, key.ptr, key.len) == 0;
+
+    gw_check(EVP_MAC_init(c->hmac, is_same ? NULL : bytes_of(key), is_same ? 0 : key.len, NULL));
+    if (!is_same) {
+        c->hmac_key_len = key.len <= sizeof(c->hmac_key) ? key.len : 0;
+        if (c->hmac_key_len > 0)
+            memcpy(c->hmac_key, key.ptr, c->hmac_key_len);
+    }
+    return c->hmac;
+}
+
 void gw_hmac_sha256(struct gw_slice key, const struct gw_slice *parts, size_t count,
                     uint8_t out[GW_SHA256_BYTES])
 {
-    EVP_MAC_CTX *ctx = here()->hmac;
+    EVP_MAC_CTX *ctx = hmac_start(key);
     size_t len;
 
-    gw_check(EVP_MAC_init(ctx, bytes_of(key), key.len, NULL));
     for (size_t i = 0; i < count; i++)
         gw_check(EVP_MAC_update(ctx, bytes_of(parts[i]), parts[i].len));
     gw_check(EVP_MAC_final(ctx, out, &len, GW_SHA256_BYTES) && len == GW_SHA256_BYTES);

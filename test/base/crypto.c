@@ -217,6 +217,19 @@ static void seals(void **state)
     }
 }
 
+static void macs_under_keys_in_turn(void **state)
+{
+    struct gw_slice a = bytes_slice(key_a, 32), b = bytes_slice(key_b, 32), text = GW_SLICE("text");
+    uint8_t under_a[GW_SHA256_BYTES], under_b[GW_SHA256_BYTES], again[GW_SHA256_BYTES];
+
+    (void)state;
+    gw_hmac_sha256(a, &text, 1, under_a);
+    gw_hmac_sha256(b, &text, 1, under_b);
+    assert_memory_not_equal(under_a, under_b, GW_SHA256_BYTES);
+    gw_hmac_sha256(a, &text, 1, again);
+    assert_memory_equal(under_a, again, GW_SHA256_BYTES);
+}
+
 static void notices_tampering(void **state)
 {
     struct gw_slice aad = GW_SLICE("row 7, body"), in = GW_SLICE("a payload nobody may see");
@@ -350,6 +363,7 @@ int main(void)
         cmocka_unit_test(serves_many_threads), /* first: they also race to fetch the algorithms */
         cmocka_unit_test(sha256),
         cmocka_unit_test(hmac_sha256),
+        cmocka_unit_test(macs_under_keys_in_turn),
         cmocka_unit_test(hkdf_sha256),
         cmocka_unit_test(aes_block),
         cmocka_unit_test(unseals_known_texts),
