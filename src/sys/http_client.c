@@ -179,13 +179,11 @@ static const char *header_line(struct gw_http_call *call, const char *line)
     return gw_arena_printf(call->arena, "%.*s;", (int)(colon - line), line);
 }
 
-/* The lines given, then an end that keeps libcurl from adding its own. */
+/* The lines given, behind those that keep libcurl from adding its own: it looks for these by walking
+ * the list. */
 static bool set_headers(struct gw_transfer *t)
 {
-    static char expect[] = "Expect:", accept[] = "Accept:", type[] = "Content-Type:";
-    static struct curl_slist no_expect = {expect, NULL};
-    static struct curl_slist no_accept = {accept, &no_expect};
-    static struct curl_slist no_type = {type, &no_accept};
+    static char type[] = "Content-Type:", accept[] = "Accept:", expect[] = "Expect:";
     struct gw_http_call *call = t->call;
     const char *const *lines = call->header_lines;
     bool has_type = false;
@@ -193,19 +191,20 @@ static bool set_headers(struct gw_transfer *t)
 
     while (lines && lines[count])
         count++;
-    struct curl_slist *nodes = gw_arena_alloc(call->arena, (count + 1) * sizeof(*nodes));
+    struct curl_slist *nodes = gw_arena_alloc(call->arena, (count + 3) * sizeof(*nodes));
+    nodes[0] = (struct curl_slist){type, &nodes[1]};
+    nodes[1] = (struct curl_slist){accept, &nodes[2]};
+    nodes[2] = (struct curl_slist){expect, NULL};
     for (size_t i = 0; i < count; i++) {
-        nodes[i].data = unconst(header_line(call, lines[i]));
-        nodes[i].next = &nodes[i + 1];
-        if (nodes[i].data == NULL)
+        struct curl_slist *node = &nodes[3 + i];
+        *node = (struct curl_slist){unconst(header_line(call, lines[i])), NULL};
+        node[-1].next = node;
+        if (node->data == NULL)
             return false;
         if (strncasecmp(lines[i], "content-type:", 13) == 0)
             has_type = true;
     }
-    struct curl_slist *end = has_type ? &no_accept : &no_type;
-    if (count > 0)
-        nodes[count - 1].next = end;
-    SET(t->easy, CURLOPT_HTTPHEADER, count > 0 ? nodes : end);
+    SET(t->easy, CURLOPT_HTTPHEADER, has_type ? &nodes[1] : nodes);
     return true;
 }
 
