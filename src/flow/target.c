@@ -288,10 +288,13 @@ void gw_target_take_turn(struct gw_schedule *schedule, struct gw_target *target)
 void gw_target_collect(struct gw_schedule *schedule)
 {
     struct gw_env *env = schedule->shard->env;
-    int64_t now_ms = gw_env_wall_ms(env), now_us = gw_env_mono_us(env);
+    int64_t now_ms = gw_env_wall_ms(env);
     struct gw_heap_node *node;
     while ((node = gw_heap_first(&schedule->later)) && node->key <= now_ms)
         gw_target_place(schedule, gw_container_of(node, struct gw_target, timer));
+    if (!gw_heap_first(&schedule->paused))
+        return;
+    int64_t now_us = gw_env_mono_us(env);
     while ((node = gw_heap_first(&schedule->paused)) && node->key <= now_us)
         gw_target_place(schedule, gw_container_of(node, struct gw_target, timer));
 }
