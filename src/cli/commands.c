@@ -20,7 +20,8 @@ static const struct gw_command lambda_command = {
     .usage = "lambda [settings]",
     .example = "gwh lambda",
     .has_settings = true,
-    .notes = "A custom runtime: Lambda starts it. `make lambda` makes the zip, deploy/aws/ deploys it.",
+    .notes =
+        "A custom runtime: Lambda starts it. `make lambda` makes the zip, deploy/aws/ deploys it.",
     .main = gw_lambda_main,
 };
 
