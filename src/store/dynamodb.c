@@ -9,6 +9,9 @@
  *   dynamodb_add.c        add
  *   dynamodb_delivery.c   claim, settle, retry
  *   dynamodb_look.c       load, find
+ *   dynamodb_hours.c      an app's events and deliveries of an hour
+ *   dynamodb_list.c       list
+ *   dynamodb_tally.c      tally
  *   dynamodb_open.c       what is open in a lane
  *   dynamodb_health.c     the health of targets
  *   dynamodb_pace.c       the pace port
@@ -32,6 +35,8 @@ static dynamodb_fn *const does[GW_CALL_COUNT] = {
     [GW_CALL_RETRY] = dynamodb_retry,
     [GW_CALL_LOAD] = dynamodb_load,
     [GW_CALL_FIND] = dynamodb_find,
+    [GW_CALL_LIST] = dynamodb_list,
+    [GW_CALL_TALLY] = dynamodb_tally,
     [GW_CALL_OPEN_LANES] = dynamodb_open_lanes,
     [GW_CALL_REFILL] = dynamodb_refill,
     [GW_CALL_HEALTH_SAVE] = dynamodb_health_save,

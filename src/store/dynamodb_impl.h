@@ -291,6 +291,28 @@ struct gw_slice dynamodb_take_log(const struct gw_dynamodb *store, struct gw_are
 /* The attribute in which an attempt is kept: the first 5 and the last 20 have one each. */
 const char *dynamodb_log_name(struct gw_arena *arena, uint32_t n);
 
+/* A copy, without body or references. */
+struct gw_message *dynamodb_message_in(struct gw_arena *arena, const struct gw_message *from);
+
+/* ── An app's hours: dynamodb_hours.c ──────────────────────────────────────────────────────── */
+
+#define DYNAMODB_TIME_CHARS 15
+
+/* Sorts as the times do; what by_app_sk and by_key_sk begin with. */
+struct gw_slice dynamodb_time_key(struct gw_arena *arena, int64_t ms);
+bool dynamodb_time_read(struct gw_slice key, int64_t *ms);
+
+/* A part of an hour, between two places in it, both included. */
+struct dynamodb_hour {
+    struct gw_slice app_id;
+    int64_t hour_ms;
+    unsigned shard;
+    struct gw_slice from, to;
+    bool is_backward;
+};
+struct gw_aws_dynamodb *dynamodb_request_hour(struct dynamodb_run *run,
+                                              const struct dynamodb_hour *hour);
+
 /* An event's items, as they were read. */
 struct dynamodb_items {
     yyjson_val *event; /* NULL: there is none */
@@ -313,6 +335,8 @@ void dynamodb_settle(struct dynamodb_run *run);
 void dynamodb_retry(struct dynamodb_run *run);
 void dynamodb_load(struct dynamodb_run *run);
 void dynamodb_find(struct dynamodb_run *run);
+void dynamodb_list(struct dynamodb_run *run);
+void dynamodb_tally(struct dynamodb_run *run);
 void dynamodb_open_lanes(struct dynamodb_run *run);
 void dynamodb_refill(struct dynamodb_run *run);
 void dynamodb_health_save(struct dynamodb_run *run);

@@ -85,12 +85,6 @@ struct gw_slice dynamodb_by_app(struct gw_arena *arena, struct gw_slice app_id, 
                                                 t + 11, shard)));
 }
 
-/* Sorts as the times do. */
-static const char *time_key(struct gw_arena *arena, int64_t ms)
-{
-    return gw_arena_printf(arena, "%015" PRId64, ms > 0 ? ms : 0);
-}
-
 struct gw_slice dynamodb_by_event_id(struct gw_arena *arena, struct gw_slice text)
 {
     return joined(arena, GW_SLICE("e#"), text);
@@ -124,7 +118,8 @@ uint64_t dynamodb_order(const struct gw_id *delivery_id)
 
 struct gw_slice dynamodb_open_sk(struct gw_arena *arena, int64_t due_ms, uint64_t order)
 {
-    return gw_slice_from(gw_arena_printf(arena, "%s#%016" PRIx64, time_key(arena, due_ms), order));
+    return gw_slice_from(
+        gw_arena_printf(arena, "%s#%016" PRIx64, dynamodb_time_key(arena, due_ms).ptr, order));
 }
 
 const char *dynamodb_log_name(struct gw_arena *arena, uint32_t n)
@@ -184,10 +179,10 @@ static void put_shared(struct dynamodb_run *run, yyjson_mut_val *item,
     put_text(run, item, "transaction_id", message->transaction_id);
     put_text(run, item, "by_app",
              dynamodb_by_app(arena, message->app_id, message->accepted_ms, shard_of(id)));
-    put_text(
-        run, item, "by_app_sk",
-        gw_slice_from(gw_arena_printf(arena, "%s#%.*s#%.*s", time_key(arena, message->accepted_ms),
-                                      GW_SLICE_ARG(pk), GW_SLICE_ARG(sk))));
+    put_text(run, item, "by_app_sk",
+             gw_slice_from(gw_arena_printf(arena, "%s#%.*s#%.*s",
+                                           dynamodb_time_key(arena, message->accepted_ms).ptr,
+                                           GW_SLICE_ARG(pk), GW_SLICE_ARG(sk))));
 }
 
 void dynamodb_put_by_key(struct dynamodb_run *run, yyjson_mut_val *item,
@@ -199,7 +194,7 @@ void dynamodb_put_by_key(struct dynamodb_run *run, yyjson_mut_val *item,
     put_text(run, item, "by_key", by_key);
     put_text(run, item, "by_key_sk",
              gw_slice_from(gw_arena_printf(&run->arena, "%s#%.*s",
-                                           time_key(&run->arena, message->accepted_ms),
+                                           dynamodb_time_key(&run->arena, message->accepted_ms).ptr,
                                            GW_SLICE_ARG(pk))));
 }
 
@@ -325,6 +320,27 @@ bool dynamodb_take_event(yyjson_val *item, struct gw_arena *arena, struct gw_mes
            gw_id_parse(GW_ID_MESSAGE, take_text(item, "pk"), &message->id) &&
            message->id.len == DYNAMODB_MESSAGE_BYTES && message->app_id.ptr &&
            message->event_type.ptr;
+}
+
+struct gw_message *dynamodb_message_in(struct gw_arena *arena, const struct gw_message *from)
+{
+    struct gw_message *to = gw_arena_zalloc(arena, sizeof(*to));
+
+    to->id = from->id;
+    to->accepted_ms = from->accepted_ms;
+    to->skip = from->skip;
+    to->config_version = from->config_version;
+    to->app_id = gw_arena_dup(arena, from->app_id);
+    to->event_type = gw_arena_dup(arena, from->event_type);
+    to->event_id = gw_arena_dup(arena, from->event_id);
+    to->transaction_id = gw_arena_dup(arena, from->transaction_id);
+    to->workflow_id = gw_arena_dup(arena, from->workflow_id);
+    to->event_time = gw_arena_dup(arena, from->event_time);
+    to->place.bucket = gw_arena_dup(arena, from->place.bucket);
+    to->place.key = gw_arena_dup(arena, from->place.key);
+    to->place.version_id = gw_arena_dup(arena, from->place.version_id);
+    to->place.etag = gw_arena_dup(arena, from->place.etag);
+    return to;
 }
 
 static bool take_delivery_id(yyjson_val *item, struct gw_delivery *d)

@@ -129,27 +129,6 @@ struct find {
 
 static void next_event(struct dynamodb_run *run);
 
-static struct gw_message *message_in(struct gw_arena *arena, const struct gw_message *from)
-{
-    struct gw_message *to = gw_arena_zalloc(arena, sizeof(*to));
-
-    to->id = from->id;
-    to->accepted_ms = from->accepted_ms;
-    to->skip = from->skip;
-    to->config_version = from->config_version;
-    to->app_id = gw_arena_dup(arena, from->app_id);
-    to->event_type = gw_arena_dup(arena, from->event_type);
-    to->event_id = gw_arena_dup(arena, from->event_id);
-    to->transaction_id = gw_arena_dup(arena, from->transaction_id);
-    to->workflow_id = gw_arena_dup(arena, from->workflow_id);
-    to->event_time = gw_arena_dup(arena, from->event_time);
-    to->place.bucket = gw_arena_dup(arena, from->place.bucket);
-    to->place.key = gw_arena_dup(arena, from->place.key);
-    to->place.version_id = gw_arena_dup(arena, from->place.version_id);
-    to->place.etag = gw_arena_dup(arena, from->place.etag);
-    return to;
-}
-
 static bool take_rows(struct dynamodb_run *run, struct find *find, struct gw_event_row *row)
 {
     struct gw_arena *arena = find->op->arena;
@@ -209,7 +188,7 @@ static void on_items(struct dynamodb_run *run)
     *row = (struct gw_event_row){0};
     bool is_well = dynamodb_take_event(find->items.event, &run->arena, &read, &find->event);
     if (is_well)
-        row->message = message_in(find->op->arena, &read);
+        row->message = dynamodb_message_in(find->op->arena, &read);
     if (!is_well || !take_rows(run, find, row)) {
         dynamodb_done(run, GW_ERR_CORRUPT);
         return;
