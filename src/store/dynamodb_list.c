@@ -359,8 +359,6 @@ static void on_narrow(struct dynamodb_run *run)
         if (!gw_aws_dynamodb_take_text(item, "by_key_sk", &sk) || !dynamodb_time_read(sk, &at_ms) ||
             !gw_aws_dynamodb_take_text(item, "app", &app))
             continue;
-        if (run->db.more) /* there are older ones, of whatever app */
-            first_ms = 0;
         if (!gw_slice_eq(app, list->op->app_id))
             continue;
         first_ms = at_ms < first_ms ? at_ms : first_ms;
@@ -368,6 +366,8 @@ static void on_narrow(struct dynamodb_run *run)
     }
     if (run->db.more && last_ms < 0)
         last_ms = list->to_ms - 1;
+    if (run->db.more) /* there are older ones, of whatever app */
+        first_ms = 0;
     list->from_ms = first_ms > list->from_ms ? first_ms : list->from_ms;
     list->to_ms = last_ms + 1 < list->to_ms ? last_ms + 1 : list->to_ms;
     begin(run);

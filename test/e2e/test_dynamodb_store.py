@@ -55,12 +55,15 @@ def test_each_answer_to_a_write_is_lost(aws):
 
 
 def start_before(request, item):
-    """A key that stands before the item, in the direction of the query."""
+    """A key right before the item, in the direction of the query, and in its bounds."""
     index = request.get("IndexName")
     sort = f"{index}_sk" if index else "sk"
-    edge = "!" if request.get("ScanIndexForward", True) else "~"
+    place = item[sort]["S"]
+    edge = place[:-1] if request.get("ScanIndexForward", True) else place + "!"
+    last = request["ExpressionAttributeValues"].get(":to", {"S": edge})["S"]
+    edge = min(edge, last)
     names = {"pk", "sk", sort} | ({index} if index else set())
-    return {name: {"S": edge} if name == sort else item[name] for name in names}
+    return {name: {"S": edge or "!"} if name == sort else item[name] for name in names}
 
 
 def test_pages_are_empty_and_go_on(aws):
