@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/health.h"
-#include "flow/shard.h"
+#include "flow/snapshots.h"
 
 struct gw_target_view {
     struct gw_slice url; /* in; lives until done */
@@ -25,11 +25,12 @@ struct gw_target_ask {
     bool enables; /* those that are probed or disabled, durably; then looks */
     void (*done)(struct gw_target_ask *ask);
     /* out */
-    enum gw_err err; /* only when it enables: not all of it is stored, try again */
+    enum gw_err err; /* it could not be read, or what it enables stored: try again */
     int64_t again_ms;
     /* its own */
     struct gw_msg msg;
     struct gw_shard *shard; /* who asks */
+    struct gw_snapshot_wait wait;
     size_t left;
 };
 

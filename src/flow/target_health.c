@@ -82,6 +82,7 @@ struct gw_target_saving {
     struct gw_list waiters;
     bool is_stale; /* something has changed since */
     bool forgets;  /* nobody names the target any more */
+    bool ends_hold;
 };
 
 static void one_less(struct gw_target_ask *ask);
@@ -166,6 +167,7 @@ static void start_save(struct gw_target_saving *saving)
         .health = {.app_id = target->app->app_id,
                    .url = gw_target_url(target),
                    .json = gw_buf_slice(&saving->json)},
+        .ends_hold = saving->ends_hold,
     };
     gw_shard_begin(shard);
     gw_ledger_health_save(shard->flow->ledger, &saving->save);
@@ -231,6 +233,7 @@ static void stepped(struct gw_target *target, enum gw_health_state before, bool 
     if (!changed)
         return;
     gw_target_store(target);
+    target->saving->ends_hold |= before == GW_HEALTH_DISABLED;
     log_state(target);
 }
 
@@ -380,9 +383,8 @@ static void enable(struct gw_schedule *schedule, struct gw_target *target,
     ask->left++;
 }
 
-static void on_ask(struct gw_msg *msg)
+static void look_at(struct gw_target_ask *ask)
 {
-    struct gw_target_ask *ask = gw_container_of(msg, struct gw_target_ask, msg);
     struct gw_shard *owner = gw_flow_owner(ask->shard->flow, ask->app_id);
     ask->left = 1;
     for (size_t i = 0; ask->enables && i < ask->count; i++) {
@@ -394,6 +396,32 @@ static void on_ask(struct gw_msg *msg)
     }
     one_less(ask);
     gw_schedule_run(owner->schedule);
+}
+
+/* Others may have found it in trouble: that is read with the configs. */
+static void on_reloaded(struct gw_snapshot_wait *wait, struct gw_snapshot *snapshot,
+                        enum gw_err err)
+{
+    struct gw_target_ask *ask = gw_container_of(wait, struct gw_target_ask, wait);
+    if (snapshot) {
+        look_at(ask);
+        return;
+    }
+    ask->err = err;
+    ask->again_ms = AGAIN_MS;
+    ask->msg.run = on_answer;
+    gw_env_post(ask->shard->env, &ask->msg);
+}
+
+static void on_ask(struct gw_msg *msg)
+{
+    struct gw_target_ask *ask = gw_container_of(msg, struct gw_target_ask, msg);
+    struct gw_shard *owner = gw_flow_owner(ask->shard->flow, ask->app_id);
+    ask->wait.ready = on_reloaded;
+    if (owner->flow->options.is_shared)
+        gw_snapshots_load(owner, ask->app_id, &ask->wait);
+    else
+        look_at(ask);
 }
 
 void gw_target_ask(struct gw_shard *shard, struct gw_target_ask *ask)

@@ -9,6 +9,7 @@
 
 #define HEALTH_BYTES_MAX 1024
 #define ROWS_MAX         10000
+#define WAKE_DELAY_S     8 /* and 5 s later what it changed is in force everywhere */
 
 static struct gw_slice pk_of(struct gw_arena *arena, struct gw_slice app_id)
 {
@@ -27,17 +28,13 @@ static void on_saved(struct dynamodb_run *run)
         dynamodb_fail(run, &run->db.call);
 }
 
-void dynamodb_health_save(struct dynamodb_run *run)
+static void save(struct dynamodb_run *run)
 {
     const struct gw_health_row *health =
         &gw_container_of(run->op, struct gw_health_save, op)->health;
     struct gw_slice pk = pk_of(&run->arena, health->app_id);
     struct gw_slice sk = dynamodb_hash_text(run->store, &run->arena, &health->url, 1);
 
-    if (health->json.len > HEALTH_BYTES_MAX) {
-        dynamodb_done(run, GW_ERR_TOO_LARGE);
-        return;
-    }
     if (health->json.len == 0) {
         struct gw_aws_dynamodb *db = dynamodb_request_on(run, GW_AWS_DELETE_ITEM, DYNAMODB_ADMIN);
         dynamodb_put_key(run, db->root, pk, sk);
@@ -53,6 +50,36 @@ void dynamodb_health_save(struct dynamodb_run *run)
     gw_aws_dynamodb_put_text(db, item, "sk", sk);
     gw_aws_dynamodb_put_bytes(db, item, "doc", sealed);
     dynamodb_send(run, on_saved);
+}
+
+static void on_woken(struct dynamodb_run *run, const struct gw_aws_batch *sent)
+{
+    if (sent->call.error.code == GW_OK)
+        save(run);
+    else
+        dynamodb_fail(run, &sent->call);
+}
+
+/* Before it is saved, for a crash between the two must not leave it held; and for when everybody knows
+ * of the change. */
+static void wake(struct dynamodb_run *run, const struct gw_health_row *health)
+{
+    struct gw_wake wake = {.kind = GW_WAKE_TARGET, .app_id = health->app_id, .url = health->url};
+    struct gw_aws_entry entry = {.body = dynamodb_wake_text(run, &wake), .delay_s = WAKE_DELAY_S};
+
+    dynamodb_wake(run, &entry, 1, on_woken);
+}
+
+void dynamodb_health_save(struct dynamodb_run *run)
+{
+    const struct gw_health_save *op = gw_container_of(run->op, struct gw_health_save, op);
+
+    if (op->health.json.len > HEALTH_BYTES_MAX)
+        dynamodb_done(run, GW_ERR_TOO_LARGE);
+    else if (op->ends_hold && run->store->options.queue_url)
+        wake(run, &op->health);
+    else
+        save(run);
 }
 
 /* ── Load ──────────────────────────────────────────────────────────────────────────────────── */

@@ -325,6 +325,7 @@ struct gw_health_row {
 struct gw_health_save {
     struct gw_op op;
     struct gw_health_row health; /* json.len 0 = forget it */
+    bool ends_hold; /* what waits for it was held: where that is not in memory it is woken */
 };
 
 struct gw_health_load {
