@@ -18,14 +18,17 @@
  *   dynamodb_configs.c    the configs port
  *   dynamodb_admin.c      the admin port
  *
- * Threads: joined before the loops run; after that it changes nothing but one flag, so any number of
- * loops use it, each for operations of its own env. */
+ * Threads: envs join before the loops run; after that nothing here changes but two times of failures,
+ * so any number of loops use it, each for operations of its own env.
+ */
 #include "store/dynamodb_impl.h"
 
 #include "base/check.h"
 #include "base/crypto.h"
 
 #include <stdio.h>
+
+#define FAILING_MS 5000
 
 static dynamodb_fn *const does[GW_CALL_COUNT] = {
     [GW_CALL_ACCEPT] = dynamodb_accept,
@@ -84,15 +87,19 @@ static void start_pace(struct gw_pace *pace, struct gw_op *op)
     start(gw_container_of(pace, struct gw_dynamodb, pace), op);
 }
 
-/* Nobody counts all items of a table; and AWS has no disk that could be full. */
+/* Nobody counts all items of a table, and AWS has no disk that could be full. A failure counts for a
+ * while only: where events come no more because of it, no call could show that it is over. */
 static struct gw_ledger_state get_state(struct gw_ledger *ledger)
 {
     struct gw_dynamodb *store = gw_container_of(ledger, struct gw_dynamodb, ledger);
-    bool is_failing = atomic_load(&store->is_failing);
+    int64_t failed_us = atomic_load(&store->failed_us);
+    bool is_failing = failed_us != 0 && store->joined_count > 0 &&
+                      gw_env_mono_us(store->joined[0].env) - failed_us < FAILING_MS * (int64_t)1000;
 
     return (struct gw_ledger_state){
         .accepting = !is_failing,
-        .why = is_failing ? "AWS does not answer, or does not allow it" : "",
+        .why =
+            is_failing ? "DynamoDB does not answer, has no such table, or does not allow it" : "",
     };
 }
 

@@ -36,7 +36,10 @@ struct gw_dynamodb {
     uint8_t id_key[32], hash_key[32], seal_key[32]; /* of the master key */
     struct dynamodb_joined *joined;                 /* does not change once the loops run */
     size_t joined_count;
-    atomic_bool is_failing; /* the last call found nobody, or was not allowed */
+    /* By the monotonic clock; 0 = never. */
+    atomic_int_fast64_t
+        failed_us; /* a call found nobody, or was not allowed, and none since was well */
+    atomic_int_fast64_t logged_us; /* a failure was written down */
 };
 
 /* ── An operation under way: dynamodb_run.c ────────────────────────────────────────────────── */

@@ -2,7 +2,8 @@
  *
  *   master key ─HKDF─▶ id     HMACs that are ids of messages and keys of items
  *                   ├▶ hash   HMACs that payloads are compared by
- *                   └▶ seal   AES-256-GCM of what only we may read, bound to its place
+ *                   └▶ seal   a key for each pk, of AES-256-GCM, for what only we may read: random
+ *                             nonces of all of it would be too many for one key
  *
  * Pure; any thread. */
 #include "store/dynamodb_impl.h"
@@ -96,8 +97,11 @@ struct gw_slice dynamodb_seal(const struct gw_dynamodb *store, struct gw_arena *
     struct gw_slice place[] = {gw_slice_from(field), pk, sk};
     struct gw_slice aad = framed(arena, place, gw_count(place));
     uint8_t *out = gw_arena_alloc(arena, plain.len + GW_SEAL_OVERHEAD);
+    uint8_t key[32];
 
-    gw_seal(store->seal_key, aad, plain, out);
+    dynamodb_hash(store->seal_key, &pk, 1, key);
+    gw_seal(key, aad, plain, out);
+    gw_wipe(key, sizeof(key));
     return bytes_of(out, plain.len + GW_SEAL_OVERHEAD);
 }
 
@@ -107,10 +111,14 @@ bool dynamodb_unseal(const struct gw_dynamodb *store, struct gw_arena *arena, st
 {
     struct gw_slice place[] = {gw_slice_from(field), pk, sk};
     struct gw_slice aad = framed(arena, place, gw_count(place));
+    uint8_t key[32];
 
     if (sealed.len < GW_SEAL_OVERHEAD)
         return false;
     uint8_t *out = gw_arena_alloc(arena, sealed.len);
     *plain = bytes_of(out, sealed.len - GW_SEAL_OVERHEAD);
-    return gw_unseal(store->seal_key, aad, sealed, out);
+    dynamodb_hash(store->seal_key, &pk, 1, key);
+    bool is_whole = gw_unseal(key, aad, sealed, out);
+    gw_wipe(key, sizeof(key));
+    return is_whole;
 }

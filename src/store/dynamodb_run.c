@@ -16,6 +16,7 @@
 #include <ctype.h>
 
 #define OPERATION_MS     15000 /* where the operation says no deadline */
+#define LOG_EVERY_MS     1000
 #define CALL_MS          5000
 #define OBJECT_MS        10000
 #define BUSY_MS          100
@@ -100,10 +101,24 @@ static enum gw_err meaning_of(enum gw_err err)
 static void see(struct dynamodb_run *run, const struct gw_aws_call *call)
 {
     enum gw_err err = call->error.code;
-    bool is_failing = err == GW_ERR_UNAVAILABLE || err == GW_ERR_KEY || err == GW_ERR_INVALID;
+    bool is_failing = err == GW_ERR_UNAVAILABLE || err == GW_ERR_NOT_FOUND || err == GW_ERR_KEY;
 
     if (err != GW_ERR_BUSY && err != GW_ERR_TIMEOUT)
-        atomic_store(&run->store->is_failing, is_failing);
+        atomic_store(&run->store->failed_us, is_failing ? gw_env_mono_us(run->env) : 0);
+}
+
+/* One a second is enough: when AWS is away all operations fail. */
+static void write_down(struct dynamodb_run *run, const struct gw_aws_call *call)
+{
+    int_fast64_t now_us = gw_env_mono_us(run->env), last_us = atomic_load(&run->store->logged_us);
+
+    if (last_us != 0 && now_us - last_us < LOG_EVERY_MS * 1000)
+        return;
+    if (!atomic_compare_exchange_strong(&run->store->logged_us, &last_us, now_us))
+        return;
+    gw_log(GW_LOG_WARN, "store_failed",
+           GW_S("operation", gw_call_name((enum gw_call)run->op->kind)),
+           GW_S("error", call->error.text));
 }
 
 void dynamodb_fail(struct dynamodb_run *run, const struct gw_aws_call *call)
@@ -112,9 +127,7 @@ void dynamodb_fail(struct dynamodb_run *run, const struct gw_aws_call *call)
 
     gw_check(err != GW_OK);
     if (err != GW_ERR_BUSY)
-        gw_log(GW_LOG_WARN, "store_failed",
-               GW_S("operation", gw_call_name((enum gw_call)run->op->kind)),
-               GW_S("error", call->error.text));
+        write_down(run, call);
     run->op->again_ms = call->error.code == GW_ERR_NOT_FOUND ? MISCONFIGURED_MS : 0;
     if (call->retry_after_ms > run->op->again_ms)
         run->op->again_ms = call->retry_after_ms;

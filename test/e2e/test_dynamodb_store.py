@@ -18,8 +18,12 @@ def aws(tmp_path_factory):
     ministack = Ministack(tmp_path_factory.mktemp("ministack"))
     try:
         ministack.start()
-        ministack.client("s3").create_bucket(
-            Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3 = ministack.client("s3")
+        for name in ("payloads", "versions"):
+            s3.create_bucket(Bucket=name,
+                             CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_versioning(Bucket="versions",
+                                 VersioningConfiguration={"Status": "Enabled"})
         ministack.queue = ministack.client("sqs").create_queue(QueueName="wakes")["QueueUrl"]
         yield ministack
     finally:
@@ -27,7 +31,8 @@ def aws(tmp_path_factory):
 
 
 def run(aws, program, *arguments, proxy=None):
-    env = aws.environment(GWH_TEST_BUCKET="payloads", GWH_TEST_QUEUE=aws.queue)
+    env = aws.environment(GWH_TEST_BUCKET="payloads", GWH_TEST_VERSIONS="versions",
+                          GWH_TEST_QUEUE=aws.queue)
     if proxy:
         env["AWS_ENDPOINT_URL_DYNAMODB"] = proxy.url
     try:

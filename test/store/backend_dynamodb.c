@@ -20,6 +20,7 @@ struct rig {
     struct world *world;
     struct gw_aws *aws;
     struct gw_dynamodb *store;
+    struct gw_dynamodb_options options;
     char tables[64];
     const char *bucket;
     bool is_made;
@@ -80,8 +81,10 @@ static void start(struct gw_ledger *ledger, struct gw_op *op)
     struct gw_ledger *store = gw_dynamodb_ledger(rig->store);
     bool is_late = op->deadline_us && op->deadline_us < gw_env_mono_us(rig->world->env);
 
-    if (op->kind == GW_CALL_ACCEPT && !is_late)
-        put_start(rig, gw_container_of(op, struct gw_accept, op));
+    struct gw_accept *accept = gw_container_of(op, struct gw_accept, op);
+
+    if (op->kind == GW_CALL_ACCEPT && !is_late && accept->message->place.bucket.ptr == NULL)
+        put_start(rig, accept);
     else
         store->start(store, op);
 }
@@ -127,12 +130,13 @@ static void open_dynamodb(struct world *world)
     if (!rig->is_made)
         make_tables(rig);
     rig->is_made = true;
-    rig->store = gw_dynamodb_create(&(struct gw_dynamodb_options){
+    rig->options = (struct gw_dynamodb_options){
         .tables = rig->tables,
         .master_key = "the master key of these tests",
-        .retention_ms = 3650 * DAY_MS /* the suite's events are old */,
+        .retention_ms = 3650 * DAY_MS, /* the suite's events are old */
         .queue_url = getenv("GWH_TEST_QUEUE"),
-    });
+    };
+    rig->store = gw_dynamodb_create(&rig->options);
     gw_dynamodb_join(rig->store, world->env, rig->aws);
     world->store = rig->store;
     world->ledger = &rig->ledger;
@@ -182,19 +186,85 @@ static void on_object(struct gw_aws_object *object)
     stop(&object->call);
 }
 
-void rig_put(struct world *world, struct gw_slice key, struct gw_slice body)
+void rig_put_to(struct world *world, struct gw_place place, struct gw_slice body)
 {
     struct rig *rig = world->rig;
     struct gw_aws_object object = {
         .call = call_of(rig, GW_AWS_S3),
-        .bucket = gw_slice_from(rig->bucket),
-        .key = key,
+        .bucket = place.bucket,
+        .key = place.key,
         .body = body,
         .done = on_object,
     };
 
     gw_aws_s3_put(&object);
     succeed(rig, &object.call);
+}
+
+void rig_put(struct world *world, struct gw_slice key, struct gw_slice body)
+{
+    struct rig *rig = world->rig;
+
+    rig_put_to(world, (struct gw_place){.bucket = gw_slice_from(rig->bucket), .key = key}, body);
+}
+
+static void on_listed(struct gw_aws_list *list)
+{
+    stop(&list->call);
+}
+
+static bool is_body_of(struct rig *rig, struct gw_place *place, struct gw_slice body)
+{
+    struct gw_aws_object object = {
+        .call = call_of(rig, GW_AWS_S3),
+        .bucket = place->bucket,
+        .key = place->key,
+        .bytes_max = 1000,
+        .done = on_object,
+    };
+
+    gw_aws_s3_get(&object);
+    succeed(rig, &object.call);
+    place->version_id = object.version;
+    place->etag = (struct gw_slice){object.etag.ptr + 1, object.etag.len - 2};
+    return gw_slice_eq(object.call.reply, body);
+}
+
+static void find_body(struct rig *rig, const char *bucket, struct gw_slice body,
+                      struct gw_place *place)
+{
+    struct gw_aws_list list = {
+        .call = call_of(rig, GW_AWS_S3),
+        .bucket = gw_slice_from(bucket),
+        .prefix = GW_SLICE("events/"),
+        .done = on_listed,
+    };
+
+    gw_aws_s3_list(&list);
+    succeed(rig, &list.call);
+    for (size_t i = 0; i < list.count; i++) {
+        *place = (struct gw_place){.bucket = list.bucket, .key = list.items[i].key};
+        if (is_body_of(rig, place, body))
+            return;
+    }
+    gw_check_failed("no object has that body", __FILE__, __LINE__);
+}
+
+void rig_put_event(struct world *world, const char *bucket, struct gw_accept *op,
+                   struct gw_place *place)
+{
+    struct rig *rig = world->rig;
+    struct gw_dynamodb_options options = rig->options;
+
+    options.put_bucket = bucket;
+    struct gw_dynamodb *store = gw_dynamodb_create(&options);
+    gw_dynamodb_join(store, world->env, rig->aws);
+    struct gw_ledger *ledger = gw_dynamodb_ledger(store);
+    world_arm(world, &op->op);
+    gw_ledger_accept(ledger, op);
+    world_wait(world);
+    gw_dynamodb_destroy(store);
+    find_body(rig, bucket, op->message->body, place);
 }
 
 static void on_deleted(struct gw_aws_call *call)

@@ -13,6 +13,7 @@
 #include "sys/loop.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define HOUR_MS  ((int64_t)3600000)
 #define LEASE_MS 60000
@@ -226,6 +227,64 @@ static void test_a_payload_that_is_another(void **state)
     rig_delete(world, key);
     assert_int_equal(load(world, &op->message_id), GW_ERR_GONE);
     assert_null(find_message(world, &op->message_id)->message->body.ptr);
+}
+
+static struct gw_slice random_body(struct world *world)
+{
+    uint64_t random;
+
+    gw_env_random(world->env, &random, sizeof(random));
+    return gw_slice_from(
+        gw_arena_printf(&world->arena, "{\"n\":\"%llx\"}", (unsigned long long)random));
+}
+
+/* What a worker will find by its notice is the same event. */
+static void put_and_accept(struct world *world, const char *bucket, const char *event_id)
+{
+    struct gw_event event = {.app_id = GW_SLICE("app"),
+                             .event_type = GW_SLICE("type"),
+                             .event_id = gw_slice_from(event_id),
+                             .body = random_body(world)};
+    struct gw_message *message = gw_message_create(&event, T0);
+    struct gw_accept op = {.message = message, .lanes = LANES(1), .lane_count = 1};
+    struct gw_place place;
+
+    op.offer = offer_make(world, message, 1);
+    rig_put_event(world, bucket, &op, &place);
+    assert_ok(op.op.err);
+    assert_true(op.deferred && !op.existing && !op.offered);
+    assert_int_equal(op.delivery_count, 0);
+    assert_id_equal(&message->id, &op.message_id);
+    assert_null(find_message(world, &op.message_id));
+
+    event.place = place;
+    struct gw_accept *seen =
+        accept_message(world, gw_message_create(&event, T0), LANES(1), 1, DAY_MS);
+    world_wait(world);
+    assert_ok(seen->op.err);
+    assert_false(seen->existing || seen->deferred);
+    assert_id_equal(&seen->message_id, &op.message_id);
+    seen = accept_message(world, gw_message_create(&event, T0), LANES(1), 1, DAY_MS);
+    world_wait(world);
+    assert_true(seen->existing && !seen->payload_differs);
+
+    bool has_versions = place.version_id.ptr != NULL;
+    assert_ok(load(world, &op.message_id));
+    rig_put_to(world, place, GW_SLICE("{}"));
+    assert_int_equal(load(world, &op.message_id), has_versions ? GW_OK : GW_ERR_CHANGED);
+    offer_free(op.offer);
+    gw_message_unref(message);
+}
+
+static void test_an_event_is_put(void **state)
+{
+    struct world *world = *state;
+    const char *versions = getenv("GWH_TEST_VERSIONS");
+
+    put_and_accept(world, getenv("GWH_TEST_BUCKET"), "e");
+    put_and_accept(world, getenv("GWH_TEST_BUCKET"), NULL);
+    put_and_accept(world, versions, "f");
+    put_and_accept(world, versions, NULL);
 }
 
 /* ── Wakes ─────────────────────────────────────────────────────────────────────────────────── */
@@ -514,6 +573,7 @@ int main(int argc, char **argv)
         TEST(test_skipped_then_routed),
         TEST(test_finding_by_any_id),
         TEST(test_a_payload_that_is_another),
+        TEST(test_an_event_is_put),
         TEST(test_a_retry_wakes),
         TEST(test_health),
         TEST(test_list),

@@ -4,6 +4,11 @@
 #include "core/wake.h"
 #include "world.h"
 
+/* Accepts it through a store that puts events into that bucket; where it went is found by its body, and
+ * answered in `place`. */
+void rig_put_event(struct world *world, const char *bucket, struct gw_accept *op,
+                   struct gw_place *place);
+void rig_put_to(struct world *world, struct gw_place place, struct gw_slice body);
 void rig_put(struct world *world, struct gw_slice key, struct gw_slice body);
 void rig_delete(struct world *world, struct gw_slice key);
 void rig_drain(struct world *world); /* until the queue shows nothing */
