@@ -105,10 +105,11 @@ static struct entry *entry_create(struct gw_shard *shard, struct gw_slice app_id
     return entry;
 }
 
-/* Takes over the reference if it is newer than what is there. */
+/* Takes over the reference if it is not older than what is there. Where many processes write, one that
+ * was read while a change was under way may say less than its revision: the next one mends it. */
 static void entry_offer(struct entry *entry, struct gw_snapshot *snapshot)
 {
-    if (entry->snapshot && entry->snapshot->revision >= snapshot->revision) {
+    if (entry->snapshot && entry->snapshot->revision > snapshot->revision) {
         gw_snapshot_unref(snapshot);
         return;
     }

@@ -1,7 +1,7 @@
 /* dynamodb_change.c: a change of configs or keys and its line of the audit log, in one transaction.
  *
  *   numbers ─▶ transaction: the change, and its line ─▶ next
- *                  └─ no answer ─▶ is the line there? ─▶ next
+ *                  └─ no answer, or refused ─▶ is the line there? ─▶ next
  *
  * A line lies in up to three partitions, so that each list of lines is one Query: "audit" (all),
  * "audit#APP", and, of a config's history, "history#HASH", for an eventType and its app together are
@@ -169,17 +169,21 @@ static void on_looked(struct dynamodb_run *run)
     bool is_there = dynamodb_err(run) == GW_OK && run->db.item;
 
     run->db.call.error = is_there ? (struct gw_error){.code = GW_OK} : run->line.unsure;
+    run->db.reasons = run->line.reasons;
     run->line.then(run);
 }
 
-/* What is not known is known by the line, which came with the change or not at all. */
+/* What is not known is known by the line, which came with the change or not at all. It is not known
+ * why a condition is not met, either: a request whose connection broke is sent once more, and then
+ * finds what it did itself. */
 static void on_sent(struct dynamodb_run *run)
 {
-    if (!dynamodb_is_unsure(run)) {
+    if (!dynamodb_is_unsure(run) && dynamodb_err(run) != GW_ERR_CONFLICT) {
         run->line.then(run);
         return;
     }
     run->line.unsure = run->db.call.error;
+    run->line.reasons = run->db.reasons;
     struct gw_aws_dynamodb *db = dynamodb_request_on(run, GW_AWS_GET_ITEM, DYNAMODB_ADMIN);
     dynamodb_put_key(run, db->root, dynamodb_line_pk(run, (struct gw_slice){0}),
                      dynamodb_line_sk(run, run->line.number));

@@ -73,7 +73,8 @@ struct dynamodb_line {
     size_t lane_count;
     size_t parts;           /* of the transaction, so far */
     dynamodb_fn *then;      /* with the numbers, with the transaction's end */
-    struct gw_error unsure; /* why it is not known whether that was done */
+    struct gw_error unsure; /* why it is not known whether that was done, */
+    yyjson_val *reasons;    /* and what its answer said */
 };
 
 /* One operation: a chain of calls, one at a time, each of which names the function that goes on with

@@ -1,0 +1,78 @@
+"""Changes of configs in DynamoDB: what is woken for them, and that none is half done."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness.aws_proxy import AwsProxy
+from harness.ministack import Ministack
+from harness.server import GWH
+
+PROGRAM = Path(GWH).parent / "test/store/test_store_dynamodb_configs"
+CHANGE, WAKE = "TransactWriteItems", "SendMessageBatch"
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
+    try:
+        ministack.start()
+        ministack.queue = ministack.client("sqs").create_queue(QueueName="wakes")["QueueUrl"]
+        yield ministack
+    finally:
+        ministack.stop()
+
+
+def run(aws, proxy, *arguments):
+    env = aws.environment(GWH_TEST_BUCKET="none", GWH_TEST_QUEUE=aws.queue,
+                          AWS_ENDPOINT_URL_DYNAMODB=proxy.url, AWS_ENDPOINT_URL_SQS=proxy.url)
+    try:
+        done = subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True,
+                              check=False, timeout=300)
+    finally:
+        proxy.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_woken(aws):
+    """What may be sent otherwise from now on: that which becomes active, is led elsewhere, is removed.
+    Before the change, and with all lanes that the config had."""
+    wakes, order = [], []
+
+    def look(operation, request, answer):
+        if operation in (CHANGE, WAKE):
+            order.append(operation)
+        if operation == WAKE:
+            wakes.extend(json.loads(request)["Entries"])
+
+    run(aws, AwsProxy(aws.port, rewrite=look))
+    assert all(wake["DelaySeconds"] == 8 for wake in wakes)
+    wakes = [json.loads(wake["MessageBody"]) for wake in wakes]
+    assert [(wake["wake"], wake["app"], len(wake["lanes"])) for wake in wakes] == [
+        ("lanes", "app", 2), ("lanes", "app", 2), ("lanes", "app", 2), ("lanes", "app", 1)]  # fmt: skip
+    assert wakes[0]["lanes"] == wakes[1]["lanes"] == wakes[2]["lanes"]
+    # Created, product, isActive false; true; webhookUrl; workflows; removed; two of a key; a line.
+    assert order == [CHANGE] * 3 + [WAKE, CHANGE] * 4 + [CHANGE] * 3
+
+
+class EverySecond:
+    """Every other change: one whose connection breaks is sent once more, and meets itself."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __contains__(self, operation):
+        self.count += operation == CHANGE
+        return operation == CHANGE and self.count % 2 == 1
+
+
+@pytest.mark.parametrize("lost", [(CHANGE,), EverySecond()], ids=["each", "every second"])
+def test_answers_to_changes_are_lost(aws, lost):
+    proxy = AwsProxy(aws.port, lost=lost)
+    run(aws, proxy)
+    assert proxy.seen.count(CHANGE) == 20  # 10 changes, each twice
+
+
+def test_no_wake_can_be_sent(aws):
+    run(aws, AwsProxy(aws.port, refused=(WAKE,), code="RequestThrottled"), "unwoken")
