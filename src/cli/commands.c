@@ -2,6 +2,7 @@
 #include "app/lambda.h"
 #include "app/serve.h"
 #include "app/settings.h"
+#include "app/worker.h"
 #include "base/alloc.h"
 #include "cli/options.h"
 
@@ -12,6 +13,21 @@ static const struct gw_command serve_command = {
     .example = "gwh serve --data ./gwh-data --listen 127.0.0.1:8080",
     .has_settings = true,
     .main = gw_serve_main,
+};
+
+static const struct gw_command worker_command = {
+    .name = "worker",
+    .summary = "delivers what a queue of SQS tells of",
+    .usage = "worker [settings]",
+    .example = "gwh worker --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/events \\\n"
+               "    --buckets my-events --master-key-file /run/secrets/master.key",
+    .notes = "Reads events from S3 and keeps everything in DynamoDB. Any number of workers may "
+             "run; with\n"
+             "--workers they divide a target's maxInFlight among them. SIGTERM: what has not begun "
+             "goes\n"
+             "back to the queue.",
+    .has_settings = true,
+    .main = gw_worker_main,
 };
 
 static const struct gw_command lambda_command = {
@@ -27,6 +43,7 @@ static const struct gw_command lambda_command = {
 
 const struct gw_command *const gw_commands[] = {
     &serve_command,
+    &worker_command,
     &lambda_command,
     &gw_config_create_command,
     &gw_config_list_command,
