@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define WAIT_S       20  /* of a long poll */
+#define WAIT_S       5   /* of a long poll: so long the end may take */
 #define HIDDEN_S     120 /* a message in hand, from others */
 #define RENEW_MS     (HIDDEN_S * 1000 / 2)
 #define AGAIN_S      10 /* until a message that could not be recorded comes again */
@@ -226,6 +226,8 @@ static void hold(struct gw_queue *queue, const struct gw_aws_message *message)
     queue->received++;
     gw_env_timer_set(env_of(queue), &held->renew, RENEW_MS);
     gw_item_start(&held->item);
+    if (queue->is_stopping)
+        gw_item_give_back(&held->item);
 }
 
 static void pause(struct gw_queue *queue, const struct gw_error *error)
@@ -241,7 +243,7 @@ static void on_received(struct gw_aws_receive *received)
 {
     struct gw_queue *queue = gw_container_of(received, struct gw_queue, receive);
     queue->is_receiving = false;
-    if (received->call.error.code != GW_OK) {
+    if (received->call.error.code != GW_OK && !queue->is_stopping) {
         pause(queue, &received->call.error);
         return;
     }
@@ -249,6 +251,7 @@ static void on_received(struct gw_aws_receive *received)
     for (size_t i = 0; i < received->message_count; i++)
         hold(queue, &received->messages[i]);
     receive(queue);
+    check_idle(queue);
 }
 
 static void on_later(struct gw_timer *timer)
@@ -291,14 +294,12 @@ void gw_queue_start(struct gw_queue *queue)
     receive(queue);
 }
 
-/* A long poll is cut off; were its answer on the way, those messages come again when they are visible. */
+/* A long poll is waited for: cut off, it would go on at the other end, and what it takes there would be
+ * hidden from everybody. What it brings goes back at once. */
 void gw_queue_stop(struct gw_queue *queue)
 {
     queue->is_stopping = true;
     gw_env_timer_stop(env_of(queue), &queue->later);
-    if (queue->is_receiving)
-        gw_aws_call_cancel(&queue->receive.call);
-    queue->is_receiving = false;
     delete_over(queue);
     gw_list_each (link, &queue->held) {
         struct held *held = gw_container_of(link, struct held, link);

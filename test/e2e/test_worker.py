@@ -1,0 +1,194 @@
+"""`gwh worker` on an emulator of AWS: from an object in S3 to the receiver, by the real binary."""
+
+import json
+import signal
+
+import pytest
+from harness.ministack import Ministack
+from harness.server import CANARY, run
+from harness.waiting import eventually
+from harness.worker import Home, Worker
+
+TYPE = "FINISH_TRANSACTION_WEBHOOK"
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
+    try:
+        yield ministack.start()
+    finally:
+        ministack.stop()
+
+
+@pytest.fixture(scope="module")
+def home(aws):
+    return Home(aws).init()
+
+
+@pytest.fixture(scope="module")
+def server(home, tmp_path_factory):
+    """The API: configs are made by it, and what became of an event is asked of it."""
+    from harness.server import Server
+    server = Server(tmp_path_factory.mktemp("serve"), env=home.environment())
+    try:
+        server.start()
+        yield server
+        server.stop()
+        server.check_log()
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def workers(home):
+    made = []
+
+    def make(*flags, **kwargs):
+        made.append(Worker(kwargs.pop("home", home), *flags, **kwargs))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.stop()
+        worker.check_log()
+    for worker in made:
+        worker.kill()
+
+
+@pytest.fixture
+def config(server, receiver, app):
+    def make(path="/hook", **members):
+        body = {"appId": app, "eventType": TYPE, "webhookUrl": receiver.url(path), **members}
+        return server.api.call("POST", "/v1/config", body).expect(201).result
+    return make
+
+
+def notice(bucket, *keys):
+    return json.dumps({"Records": [
+        {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+         "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1}}} for key in keys]})
+
+
+def event(app, number, **members):
+    return {"appId": app, "eventType": TYPE, "eventId": f"e-{number}", "name": CANARY, **members}
+
+
+def deliveries(server, app, number):
+    answer = server.api.get("/v1/events", appId=app, eventId=f"e-{number}")
+    return answer.result["deliveries"] if answer.status == 200 else []
+
+
+def states(server, app, number):
+    return [row["status"] for row in deliveries(server, app, number)]
+
+
+def test_an_object_reaches_its_receiver(home, workers, config, receiver, app):
+    config(workflows={"kyc": [receiver.url("/kyc"), receiver.url("/kyc2")]},
+           additionalMetadataKeys=["workflowId"])
+    workers().start()
+    home.put("audit/a+b/ü %2F/webhook.json", event(app, 1))
+    home.put("audit/2/webhook.json", event(app, 2), workflowid="kyc")
+    first = receiver.one("/hook")
+    assert json.loads(first.body) == event(app, 1)
+    assert first.attempt == 1
+    assert receiver.one("/kyc").id == receiver.one("/kyc2").id != first.id
+    home.wait_empty()
+    assert len(receiver.requests()) == 3
+
+
+def test_a_failure_is_tried_again_by_a_wake(home, workers, config, receiver, app, server):
+    config(retry={"schedule": [1, 1], "timeoutMs": 1000})
+    receiver.script("/hook", 500, 503)
+    workers().start()
+    home.put("x/webhook.json", event(app, 1))
+    assert [r.attempt for r in receiver.wait(3, "/hook", timeout=60)] == [1, 2, 3]
+    home.wait_empty()
+    assert states(server, app, 1) == ["delivered"]
+    assert len(receiver.requests("/hook")) == 3
+
+
+def test_duplicate_notices_are_delivered_once(home, workers, config, receiver, app):
+    config(retry={"schedule": [], "timeoutMs": 1000})  # a lease of 31 s
+    for _ in range(5):
+        home.put("same/webhook.json", event(app, 1))
+    for _ in range(2):
+        workers().start()
+    receiver.one("/hook")
+    home.wait_empty(timeout=180)
+    assert len(receiver.requests("/hook")) == 1
+
+
+def test_poison_is_set_aside(aws, workers):
+    home = Home(aws, "poison", receives=2).init()
+    worker = workers("--max-body-bytes", 2048, home=home,
+                     env={"GWH_BUCKETS": f"{home.bucket}=one+two"}).start()
+    bodies = [b"no json", b'{"appId":"one"}', b"[" * 100, b'{"a":"' + b"x" * 4000 + b'"}',
+              json.dumps({"appId": "three", "eventType": TYPE, "name": CANARY}).encode()]
+    for i, body in enumerate(bodies):
+        home.put(f"{i}/webhook.json", body)
+    home.sqs.send_message(QueueUrl=home.queue, MessageBody="no notice")
+    home.sqs.send_message(QueueUrl=home.queue, MessageBody=notice("elsewhere", "key"))
+    home.sqs.send_message(QueueUrl=home.queue, MessageBody=notice(home.bucket, "not-there"))
+    bad = len(bodies) + 3
+    eventually(lambda: home.count(home.dead) == bad, 60, "all are in the dead letter queue")
+    left = worker.logged("message_left")
+    assert {line["end"] for line in left} == {"poison"} and len(left) == 2 * bad
+    assert sum("wrong_app" in line["why"] for line in left) == 2
+    assert home.count(home.queue) == 0
+
+
+def test_a_test_event_is_acknowledged(home, workers):
+    home.sqs.send_message(QueueUrl=home.queue, MessageBody=json.dumps(
+        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": home.bucket}))
+    worker = workers().start()
+    home.wait_empty()
+    assert not worker.logged("message_left")
+
+
+def test_a_missing_setting_is_named(home):
+    for name, setting in (("GWH_QUEUE_URL", "--queue-url"), ("GWH_BUCKETS", "--buckets"),
+                          ("GWH_MASTER_KEY", "GWH_MASTER_KEY")):
+        env = home.environment()
+        del env[name]
+        done = run("worker", env=env)
+        assert done.returncode == 2
+        assert done.stderr.decode().startswith(f"gwh worker: {setting}: must be")
+        assert len(done.stderr.splitlines()) == 1
+    done = run("worker", env=home.environment(GWH_BUCKETS="a,,b"))
+    assert done.returncode == 2, done.stderr
+
+
+def test_the_end_gives_back_what_has_not_begun(home, workers, config, receiver, app, server):
+    """One place at the target: the others wait behind one that hangs, and go out after the end."""
+    config(maxInFlight=1, retry={"schedule": [1], "timeoutMs": 30000})
+    from harness.receiver import Reply
+    receiver.script("/hook", Reply(delay=2))
+    worker = workers().start()
+    for i in range(20):
+        home.put(f"{i}/webhook.json", event(app, i))
+    receiver.one("/hook")
+    worker.signal()
+    assert worker.wait() == 0
+    before = len(receiver.requests("/hook"))
+    assert before < 20
+    assert home.count(home.queue) + home.count(home.wakes) >= 20 - before
+    workers().start()
+    receiver.wait(20, "/hook", timeout=120)
+    home.wait_empty(timeout=120)
+    assert len({r.id for r in receiver.requests("/hook")}) == 20
+    assert len(receiver.requests("/hook")) == 20
+
+
+def test_a_second_signal_ends_it_at_once(home, workers, config, receiver, app):
+    from harness.receiver import Reply
+    config()
+    receiver.always("/hook", Reply(hang=True))
+    worker = workers("--grace", 3600).start()
+    home.put("x/webhook.json", event(app, 1))
+    receiver.one("/hook")
+    worker.signal()
+    eventually(lambda: worker.logged("draining"))
+    worker.signal(signal.SIGINT)
+    assert worker.wait() == 1
+    receiver.always("/hook", 200)
