@@ -57,22 +57,8 @@ class Home:
 
     def init(self):
         done = run("init", env=self.environment())
-        if done.returncode != 0:
-            self._tables()
+        assert done.returncode == 0, done.stderr
         return self
-
-    def _tables(self):
-        dynamodb = self.aws.client("dynamodb")
-        for name, hash_key, range_key, indexes in (
-                ("config", "appId", "eventType", ()), ("admin", "pk", "sk", ()),
-                ("ledger", "pk", "sk", ("by_app", "by_key", "open"))):
-            pairs = [(hash_key, range_key), *((i, i + "_sk") for i in indexes)]
-            keys = [[{"AttributeName": h, "KeyType": "HASH"}, {"AttributeName": r, "KeyType": "RANGE"}] for h, r in pairs]
-            more = {"GlobalSecondaryIndexes": [
-                {"IndexName": i, "KeySchema": k, "Projection": {"ProjectionType": "ALL"}} for i, k in zip(indexes, keys[1:])]} if indexes else {}
-            dynamodb.create_table(TableName=f"{self.name}-{name}", BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for p in pairs for n in p],
-                KeySchema=keys[0], **more)
 
     def put(self, key, event, **metadata):
         """As a producer does it."""
