@@ -1,13 +1,16 @@
 """Changes of configs in DynamoDB: what is woken for them, and that none is half done."""
 
+import base64
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from harness.aws_proxy import AwsProxy
 from harness.ministack import Ministack
-from harness.server import GWH
+from harness.server import GWH, clean_environment
+from harness.server import run as run_gwh
 
 PROGRAM = Path(GWH).parent / "test/store/test_store_dynamodb_configs"
 CHANGE, WAKE = "TransactWriteItems", "SendMessageBatch"
@@ -76,3 +79,40 @@ def test_answers_to_changes_are_lost(aws, lost):
 
 def test_no_wake_can_be_sent(aws):
     run(aws, AwsProxy(aws.port, refused=(WAKE,), code="RequestThrottled"), "unwoken")
+
+
+# ── Two processes that serve one store ────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def two(aws, servers):
+    """Each with the same keys and tables, and nothing else in common."""
+    env = {name: text for name, text in aws.environment().items() if name.startswith("AWS_")}
+    env |= {"GWH_STORE": "aws", "GWH_TABLES": "two", "GWH_QUEUE_URL": aws.queue,
+            "GWH_EVENTS_BUCKET": "events", "GWH_ADMIN_KEY": "admin:the-key-of-both",
+            "GWH_MASTER_KEY": base64.b64encode(b"k" * 32).decode()}  # fmt: skip
+    assert run_gwh("init", env=clean_environment(**env)).returncode == 0
+    return [servers(env=env).start() for _ in range(2)]
+
+
+def test_two_servers_lose_no_change(two, app):
+    """Each change that was answered 200 is there, whoever made it, and has its line."""
+    one, other = (server.api for server in two)
+    one.create(appId=app, eventType="T", webhookUrl="https://c.example/")
+
+    def change(number):
+        api = two[number % 2].api
+        answer = api.patch(app, "T", headers={f"x-{number}": "1"})
+        return number if answer.status == 200 else (answer.status, answer.error)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(change, range(24)))
+    done = [answer for answer in answers if isinstance(answer, int)]
+    assert all(answer[0] == 503 for answer in answers if answer not in done), answers
+    assert len(done) >= 12, answers
+    for api in (one, other):
+        got = api.config(app, "T").result
+        assert set(got["headers"]) == {f"x-{number}" for number in done}
+        assert got["version"] == 1 + len(done)
+        history = api.get("/v1/config/history", appId=app, eventType="T", limit=250).result["items"]
+        assert len(history) == 1 + len(done)
