@@ -341,6 +341,7 @@ void dynamodb_load(struct dynamodb_run *run);
 void dynamodb_find(struct dynamodb_run *run);
 void dynamodb_list(struct dynamodb_run *run);
 void dynamodb_tally(struct dynamodb_run *run);
+void dynamodb_count_open(struct dynamodb_run *run); /* for tally */
 void dynamodb_open_lanes(struct dynamodb_run *run);
 void dynamodb_refill(struct dynamodb_run *run);
 void dynamodb_health_save(struct dynamodb_run *run);

@@ -1,5 +1,6 @@
 /* dynamodb_open.c: what is open in a lane, in the order in which it is due: for jobs, which wake or
- * cancel it. Lanes are not held in memory here, so nobody asks which there are.
+ * cancel it. Lanes are not held in memory here, so nobody asks which there are. And how many are open
+ * in each lane that an app's configs have, for people: counted by the index, of whatever day.
  *
  * A lane is in DYNAMODB_SHARDS parts of the index; each is read up to `max`, then they are merged. The
  * index may be a moment behind: a job looks at each delivery itself. */
@@ -118,4 +119,83 @@ void dynamodb_refill(struct dynamodb_run *run)
     refill->found =
         gw_arena_alloc(&run->arena, refill->op->max * DYNAMODB_SHARDS * sizeof(*refill->found));
     ask(run, NULL);
+}
+
+/* ── How many ──────────────────────────────────────────────────────────────────────────────── */
+
+struct count {
+    struct dynamodb_configs configs; /* first: they are read into the run's own */
+    struct gw_tally_op *op;
+    size_t at; /* lane */
+    unsigned shard;
+};
+
+static void ask_count(struct dynamodb_run *run, yyjson_val *more);
+
+static void on_count(struct dynamodb_run *run)
+{
+    struct count *count = run->own;
+    int64_t counted = yyjson_get_sint(yyjson_obj_get(run->db.call.json, "Count"));
+
+    if (dynamodb_err(run) != GW_OK) {
+        dynamodb_fail(run, &run->db.call);
+        return;
+    }
+    count->op->open[count->at].count += (uint64_t)counted;
+    if (run->db.more) {
+        ask_count(run, run->db.more);
+        return;
+    }
+    if (++count->shard == DYNAMODB_SHARDS) {
+        count->shard = 0;
+        count->at++;
+    }
+    if (count->at < count->op->open_count)
+        ask_count(run, NULL);
+    else
+        dynamodb_done(run, GW_OK);
+}
+
+static void ask_count(struct dynamodb_run *run, yyjson_val *more)
+{
+    struct count *count = run->own;
+    struct gw_aws_dynamodb *db = dynamodb_request_on(run, GW_AWS_QUERY, DYNAMODB_LEDGER);
+    uint64_t lane = count->op->open[count->at].lane;
+
+    dynamodb_put(run, db->root, "IndexName", "open");
+    dynamodb_put(run, db->root, "Select", "COUNT");
+    dynamodb_put_expression(run, db->root, "KeyConditionExpression", "#open = :open");
+    gw_aws_dynamodb_put_text(db, dynamodb_values(run, db->root), ":open",
+                             dynamodb_open(&run->arena, lane, count->shard));
+    dynamodb_put_start(run, more);
+    dynamodb_send(run, on_count);
+}
+
+static void on_configs(struct dynamodb_run *run)
+{
+    struct count *count = run->own;
+    struct gw_tally_op *op = count->op;
+    size_t lanes = 0;
+
+    for (size_t i = 0; i < count->configs.count; i++)
+        lanes += count->configs.all[i]->route_count;
+    op->open = gw_arena_zalloc(op->arena, lanes * sizeof(*op->open) + 1);
+    for (size_t i = 0; i < count->configs.count; i++)
+        for (size_t j = 0; j < count->configs.all[i]->route_count; j++)
+            op->open[op->open_count++] =
+                (struct gw_open_count){count->configs.all[i]->routes[j].lane, op->app_id, 0};
+    if (op->open_count > 0)
+        ask_count(run, NULL);
+    else
+        dynamodb_done(run, GW_OK);
+}
+
+void dynamodb_count_open(struct dynamodb_run *run)
+{
+    struct count *count = gw_arena_zalloc(&run->arena, sizeof(*count));
+
+    run->own = count;
+    run->end = dynamodb_configs_end;
+    count->op = gw_container_of(run->op, struct gw_tally_op, op);
+    dynamodb_configs_read(run, count->op->app_id, on_configs);
 }

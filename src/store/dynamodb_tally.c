@@ -2,6 +2,8 @@
  * by_app whenever it is asked for, so that there are no counters that each accept and settle would write.
  * Duplicates leave no item, and a failed attempt is not in the index: neither is counted.
  *
+ * Where only what is open is wanted, that is counted by the index of it: see dynamodb_open.c.
+ *
  * Hour by hour, part by part, page by page; a page is forgotten once it is counted. The index may be a
  * moment behind: an event may be there before its deliveries, or a state be an old one. */
 #include "store/dynamodb_impl.h"
@@ -28,7 +30,7 @@ static void finish(struct dynamodb_run *run, enum gw_err err)
 {
     struct tally *tally = run->own;
 
-    if (err == GW_OK && !tally->op->open_only)
+    if (err == GW_OK)
         tally->op->latency = gw_latency_read(tally->latencies);
     if (err == GW_OK && tally->op->full)
         tally->op->rows = tally->op->counted;
@@ -163,6 +165,10 @@ void dynamodb_tally(struct dynamodb_run *run)
     struct gw_tally_op *op = gw_container_of(run->op, struct gw_tally_op, op);
     struct tally *tally = gw_arena_zalloc(op->arena, sizeof(*tally));
 
+    if (op->open_only && op->app_id.len > 0) {
+        dynamodb_count_open(run); /* of all days at once, which is what is meant */
+        return;
+    }
     run->own = tally;
     tally->op = op;
     tally->hour = (struct dynamodb_hour){.app_id = op->app_id, .hour_ms = op->from_ms};

@@ -275,7 +275,8 @@ struct gw_tally_op {
     struct gw_slice app_id, event_type; /* len 0 = all */
     int64_t from_ms, to_ms;             /* whole hours: from <= accepted < to */
     bool full;      /* also recounts every row, which takes a while: `rows`, of the same moment */
-    bool open_only; /* nobody wants the latencies */
+    bool open_only; /* nobody wants the latencies; a backend that does not count may leave out the
+                       rest too, and the times */
     /* out */
     struct gw_tally counted;
     struct gw_tally rows;       /* with full; a duplicate leaves no row, so none is counted */

@@ -86,7 +86,7 @@ def test_pages_are_empty_and_go_on(aws):
         return json.dumps({"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey":
                            start_before(request, reply["Items"][0])}).encode()
 
-    run(aws, "test_store_dynamodb", "lost", proxy=AwsProxy(aws.port, rewrite=cut))
+    run(aws, "test_store_dynamodb", "paged", proxy=AwsProxy(aws.port, rewrite=cut))
     assert any(b"IndexName" in request for request in seen)
 
 

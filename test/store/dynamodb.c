@@ -2,7 +2,8 @@
  * in S3, wakes, paces, lists of one app.
  *
  *   dynamodb            all of it, on the AWS that the environment says
- *   dynamodb lost       what holds where each answer to a write is lost
+ *   dynamodb lost       what writes; where each answer to a write is lost
+ *   dynamodb paged      all but paces; where pages are empty
  *   dynamodb throttled  where each write is refused for now */
 #include "given.h"
 
@@ -545,6 +546,53 @@ static void test_tally(void **state)
     assert_int_equal(CALL(world, ledger, tally, &op), GW_ERR_INVALID);
 }
 
+/* The lane of a new config of app "a". */
+static uint64_t make_lane(struct world *world, const char *type)
+{
+    static const struct gw_guard guard = {.ports = {443}, .port_count = 1};
+    struct gw_config_change change = {
+        .json = gw_slice_from(gw_arena_printf(
+            &world->arena,
+            "{\"appId\":\"a\",\"eventType\":\"%s\",\"webhookUrl\":\"https://x.example/\"}", type)),
+        .guard = &guard,
+        .now_ms = T0,
+        .random = {1, 2, 3},
+    };
+    struct gw_config_put put = {.audit = given_audit("config_updated", "a", type)};
+    struct gw_error error;
+
+    assert_ok(gw_config_create(&put.config, &change, &error));
+    assert_ok(CALL(world, configs, put, &put));
+    uint64_t lane = put.config->routes[0].lane;
+    gw_snapshot_unref(put.snapshot);
+    gw_config_unref(put.config);
+    return lane;
+}
+
+static void test_open_only(void **state)
+{
+    struct world *world = *state;
+    struct gw_tally_op op = {.arena = &world->arena,
+                             .app_id = GW_SLICE("a"),
+                             .to_ms = T0 + 400 * DAY_MS,
+                             .open_only = true};
+    uint64_t x = make_lane(world, "x"), y = make_lane(world, "y");
+    struct gw_delivery d;
+
+    for (int i = 0; i < 9; i++)
+        d = given_delivery(world, x, T0 + i * DAY_MS);
+    settled(world, &d, delivered(&d));
+    given_delivery(world, y + 100, T0); /* of no config */
+    assert_ok(CALL(world, ledger, tally, &op));
+    assert_int_equal(op.open_count, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(op.open[i].count, op.open[i].lane == x ? 8 : 0);
+    assert_true(op.open[0].lane == x || op.open[1].lane == x);
+    op.app_id = GW_SLICE("nobody");
+    assert_ok(CALL(world, ledger, tally, &op));
+    assert_int_equal(op.open_count, 0);
+}
+
 /* ── Refused for now ───────────────────────────────────────────────────────────────────────── */
 
 static void test_throttled(void **state)
@@ -563,8 +611,8 @@ static void test_throttled(void **state)
 
 int main(int argc, char **argv)
 {
+    const struct CMUnitTest paces[] = {TEST(test_slots)}; /* one whose answer is lost is nobody's */
     const struct CMUnitTest tests[] = {
-        TEST(test_slots), /* first: a slot whose answer is lost is nobody's */
         TEST(test_two_claims_at_once),
         TEST(test_a_lease_that_is_over),
         TEST(test_a_claim_of_what_is_otherwise),
@@ -576,17 +624,25 @@ int main(int argc, char **argv)
         TEST(test_an_event_is_put),
         TEST(test_a_retry_wakes),
         TEST(test_health),
+    };
+    const struct CMUnitTest lists[] = {
         TEST(test_list),
         TEST(test_list_refuses),
         TEST(test_tally),
+        TEST(test_open_only),
     };
     const struct CMUnitTest throttled[] = {TEST(test_throttled)};
 
+    const char *which = argc == 2 ? argv[1] : "";
+
     gw_sys_init();
     backend = &backend_dynamodb;
-    if (argc == 2 && strcmp(argv[1], "lost") == 0)
-        return suite_run("lost", tests + 1, gw_count(tests) - 1);
-    if (argc == 2 && strcmp(argv[1], "throttled") == 0)
-        return cmocka_run_group_tests_name("throttled", throttled, NULL, NULL);
-    return cmocka_run_group_tests_name("dynamodb", tests, NULL, NULL);
+    if (strcmp(which, "throttled") == 0)
+        return suite_run("throttled", throttled, gw_count(throttled));
+    int failed = suite_run("events", tests, gw_count(tests));
+    if (strcmp(which, "lost") != 0)
+        failed += suite_run("lists", lists, gw_count(lists));
+    if (*which == '\0')
+        failed += suite_run("paces", paces, gw_count(paces));
+    return failed ? 1 : 0;
 }
