@@ -1,4 +1,4 @@
-/* wake.c: {"wake":"message","id":"msg_…"}, {"wake":"lanes","app":"…","lanes":["1"],"cursor":"…"},
+/* wake.c: {"wake":"message","id":"msg_…","slot":"dlv_…"}, {"wake":"lanes","app":"…","lanes":["1"],"cursor":"…"},
  * {"wake":"target","app":"…","url":"…"}; "notBefore" in each. Numbers of lanes are texts, for not
  * every reader of JSON keeps 64 bits. Owns nothing. */
 #include "core/wake.h"
@@ -34,7 +34,7 @@ void gw_wake_write(const struct gw_wake *wake, struct gw_buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    char id[GW_ID_TEXT_MAX];
+    char id[GW_ID_TEXT_MAX], slot[GW_ID_TEXT_MAX];
     size_t len;
 
     yyjson_mut_doc_set_root(doc, root);
@@ -47,6 +47,8 @@ void gw_wake_write(const struct gw_wake *wake, struct gw_buf *out)
         put_lanes(doc, root, wake);
     if (wake->kind == GW_WAKE_TARGET)
         put_text(doc, root, "url", wake->url);
+    if (wake->kind == GW_WAKE_MESSAGE && wake->slot_id.len)
+        put_text(doc, root, "slot", gw_id_text(GW_ID_DELIVERY, &wake->slot_id, slot));
     put_text(doc, root, "cursor", wake->cursor);
     if (wake->not_before_ms)
         yyjson_mut_obj_add_sint(doc, root, "notBefore", wake->not_before_ms);
@@ -88,12 +90,15 @@ static bool take_lanes(struct gw_wake *wake, yyjson_val *array, struct gw_arena 
 static bool take(struct gw_wake *wake, yyjson_val *root, struct gw_arena *arena)
 {
     yyjson_val *kind = yyjson_obj_get(root, "wake");
-    struct gw_slice id;
+    struct gw_slice id, slot;
 
     wake->not_before_ms = yyjson_get_sint(yyjson_obj_get(root, "notBefore"));
     take_text(root, "cursor", arena, &wake->cursor);
     if (yyjson_equals_str(kind, kinds[GW_WAKE_MESSAGE])) {
         wake->kind = GW_WAKE_MESSAGE;
+        if (take_text(root, "slot", arena, &slot) &&
+            !gw_id_parse(GW_ID_DELIVERY, slot, &wake->slot_id))
+            return false;
         return take_text(root, "id", arena, &id) &&
                gw_id_parse(GW_ID_MESSAGE, id, &wake->message_id);
     }

@@ -21,6 +21,7 @@ struct gw_wake {
     enum gw_wake_kind kind;
     int64_t not_before_ms; /* wall time; earlier, it is sent on. A queue delays by 15 min at most */
     struct gw_id message_id; /* MESSAGE */
+    struct gw_id slot_id;    /* MESSAGE: that delivery alone, whose slot it is; len 0 = all */
     struct gw_slice app_id;  /* of jobs */
     struct gw_slice url;     /* TARGET */
     const uint64_t *lanes;   /* LANES: 1 to GW_WAKE_LANES_MAX */

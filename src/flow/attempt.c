@@ -1,6 +1,7 @@
 /* attempt.c: owns one attempt, from the delivery taken out of its lane to the outcome.
  *
- *   start ─▶ CONFIG (shared, and what is known is old: read again) ─▶ CLAIM ─▶ route: where does it go?
+ *   start ─▶ CONFIG (shared, and what is known is old: read again)
+ *         ─▶ SLOT (shared, and the target has a rate: when may it go?) ─▶ CLAIM ─▶ route: where does it go?
  *         ┌─────────────────────────────────────────────────────────────────────┘  │ nowhere ─▶ settle
  *         ▼                                                                        │ held ────▶ put back
  *       LOAD (unless the body rides along; then again: where does it go by now?)
@@ -287,6 +288,72 @@ static void start_claim(struct gw_flight *flight)
     gw_ledger_claim(ledger, &flight->claim);
 }
 
+/* ── Its slot ──────────────────────────────────────────────────────────────────────────────── */
+
+static void on_slot_time(struct gw_timer *timer)
+{
+    struct gw_flight *flight = gw_container_of(timer, struct gw_flight, again);
+    if (flight->shard->draining)
+        gw_attempt_abandon(flight);
+    else
+        start_claim(flight);
+}
+
+/* One that is soon is waited for in the place it has; for another one comes back. */
+static void take_slot(struct gw_flight *flight, int64_t at_ms)
+{
+    struct gw_pending *pending = flight->pending;
+    int64_t wait_ms = at_ms - gw_env_wall_ms(env_of(flight));
+    if (wait_ms > GW_WATCH_LONG_MS || pending->watch->is_given_back) {
+        gw_watch_slot(pending, at_ms);
+        gw_attempt_free(flight);
+        gw_schedule_forget(pending);
+        return;
+    }
+    flight->again.fire = on_slot_time;
+    if (wait_ms > 0)
+        gw_env_timer_set(env_of(flight), &flight->again, wait_ms);
+    else
+        start_claim(flight);
+}
+
+static void on_slot(struct gw_op *op)
+{
+    struct gw_slot *slot = gw_container_of(op, struct gw_slot, op);
+    struct gw_flight *flight = gw_container_of(slot, struct gw_flight, slot);
+    if (op->err == GW_OK)
+        take_slot(flight, slot->at_ms);
+    else
+        hand_back(flight, op->again_ms > HAND_BACK_MS ? op->again_ms : HAND_BACK_MS);
+}
+
+/* Whoever came back for its slot has it; all else of its message asks anew, for who else comes knows
+ * of none: that slot is lost then, and the target gets one attempt fewer. */
+static void start_slot(struct gw_flight *flight)
+{
+    struct gw_pending *pending = flight->pending;
+    const struct gw_target *target = pending->target;
+    struct gw_watch *watch = pending->watch;
+    flight->stage = GW_FLIGHT_SLOT;
+    if (!watch || !target->paced) {
+        start_claim(flight);
+    } else if (gw_id_eq(&watch->slot.delivery_id, &pending->delivery.id)) {
+        watch->slot.delivery_id.len = 0; /* it has one, once */
+        take_slot(flight, watch->slot.at_ms);
+    } else {
+        flight->slot = (struct gw_slot){
+            .op = {.env = env_of(flight), .done = on_slot},
+            .app_id = target->app->app_id,
+            .url = gw_target_url(target),
+            .per_second = target->paced,
+            .now_ms = gw_env_wall_ms(env_of(flight)),
+        };
+        gw_pace_slot(flight->shard->flow->pace, &flight->slot);
+    }
+}
+
+/* ── Its config ────────────────────────────────────────────────────────────────────────────── */
+
 /* What is in force now may hold it, or lead it elsewhere. */
 static void on_config(struct gw_snapshot_wait *wait, struct gw_snapshot *snapshot, enum gw_err err)
 {
@@ -298,14 +365,14 @@ static void on_config(struct gw_snapshot_wait *wait, struct gw_snapshot *snapsho
     else if (flight->shard->draining || pending->lane->target != pending->target)
         gw_attempt_abandon(flight);
     else
-        start_claim(flight);
+        start_slot(flight);
 }
 
 static void start_config(struct gw_flight *flight)
 {
     struct gw_slice app_id = flight->pending->lane->app->app_id;
     if (!flight->pending->watch || gw_snapshots_peek(flight->shard, app_id)) {
-        start_claim(flight);
+        start_slot(flight);
         return;
     }
     flight->stage = GW_FLIGHT_CONFIG;
@@ -329,6 +396,7 @@ void gw_attempt_cut(struct gw_flight *flight)
     switch (flight->stage) {
     case GW_FLIGHT_POST: gw_post_cancel(&flight->post); break;
     case GW_FLIGHT_CONFIG: gw_list_remove(&flight->wait.link); break;
+    case GW_FLIGHT_SLOT:
     case GW_FLIGHT_CLAIM:
     case GW_FLIGHT_LOAD:
     case GW_FLIGHT_SETTLE:

@@ -12,6 +12,7 @@ struct gw_flight {
     struct gw_list link; /* of the shard's flights */
     enum gw_flight_stage {
         GW_FLIGHT_CONFIG,
+        GW_FLIGHT_SLOT,
         GW_FLIGHT_CLAIM,
         GW_FLIGHT_LOAD,
         GW_FLIGHT_POST,
@@ -25,6 +26,7 @@ struct gw_flight {
     int64_t asked_us, asked_ms; /* by both clocks, before the claim: its lease began later */
     /* one of these is under way at a time, by stage */
     struct gw_snapshot_wait wait;
+    struct gw_slot slot;
     struct gw_claim claim;
     struct gw_load load;
     struct gw_post post;

@@ -76,7 +76,8 @@ struct gw_target {
     size_t lane_count;    /* that lead here */
     size_t in_flight;
     uint32_t in_flight_max;
-    uint32_t rate_limit; /* 0 = none */
+    uint32_t rate_limit; /* 0 = none, or it is paced */
+    uint32_t paced;      /* the same where all processes share it; 0 = none */
     struct gw_rate rate;
     struct gw_health health;
     bool is_proven;      /* as it was when last looked at */

@@ -119,7 +119,9 @@ static struct gw_target *target_of(struct gw_app *app, const struct gw_route *ro
         target->in_flight_max = (uint32_t)(limits->in_flight_max / workers);
     if (!target->in_flight_max)
         target->in_flight_max = 1;
-    target->rate_limit = limits->rate_limit;
+    bool is_paced = app->schedule->shard->flow->pace != NULL;
+    target->rate_limit = is_paced ? 0 : limits->rate_limit;
+    target->paced = is_paced ? limits->rate_limit : 0;
     return target;
 }
 

@@ -78,6 +78,7 @@ void gw_schedule_forget(struct gw_pending *pending);
 
 /* For who watches it, before it leaves memory: somebody must come back at that (wall) time. */
 void gw_watch_next(const struct gw_pending *pending, int64_t next_ms);
+void gw_watch_slot(const struct gw_pending *pending, int64_t at_ms);
 void gw_watch_must_look(const struct gw_pending *pending);
 
 /* Attempts in flight are cut off: see gw_attempt_cut(). */

@@ -42,6 +42,16 @@ void gw_watch_next(const struct gw_pending *pending, int64_t next_ms)
         next_at(pending->watch, next_ms);
 }
 
+/* More than a message has lanes may wait after replays: then its slot is lost, and it asks anew. */
+void gw_watch_slot(const struct gw_pending *pending, int64_t at_ms)
+{
+    struct gw_watch *watch = pending->watch;
+    if (watch->slot_count == gw_count(watch->slots))
+        next_at(watch, at_ms);
+    else
+        watch->slots[watch->slot_count++] = (struct gw_watch_slot){pending->delivery.id, at_ms};
+}
+
 void gw_watch_must_look(const struct gw_pending *pending)
 {
     if (pending->watch)
@@ -204,6 +214,7 @@ void gw_watch_start(struct gw_watch *watch, struct gw_message *message,
 {
     gw_check(watch->shard->flow->options.is_shared && watch->shard->flow->shard_count == 1);
     watch->next_ms = GW_NEVER;
+    watch->slot_count = 0;
     watch->must_look = watch->is_given_back = false;
     watch->left = 1; /* this call itself */
     watch->msg.run = on_done;

@@ -6,8 +6,9 @@
  *   - it is final, or cancelled                       nothing more to send
  *   - it is held (inactive config, disabled target)   nothing either: whoever ends that wakes it
  *   - its next attempt is later                       next_ms, the due time
- *   - its target's rate, gap or places keep it        next_ms, when that may be over; after `give_back`,
+ *   - its target's gap or places keep it              next_ms, when that may be over; after `give_back`,
  *                                                     or at once when it is known to be long
+ *   - its target's rate keeps it for long             slots, the moment that is its own
  *   - another process has it under way                next_ms, when its lease ends
  *   - the ledger knows it otherwise                   must_look: read it again
  *
@@ -16,13 +17,22 @@
 
 #include "flow/shard.h"
 
+/* A moment at which a delivery, and no other, may go to a target with a rate. */
+struct gw_watch_slot {
+    struct gw_id delivery_id;
+    int64_t at_ms; /* wall time */
+};
+
 struct gw_watch {
     /* in */
     struct gw_shard *shard;
     void (*done)(struct gw_watch *watch); /* from the loop, never inside a call of the watcher's */
+    struct gw_watch_slot slot;            /* that one of them has; its id's len 0 = none */
     /* out */
     int64_t next_ms; /* wall time; GW_NEVER = no more to send, as far as is known */
     bool must_look;
+    struct gw_watch_slot slots[GW_LANES_MAX]; /* of those that must come back for them */
+    size_t slot_count;
     /* its own */
     size_t left; /* in memory */
     bool is_given_back;

@@ -167,6 +167,11 @@ static void on_watched(struct gw_watch *watch)
     int64_t later_ms = gw_env_wall_ms(shard_of(item)->env) + LOOK_LATER_MS;
     if (watch->must_look && later_ms < next_ms)
         next_ms = later_ms;
+    for (size_t i = 0; i < watch->slot_count; i++)
+        gw_wakes_add(&item->wakes, &(struct gw_wake){.kind = GW_WAKE_MESSAGE,
+                                                     .message_id = item->message_id,
+                                                     .slot_id = watch->slots[i].delivery_id,
+                                                     .not_before_ms = watch->slots[i].at_ms});
     if (next_ms != GW_NEVER)
         gw_wakes_add(&item->wakes, &(struct gw_wake){.kind = GW_WAKE_MESSAGE,
                                                      .message_id = item->message_id,
@@ -201,13 +206,21 @@ static void on_snapshot(struct gw_snapshot_wait *wait, struct gw_snapshot *snaps
         try_again(item, &error, 0, find_open);
 }
 
+/* A wake for a slot is of that delivery alone: the others have messages of their own. */
+static bool concerns(const struct gw_item *item, const struct gw_delivery *delivery)
+{
+    const struct gw_id *slot_id = &item->wake.slot_id;
+    return delivery->state == GW_DELIVERY_PENDING &&
+           (!slot_id->len || gw_id_eq(slot_id, &delivery->id));
+}
+
 static void take_open(struct gw_item *item, const struct gw_event_row *event)
 {
     size_t size = (event->count + 1) * sizeof(*item->open);
     item->open = gw_arena_alloc(&item->part_arena, size);
     item->open_count = 0;
     for (size_t i = 0; i < event->count; i++)
-        if (event->rows[i].delivery.state == GW_DELIVERY_PENDING)
+        if (concerns(item, &event->rows[i].delivery))
             item->open[item->open_count++] = event->rows[i].delivery;
 }
 
@@ -371,6 +384,7 @@ static void begin_wake(struct gw_item *item)
 {
     const struct gw_wake *wake = &item->wake;
     item->message_id = wake->message_id;
+    item->watch.slot = (struct gw_watch_slot){wake->slot_id, wake->not_before_ms};
     if (wake->not_before_ms > gw_env_wall_ms(shard_of(item)->env) + EARLY_MS) {
         gw_wakes_add(&item->wakes, wake);
         send_wakes(item);

@@ -23,6 +23,7 @@ static const struct {
 } does[GW_CALL_COUNT] = {
     [GW_CALL_ACCEPT] = {memory_accept, false},
     [GW_CALL_ADD] = {memory_add, false},
+    [GW_CALL_CLAIM] = {memory_claim, false},
     [GW_CALL_SETTLE] = {memory_settle, false},
     [GW_CALL_RETRY] = {memory_retry, false},
     [GW_CALL_ERASE] = {memory_erase, false},
@@ -59,7 +60,10 @@ static void on_complete(struct gw_msg *msg)
 void memory_complete(struct gw_op *op, enum gw_err err)
 {
     op->err = err;
-    op->again_ms = gw_err_class(err) == GW_CLASS_AGAIN ? MEMORY_AGAIN_MS : 0;
+    if (gw_err_class(err) != GW_CLASS_AGAIN)
+        op->again_ms = 0;
+    else if (!op->again_ms) /* it is not said */
+        op->again_ms = MEMORY_AGAIN_MS;
     op->msg.run = on_complete;
     gw_env_post(op->env, &op->msg);
 }
@@ -164,7 +168,7 @@ static void claim(struct gw_op *base)
 
 static void start(struct gw_memory *memory, struct gw_op *op)
 {
-    if (op->kind == GW_CALL_CLAIM)
+    if (op->kind == GW_CALL_CLAIM && !memory->options.has_leases)
         claim(op);
     else if (op->kind == GW_CALL_ACCEPT &&
              atomic_load(&memory->queued) >= memory->options.queue_max)

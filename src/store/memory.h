@@ -13,6 +13,7 @@ struct gw_memory_options {
     size_t
         queue_max; /* operations waiting for a commit: more accepts are GW_ERR_BUSY; 0 = default */
     size_t events_max; /* more are GW_ERR_FULL; 0 = default */
+    bool has_leases;   /* several processes share it: a claim is one's until its lease ends */
 };
 
 /* `env` carries its commits and its loads; completions go to each operation's own env. */

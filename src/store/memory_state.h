@@ -41,7 +41,9 @@ struct memory_row {
     struct gw_delivery delivery;
     struct gw_slice add_key; /* ours; absent when accept made it */
     struct gw_buf log;
-    struct memory_tried *tried; /* URLs, the last one at the end */
+    int64_t lease_us;              /* until then it is the claimer's, with leases */
+    uint64_t write_id, settled_id; /* of the last claim, with leases; of the last settle */
+    struct memory_tried *tried;    /* URLs, the last one at the end */
     size_t tried_count;
 };
 
@@ -121,7 +123,8 @@ typedef enum gw_err memory_fn(struct gw_memory *memory, struct gw_op *op);
 
 void memory_complete(struct gw_op *op, enum gw_err err); /* through a post */
 
-memory_fn memory_accept, memory_add, memory_settle, memory_retry, memory_erase;    /* _write.c */
+memory_fn memory_accept, memory_add, memory_claim, memory_settle, memory_retry,
+    memory_erase;                                                                  /* _write.c */
 memory_fn memory_open_lanes, memory_refill, memory_load, memory_find, memory_list; /* _read.c */
 memory_fn memory_tally, memory_stats;                                              /* _tally.c */
 memory_fn memory_health_save, memory_health_load;                                  /* _config.c */

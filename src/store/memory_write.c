@@ -236,6 +236,30 @@ enum gw_err memory_add(struct gw_memory *memory, struct gw_op *base)
     return GW_OK;
 }
 
+/* ── Claim ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* Where several processes share it. Write ids are beyond any number of attempts, so that a settle with
+ * one is known again. */
+enum gw_err memory_claim(struct gw_memory *memory, struct gw_op *base)
+{
+    struct gw_claim *op = gw_container_of(base, struct gw_claim, op);
+    struct memory_row *row = gw_map_get(&memory->row_by_id, gw_id_slice(&op->delivery.id));
+    int64_t now_us = gw_env_mono_us(memory->env);
+
+    if (row == NULL || row->delivery.state != GW_DELIVERY_PENDING)
+        return GW_ERR_NOT_FOUND;
+    if (row->lease_us > now_us) {
+        op->op.again_ms = (row->lease_us - now_us + 999) / 1000;
+        return GW_ERR_BUSY;
+    }
+    if (row->delivery.attempts != op->delivery.attempts ||
+        row->delivery.due_ms != op->delivery.due_ms)
+        return GW_ERR_STALE;
+    row->lease_us = now_us + op->lease_ms * 1000;
+    op->write_id = row->write_id = ((uint64_t)1 << 32) + memory->next_id++;
+    return GW_OK;
+}
+
 /* ── Settle ────────────────────────────────────────────────────────────────────────────────── */
 
 static void log_append(struct memory_row *row, const struct gw_attempt *attempt)
@@ -287,12 +311,16 @@ enum gw_err memory_settle(struct gw_memory *memory, struct gw_op *base)
 
     if (row == NULL)
         return GW_ERR_NOT_FOUND;
-    if (is_repeated(op, &row->delivery))
+    if (memory->options.has_leases ? op->write_id == row->settled_id
+                                   : is_repeated(op, &row->delivery))
         return GW_OK;
     if (row->delivery.state != GW_DELIVERY_PENDING)
         return GW_ERR_NOT_FOUND;
-    if (op->write_id != (uint64_t)row->delivery.attempts + 1)
+    uint64_t write_id = memory->options.has_leases ? row->write_id : row->delivery.attempts + 1u;
+    if (op->write_id != write_id)
         return GW_ERR_STALE;
+    row->lease_us = 0;
+    row->settled_id = op->write_id;
     if (op->attempt) {
         log_append(row, op->attempt);
         row_try(row, op->attempt->url, op->next.state != GW_DELIVERY_DELIVERED);

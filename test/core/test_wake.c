@@ -16,6 +16,7 @@ static void check_same(const struct gw_wake *wake, const struct gw_wake *read)
     assert_int_equal(read->kind, wake->kind);
     assert_int_equal(read->not_before_ms, wake->not_before_ms);
     assert_true(gw_id_eq(&read->message_id, &wake->message_id));
+    assert_true(gw_id_eq(&read->slot_id, &wake->slot_id));
     assert_true(gw_slice_eq(read->app_id, wake->app_id));
     assert_true(gw_slice_eq(read->url, wake->url));
     assert_true(gw_slice_eq(read->cursor, wake->cursor));
@@ -31,6 +32,7 @@ static void read_as_written(void **state)
     const struct gw_wake wakes[] = {
         {.kind = GW_WAKE_MESSAGE, .message_id = an_id()},
         {.kind = GW_WAKE_MESSAGE, .message_id = an_id(), .not_before_ms = 1764000000123},
+        {.kind = GW_WAKE_MESSAGE, .message_id = an_id(), .slot_id = an_id(), .not_before_ms = 7},
         {.kind = GW_WAKE_LANES,
          .app_id = GW_SLICE("Bär \"&\\ <x>"),
          .lanes = lanes,
