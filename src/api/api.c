@@ -24,6 +24,7 @@
 #define CLIENT   GW_ROLE_CLIENT
 #define VIEWER   GW_ROLE_VIEWER
 #define LOOKING  (ADMIN | CLIENT | VIEWER)
+#define ANYBODY  (LOOKING | PRODUCER)
 
 #define NO_BODY GW_API_BODY_NONE
 #define EVENT   GW_API_BODY_EVENT
@@ -39,6 +40,7 @@ const struct gw_api_route gw_api_routes[] = {
     {GW_POST, "/v1/events/batch", ADMIN | PRODUCER, gw_batch_post, BATCH},
     {GW_GET, "/v1/events", LOOKING, gw_events_get, NO_BODY},
     {GW_GET, "/v1/events/{id}", LOOKING, gw_events_get_one, NO_BODY},
+    {GW_GET, "/v1/catalog", ANYBODY, gw_catalog_get, NO_BODY},
     {GW_POST, "/v1/config", ADMIN | CLIENT, gw_config_api_post, CONFIG},
     {GW_GET, "/v1/config", LOOKING, gw_config_api_get, NO_BODY},
     {GW_PATCH, "/v1/config", ADMIN | CLIENT, gw_config_api_patch, CONFIG},

@@ -134,6 +134,8 @@ void gw_events_get_one(struct gw_api_request *request);
 #define GW_BATCH_BYTES_MAX (8 * 1024 * 1024)
 void gw_batch_post(struct gw_api_request *request);
 
+void gw_catalog_get(struct gw_api_request *request);
+
 void gw_config_api_post(struct gw_api_request *request);
 void gw_config_api_get(struct gw_api_request *request);
 void gw_config_api_patch(struct gw_api_request *request);

@@ -150,7 +150,7 @@ static const char *add_audit_portal(struct gw_synthetic *s, struct chance *chanc
         add(out, "applicationStatus", PICK(chance, judgements));
         add(out, "reviewerId", PICK(chance, reviewers));
         t->stage = 2;
-    } else if (t->stage == 1 && luck < 50) {
+    } else if (t->stage == 1 && luck < 60 && t->workflow > 0) { /* a reset names it */
         type = add_reset(s, chance, t, now_ms, out);
         t->stage = 0;
     } else {

@@ -179,6 +179,7 @@ ROWS = [
     Row("POST", "/v1/events/batch", (ADMIN, PRODUCER), 200, _refused_line, _line),
     Row("GET", "/v1/events", LOOKING, 200, 404, _path("/v1/events", **app_id, eventId="e-1")),
     Row("GET", "/v1/events/{id}", LOOKING, 200, 404, _id("/v1/events/{id}", "message")),
+    Row("GET", "/v1/catalog", ROLES, 200, _hides, _path("/v1/catalog")),
     Row("POST", "/v1/config", (ADMIN, CLIENT), 201, 403,
         lambda world, ids: ("/v1/config", _new_config(ids), None), "another app"),
     Row("GET", "/v1/config", LOOKING, 200, 404, _path("/v1/config", **config_id)),
