@@ -14,7 +14,7 @@ enum dynamodb_table { DYNAMODB_CONFIG, DYNAMODB_LEDGER, DYNAMODB_ADMIN };
 
 const char *dynamodb_table_suffix(enum dynamodb_table table); /* "config" */
 
-/* What AWS refuses in any state, or has no room for. */
+/* AWS's ceilings. */
 #define DYNAMODB_TRANSACT_MAX  100
 #define DYNAMODB_BATCH_GET_MAX 100
 
@@ -36,10 +36,9 @@ struct gw_dynamodb {
     uint8_t id_key[32], hash_key[32], seal_key[32]; /* of the master key */
     struct dynamodb_joined *joined;                 /* does not change once the loops run */
     size_t joined_count;
-    /* By the monotonic clock; 0 = never. */
-    atomic_int_fast64_t
-        failed_us; /* a call found nobody, or was not allowed, and none since was well */
-    atomic_int_fast64_t logged_us; /* a failure was written down */
+    /* When a call found nobody, no table, or was not allowed; 0 = the last one was well. */
+    atomic_int_fast64_t failed_us;
+    atomic_int_fast64_t logged_us; /* when a failure was written down */
 };
 
 /* ── An operation under way: dynamodb_run.c ────────────────────────────────────────────────── */

@@ -29,6 +29,7 @@ void dynamodb_keys_init(struct gw_dynamodb *store)
     gw_hkdf_sha256(master, salt, GW_SLICE("id"), store->id_key);
     gw_hkdf_sha256(master, salt, GW_SLICE("hash"), store->hash_key);
     gw_hkdf_sha256(master, salt, GW_SLICE("seal"), store->seal_key);
+    gw_wipe(store->options.master_key, sizeof(store->options.master_key));
 }
 
 struct gw_slice dynamodb_concat(struct gw_arena *arena, const struct gw_slice *parts, size_t count)

@@ -174,6 +174,9 @@ static void ask_part(struct dynamodb_run *run)
         gw_aws_dynamodb_put_number(db, dynamodb_values(run, db->root), ":state", op->state);
         text = gw_arena_printf(&run->arena, "%s AND #state = :state", text);
     }
+    bool takes_all = op->event_type.len + op->event_id.len + op->transaction_id.len == 0;
+    if (takes_all && op->state < 0) /* an event, then its deliveries: most are taken */
+        yyjson_mut_obj_add_uint(db->doc, db->root, "Limit", 2 * list->max + 2);
     dynamodb_put_expression(run, db->root, "FilterExpression", text);
     dynamodb_send(run, on_part);
 }

@@ -8,7 +8,8 @@
 
 #include "base/check.h"
 
-#define FIND_MAX 100
+#define FIND_MAX  100
+#define PAGES_MAX 20 /* of keys: others' events may have the same transaction id, or event id */
 
 /* ── A body ────────────────────────────────────────────────────────────────────────────────── */
 
@@ -122,6 +123,7 @@ struct find {
     size_t max;
     struct gw_slice pks[FIND_MAX];
     size_t pk_count, at; /* at: the next one to read */
+    unsigned pages;
     struct dynamodb_items items;
     struct dynamodb_event event;
     struct gw_aws_object *object;
@@ -242,7 +244,7 @@ static void on_keys(struct dynamodb_run *run)
             (find->op->app_id.len == 0 || gw_slice_eq(find->op->app_id, app)))
             add_pk(find, pk);
     }
-    if (run->db.more && find->pk_count < find->max)
+    if (run->db.more && find->pk_count < find->max && ++find->pages < PAGES_MAX)
         ask_keys(run, run->db.more);
     else
         next_event(run);

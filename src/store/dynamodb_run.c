@@ -101,9 +101,10 @@ static enum gw_err meaning_of(enum gw_err err)
 static void see(struct dynamodb_run *run, const struct gw_aws_call *call)
 {
     enum gw_err err = call->error.code;
-    bool is_failing = err == GW_ERR_UNAVAILABLE || err == GW_ERR_NOT_FOUND || err == GW_ERR_KEY;
+    bool is_failing = err == GW_ERR_UNAVAILABLE || err == GW_ERR_TIMEOUT ||
+                      err == GW_ERR_NOT_FOUND || err == GW_ERR_KEY;
 
-    if (err != GW_ERR_BUSY && err != GW_ERR_TIMEOUT)
+    if (err != GW_ERR_BUSY)
         atomic_store(&run->store->failed_us, is_failing ? gw_env_mono_us(run->env) : 0);
 }
 

@@ -81,7 +81,7 @@ def test_pages_are_empty_and_go_on(aws):
             return None
         seen.add(request)
         request = json.loads(request)
-        if "ExclusiveStartKey" in request:
+        if "ExclusiveStartKey" in request or not request["TableName"].endswith("-ledger"):
             return None
         return json.dumps({"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey":
                            start_before(request, reply["Items"][0])}).encode()
