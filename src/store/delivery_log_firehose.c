@@ -297,6 +297,8 @@ static void step(struct gw_delivery_log_firehose *sink)
     }
     if (!sink->flush && sink->count < GW_AWS_FIREHOSE_BATCH_MAX && sink->due_us > at_us)
         at_us = sink->due_us;
+    if (sink->flush && at_us > sink->flush->until_us)
+        end_flush(sink);
     if (at_us > now_us)
         gw_env_timer_set(sink->env, &sink->timer, (at_us - now_us + 999) / 1000);
     else
@@ -320,6 +322,7 @@ static void on_flush(struct gw_msg *msg)
 
     gw_check(!flush->sink->flush);
     flush->sink->flush = flush;
+    flush->until_us = gw_env_mono_us(flush->sink->env) + flush->within_ms * 1000;
     flush->timer.fire = on_flush_late;
     gw_env_timer_set(flush->sink->env, &flush->timer, flush->within_ms);
     step(flush->sink);

@@ -30,9 +30,11 @@ struct gw_delivery_log *gw_delivery_log_firehose_log(struct gw_delivery_log_fire
 
 struct gw_delivery_log_flush {
     /* in */
-    int64_t within_ms; /* then it is done, too; what is left is sent later */
+    int64_t within_ms; /* then it is done, too, or as soon as Firehose is not to be asked before;
+                          what is left is sent later */
     void (*done)(struct gw_delivery_log_flush *flush);
     /* its own */
+    int64_t until_us;
     struct gw_msg msg;
     struct gw_timer timer;
     struct gw_delivery_log_firehose *sink;

@@ -22,7 +22,8 @@ struct gw_dynamodb_options {
     int64_t retention_ms;   /* of events, which is the dedupe window too */
     int64_t audit_keep_ms;  /* 0 = for ever */
     const char *queue_url;  /* wakes of retries and jobs; NULL: they are refused */
-    const char *put_bucket; /* not NULL: an accepted event is put there, and routed by a worker */
+    const char *put_bucket; /* not NULL: an event that is in no bucket is put there, for a worker to
+                               route */
 };
 
 /* The options' texts must outlive it; the key is copied. Asks nobody yet. */

@@ -1,5 +1,5 @@
 /* dynamodb_accept.c: an event and its deliveries, kept in one transaction; or, with options.put_bucket,
- * its bytes, for whoever reads that bucket's notices.
+ * the bytes of one that is in no bucket yet, for whoever reads that bucket's notices.
  *
  *   accept ─▶ write ─ done ───────────────────────▶ new
  *              ▲  └── refused, or who knows ─▶ read ─┬─ it is ours ──▶ new
@@ -299,11 +299,11 @@ void dynamodb_accept(struct dynamodb_run *run)
         dynamodb_done(run, GW_ERR_INVALID);
         return;
     }
-    if (run->store->options.put_bucket) {
+    const struct gw_message *message = accept->op->message;
+    if (run->store->options.put_bucket && !message->place.bucket.ptr) {
         keep(run, accept);
         return;
     }
-    const struct gw_message *message = accept->op->message;
     accept->place = message->place;
     make_id(run, accept);
     gw_env_random(run->env, &accept->event.made, sizeof(accept->event.made));

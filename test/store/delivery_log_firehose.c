@@ -235,6 +235,9 @@ static void away(void **state)
     assert_in_range(puts, 2, 10); /* with growing gaps */
     sim_run(world.sim, NULL, NULL, 60000);
     assert_in_range(world.puts, puts + 5, puts + 9);
+    int64_t before_us = sim_now_us(world.sim);
+    flush(1000); /* nobody waits for what is known to be away */
+    assert_true(sim_now_us(world.sim) - before_us < 200000);
     world.status = 200;
     sim_run(world.sim, NULL, NULL, 11000); /* by itself */
     assert_int_equal(taken(), 2);

@@ -29,6 +29,7 @@ class Stack:
         subprocess.run([sys.executable, "-B", ROOT / "scripts/lambda_zip.py", "pack", GWH, self.zip],
                        check=True, stdout=subprocess.DEVNULL)
         self._put_code()
+        self._make_log()
         parameters = {
             "Deployment": NAME, "CodeBucket": "code", "CodeKey": "gwh.zip", "AllowedIps": "*",
             "Concurrency": "4", "LogStream": "log",
@@ -57,6 +58,13 @@ class Stack:
         s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket="code", Key="gwh.zip", Body=self.zip.read_bytes())
 
+    def _make_log(self):
+        self.aws.client("firehose").create_delivery_stream(
+            DeliveryStreamName="log", DeliveryStreamType="DirectPut",
+            ExtendedS3DestinationConfiguration={
+                "RoleARN": f"arn:aws:iam::{ACCOUNT}:role/any", "BucketARN": "arn:aws:s3:::code",
+                "Prefix": "log/", "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0}})
+
     def _secret(self, name, text):
         made = self.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
         return made["ARN"]
@@ -76,6 +84,37 @@ class Stack:
             sqs.set_queue_attributes(QueueUrl=self.queues[name], Attributes={
                 "VisibilityTimeout": str(visibility), "RedrivePolicy": json.dumps(policy)})
 
+    def left(self, name):
+        """Messages in a queue, those in flight included."""
+        got = self.aws.client("sqs").get_queue_attributes(
+            QueueUrl=self.queues[name], AttributeNames=["All"])["Attributes"]
+        return sum(int(got["ApproximateNumberOfMessages" + which])
+                   for which in ("", "NotVisible", "Delayed"))
+
+    def rows(self, app):
+        """Of the delivery log."""
+        s3 = self.aws.client("s3")
+        found = s3.list_objects_v2(Bucket="code", Prefix="log/").get("Contents", [])
+        texts = [s3.get_object(Bucket="code", Key=item["Key"])["Body"].read() for item in found]
+        rows = [json.loads(line) for text in texts for line in text.splitlines()]
+        return [row for row in rows if row.get("app_id") == app]
+
+    def said(self):
+        """Every line that a function has written."""
+        events = self.aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{NAME}")
+        return [line for row in events["events"] for line in row["message"].splitlines()]
+
+    def metrics(self):
+        """Sums of what CloudWatch was told."""
+        sums = {}
+        for line in self.said():
+            if '"_aws"' in line:
+                told = json.loads(line)
+                for metric in told["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+                    name = metric["Name"]
+                    sums[name] = sums.get(name, 0) + told[name]
+        return sums
+
     def request(self, method, path, key=ADMIN_KEY, **kwargs):
         """By the function's URL, whose name only the emulator knows."""
         host = self.url.removeprefix("https://").rstrip("/")
@@ -87,9 +126,12 @@ class Stack:
 
 
 def template():
-    """Without what demands https of the bucket: the emulator speaks http."""
+    """Without what demands https of the bucket, for the emulator speaks http; and with an action that
+    it asks for, where AWS has none: a batch needs sqs:SendMessage."""
     made, problems = decode(str(ROOT / "deploy/aws/template.yaml"))
     assert not problems
     made = json.loads(json.dumps(made))
     del made["Resources"]["BucketPolicy"]
+    work = made["Resources"]["Work"]["Properties"]["PolicyDocument"]["Statement"]
+    next(row for row in work if row["Sid"] == "Messages")["Action"].append("sqs:SendMessageBatch")
     return made
