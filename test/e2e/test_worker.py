@@ -48,12 +48,15 @@ def workers(home):
         made.append(Worker(kwargs.pop("home", home), *flags, **kwargs))
         return made[-1]
 
-    yield make
-    for worker in made:
-        worker.stop()
-        worker.check_log()
-    for worker in made:
-        worker.kill()
+    try:
+        yield make
+        for worker in made:
+            worker.stop()
+            worker.check_log()
+    finally:
+        for worker in made:
+            worker.kill()
+            print(worker.log)
 
 
 @pytest.fixture
