@@ -1,7 +1,7 @@
 # The short way to everything. What a target does stands in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt bench bench-ledger bench-look fuzz cover docs lambda clean
+.PHONY: help build run test lint fmt bench bench-ledger bench-look bench-aws fuzz cover docs lambda clean
 
 # What `make test` runs on: plain, asan (address and undefined behaviour), tsan (threads), fuzz (the
 # fuzzing drivers, a few seconds each).
@@ -42,6 +42,10 @@ bench-ledger: ## what an event costs the ledger, and whether it grows (LIVES=100
 bench-look: ## how long support waits for an answer behind 5 million deliveries (DELIVERIES=1000000 for fewer)
 	@scripts/deps.sh test
 	@bench/look.sh $(DELIVERIES)
+
+bench-aws: ## what a worker on AWS does, and what an event costs there (EVENTS=100000 for more)
+	@scripts/deps.sh test
+	@bench/aws.sh $(if $(EVENTS),--events $(EVENTS))
 
 cover: ## which lines of src/ the tests run
 	@scripts/deps.sh test
