@@ -15,8 +15,11 @@
  *   dynamodb_open.c       what is open in a lane
  *   dynamodb_health.c     the health of targets
  *   dynamodb_pace.c       the pace port
- *   dynamodb_configs.c    the configs port
+ *   dynamodb_configs.c    the configs port, but for
+ *   dynamodb_config_change.c   put, remove
  *   dynamodb_admin.c      the admin port
+ *   dynamodb_change.c     a change and its line of the audit log, in one transaction
+ *   dynamodb_query.c      a Query to its end
  *
  * Threads: envs join before the loops run; after that nothing here changes but two times of failures,
  * so any number of loops use it, each for operations of its own env.

@@ -18,7 +18,7 @@
 
 #define KEYS        GW_SLICE("keys")
 #define COUNT       GW_SLICE("count") /* the sk of a counter */
-#define PAGE_ITEMS  512               /* of keys or lines */
+#define PAGE_ITEMS  512               /* of lines that are sifted */
 #define PAGES_MAX   16
 #define NUMBER_TEXT 19 /* digits of a line's */
 
@@ -359,11 +359,16 @@ static uint64_t first_number(int64_t at_ms)
     return at_ms < GW_AUDIT_AT_END ? (uint64_t)at_ms << DYNAMODB_TURN_BITS : INT64_MAX;
 }
 
-static struct gw_slice partition_of(struct dynamodb_run *run, const struct gw_audit_list *op)
+/* *page_max: as many as are wanted, or, where few of them may be meant, more. */
+static struct gw_slice partition_of(struct dynamodb_run *run, const struct gw_audit_list *op,
+                                    size_t *page_max)
 {
-    if (op->subject.len > 0 && op->configs_only)
-        return dynamodb_line_history(run, op->app_id, op->subject);
-    return dynamodb_line_pk(run, op->app_id);
+    bool is_history = op->subject.len > 0 && op->configs_only;
+    bool is_sifted = op->subject.len > 0 || op->configs_only;
+
+    *page_max = is_history || !is_sifted ? op->max + 1 : PAGE_ITEMS;
+    return is_history ? dynamodb_line_history(run, op->app_id, op->subject)
+                      : dynamodb_line_pk(run, op->app_id);
 }
 
 static void audit_list(struct dynamodb_run *run)
@@ -372,6 +377,8 @@ static void audit_list(struct dynamodb_run *run)
     struct listing *listing = gw_arena_zalloc(&run->arena, sizeof(*listing));
     uint64_t from = first_number(op->from_ms);
     uint64_t end = op->to_ms > 0 ? first_number(op->to_ms) : INT64_MAX;
+    struct gw_slice pk;
+    size_t page_max;
 
     if (op->subject.len > 0 && op->app_id.len == 0) {
         dynamodb_done(run, GW_ERR_INVALID);
@@ -387,14 +394,15 @@ static void audit_list(struct dynamodb_run *run)
     if (op->subject.len > 0)
         listing->subject = dynamodb_line_subject(run, op->app_id, op->subject);
     run->own = listing;
+    pk = partition_of(run, op, &page_max);
     dynamodb_query(run, &(struct dynamodb_query){
                             .table = DYNAMODB_ADMIN,
                             .keys = "#pk = :pk AND #sk BETWEEN :from AND :last",
-                            .values = {{":pk", partition_of(run, op)},
+                            .values = {{":pk", pk},
                                        {":from", dynamodb_line_sk(run, from)},
                                        {":last", dynamodb_line_sk(run, end - 1)}},
                             .is_backward = true,
-                            .page_max = PAGE_ITEMS,
+                            .page_max = page_max,
                             .pages_max = PAGES_MAX,
                             .take = take_line,
                             .then = on_lines,

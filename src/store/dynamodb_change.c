@@ -8,7 +8,7 @@
  * too long for a key. Its number is its time and, of those of one millisecond, its turn; that is taken
  * from a counter, which also gives lanes their numbers: what a failure leaves unused is never given
  * again. Only once in a million lines, where the turns begin again, can two of one millisecond change
- * places.
+ * places. All lines share a partition, which takes a thousand a second: people make changes.
  *
  * Owns nothing; the thread is the run's. */
 #include "store/dynamodb_impl.h"
@@ -198,9 +198,21 @@ void dynamodb_change_send(struct dynamodb_run *run, dynamodb_fn *next)
     dynamodb_send(run, on_sent);
 }
 
+static struct gw_slice reason_of(const struct dynamodb_run *run, size_t part)
+{
+    return gw_aws_json_text(yyjson_arr_get(run->db.reasons, part), "Code");
+}
+
 bool dynamodb_change_is_refused(const struct dynamodb_run *run, size_t part)
 {
-    struct gw_slice code = gw_aws_json_text(yyjson_arr_get(run->db.reasons, part), "Code");
+    return gw_slice_is(reason_of(run, part), "ConditionalCheckFailed");
+}
 
-    return gw_slice_is(code, "ConditionalCheckFailed");
+bool dynamodb_change_met_another(const struct dynamodb_run *run)
+{
+    for (size_t i = 0; i < run->line.parts; i++)
+        if (dynamodb_change_is_refused(run, i) ||
+            gw_slice_is(reason_of(run, i), "TransactionConflict"))
+            return true;
+    return false;
 }

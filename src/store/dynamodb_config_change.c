@@ -214,13 +214,12 @@ static void apply(struct changing *changing)
 static void on_written(struct dynamodb_run *run)
 {
     struct changing *changing = run->own;
-    enum gw_err err = dynamodb_err(run);
 
-    if (err == GW_OK) {
+    if (dynamodb_err(run) == GW_OK) {
         apply(changing);
         *changing->snapshot = dynamodb_configs_snapshot(&changing->configs, changing->app_id);
         dynamodb_done(run, GW_OK);
-    } else if ((err == GW_ERR_CONFLICT || err == GW_ERR_BUSY) && ++changing->rounds < ROUNDS) {
+    } else if (dynamodb_change_met_another(run) && ++changing->rounds < ROUNDS) {
         read_app(run); /* it is another app now than the one that was judged */
     } else {
         dynamodb_fail(run, &run->db.call);

@@ -168,6 +168,8 @@ yyjson_mut_val *dynamodb_change_add(struct dynamodb_run *run, const char *verb,
 void dynamodb_change_send(struct dynamodb_run *run, dynamodb_fn *next);
 /* It was refused, and this part's condition was not met. */
 bool dynamodb_change_is_refused(const struct dynamodb_run *run, size_t part);
+/* Somebody else changed, or is changing, what it is about. */
+bool dynamodb_change_met_another(const struct dynamodb_run *run);
 
 /* The partition of an app's lines; of no app: of all lines. */
 struct gw_slice dynamodb_line_pk(struct dynamodb_run *run, struct gw_slice app_id);
