@@ -230,6 +230,27 @@ static void test_a_payload_that_is_another(void **state)
     assert_null(find_message(world, &op->message_id)->message->body.ptr);
 }
 
+/* A notice need not say the ETag: then the bytes alone tell. */
+static void test_a_payload_of_which_no_etag_is_known(void **state)
+{
+    struct world *world = *state;
+    struct gw_place place = {.bucket = gw_slice_from(getenv("GWH_TEST_BUCKET")),
+                             .key = GW_SLICE("without an etag")};
+    struct gw_event event = {.app_id = GW_SLICE("app"),
+                             .event_type = GW_SLICE("type"),
+                             .place = place,
+                             .body = GW_SLICE("[1]")};
+
+    rig_put_to(world, place, event.body);
+    struct gw_accept *op =
+        accept_message(world, gw_message_create(&event, T0), LANES(1), 1, DAY_MS);
+    world_wait(world);
+    assert_ok(op->op.err);
+    assert_ok(load(world, &op->message_id));
+    rig_put_to(world, place, GW_SLICE("[2]"));
+    assert_int_equal(load(world, &op->message_id), GW_ERR_CHANGED);
+}
+
 static struct gw_slice random_body(struct world *world)
 {
     uint64_t random;
@@ -621,6 +642,7 @@ int main(int argc, char **argv)
         TEST(test_skipped_then_routed),
         TEST(test_finding_by_any_id),
         TEST(test_a_payload_that_is_another),
+        TEST(test_a_payload_of_which_no_etag_is_known),
         TEST(test_an_event_is_put),
         TEST(test_a_retry_wakes),
         TEST(test_health),
