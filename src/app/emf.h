@@ -2,7 +2,6 @@
  * GenericWebhook, dimension Deployment, which is what the tables' names begin with. */
 #pragma once
 
-#include "base/buf.h"
 #include "flow/shard.h"
 
 #define GW_EMF_METRICS_MAX 16
@@ -13,6 +12,5 @@ struct gw_emf {
     uint64_t told[GW_EMF_METRICS_MAX];
 };
 
-/* Adds a line of what came since the last one; nothing when nothing did. */
-void gw_emf_line(struct gw_emf *emf, const struct gw_flow *flow, int64_t now_ms,
-                 struct gw_buf *out);
+/* Writes a line of what came since the last one to standard output; none when nothing did. */
+void gw_emf_tell(struct gw_emf *emf, const struct gw_flow *flow, int64_t now_ms);

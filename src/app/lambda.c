@@ -44,7 +44,7 @@
 #define EXIT_CANNOT_START 3
 
 #define CONNECT_TIMEOUT_MS 5000
-#define SHARED_AGE_MS      5000 /* of what other processes change: configs, keys, targets */
+#define SHARED_AGE_MS      4000 /* of what others change: in force everywhere within 5 s */
 #define FLUSH_MS           1500 /* for the log's rows, when an invocation's work is done */
 
 extern char **environ;
@@ -105,19 +105,10 @@ static void on_signal(void *ctx, int number)
 
 /* ── Answering ─────────────────────────────────────────────────────────────────────────────── */
 
-static void tell_metrics(struct lambda *lambda)
-{
-    struct gw_buf line = {0};
-    gw_emf_line(&lambda->emf, &lambda->flow, gw_env_wall_ms(lambda->env), &line);
-    if (line.len > 0 && write(STDOUT_FILENO, line.ptr, line.len) < 0)
-        gw_log(GW_LOG_WARN, "metrics_not_told");
-    gw_buf_deinit(&line);
-}
-
 static void answer(struct lambda *lambda)
 {
     lambda->state = ANSWERING;
-    tell_metrics(lambda);
+    gw_emf_tell(&lambda->emf, &lambda->flow, gw_env_wall_ms(lambda->env));
     if (lambda->answer.ptr) {
         gw_aws_runtime_answer(&lambda->runtime, lambda->answer);
         return;
@@ -274,7 +265,7 @@ static void flow_init(struct lambda *lambda)
                 .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                 .in_flight_max = settings->in_flight,
                 .accepts_max = settings->queue_max,
-                .memory_max = settings->memory_deliveries,
+                .memory_max = settings->messages * 1000, /* all that an invocation can bring */
                 .body_bytes_max = settings->memory_body_bytes,
                 .snapshots_max = settings->memory_apps,
                 .intake_rate = (uint32_t)settings->intake_rate,

@@ -16,6 +16,7 @@
  * Thread: the main one, on which all of this runs. */
 #include "app/worker.h"
 
+#include "app/emf.h"
 #include "app/log_sink.h"
 #include "app/store_aws.h"
 #include "core/config.h"
@@ -31,6 +32,7 @@
 #define EXIT_CANNOT_START 3
 
 #define CONNECT_TIMEOUT_MS 5000
+#define METRICS_MS         60000 /* CloudWatch counts in minutes */
 #define CUT_MS             15000 /* after the grace time, until it is given up */
 #define SHARED_KEEP_MS     4000  /* of what others change: in force everywhere within 5 s */
 #define QUEUES             2
@@ -54,10 +56,17 @@ struct worker {
     enum state state;
     bool is_cut;
     int exit_code;
-    struct gw_timer grace;
+    struct gw_timer grace, metrics;
+    struct gw_emf emf;
 };
 
 static struct worker worker; /* the process's only one; a queue tells no more than itself */
+
+static void tell_metrics(struct gw_timer *timer)
+{
+    gw_emf_tell(&worker.emf, &worker.flow, gw_env_wall_ms(worker.env));
+    gw_env_timer_set(worker.env, timer, METRICS_MS);
+}
 
 /* ── The end ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -267,8 +276,13 @@ static void run(void)
     gw_loop_on_signal(worker.env, SIGTERM, on_signal, NULL);
     gw_loop_on_signal(worker.env, SIGINT, on_signal, NULL);
     worker.grace.fire = on_grace_over;
+    worker.emf.deployment = worker.settings.tables;
+    worker.metrics.fire = tell_metrics;
+    gw_env_timer_set(worker.env, &worker.metrics, METRICS_MS);
     gw_shard_start(worker.shard, on_started, NULL);
     gw_loop_run(worker.env);
+    gw_env_timer_stop(worker.env, &worker.metrics);
+    gw_emf_tell(&worker.emf, &worker.flow, gw_env_wall_ms(worker.env));
 }
 
 int gw_worker_main(int argc, char **argv)

@@ -164,40 +164,21 @@ static void add_lines(struct dynamodb_run *run)
         add_line(run, dynamodb_line_history(run, audit->app_id, audit->subject), sealed);
 }
 
-static struct gw_slice reason_of(const struct dynamodb_run *run, size_t part)
-{
-    return gw_aws_json_text(yyjson_arr_get(run->db.reasons, part), "Code");
-}
-
-bool dynamodb_change_is_refused(const struct dynamodb_run *run, size_t part)
-{
-    return gw_slice_is(reason_of(run, part), "ConditionalCheckFailed");
-}
-
-bool dynamodb_change_met_another(const struct dynamodb_run *run)
-{
-    for (size_t i = 0; i < run->line.parts; i++)
-        if (dynamodb_change_is_refused(run, i) ||
-            gw_slice_is(reason_of(run, i), "TransactionConflict"))
-            return true;
-    return false;
-}
-
 static void on_looked(struct dynamodb_run *run)
 {
-    if (dynamodb_err(run) == GW_OK && run->db.item == NULL) { /* else it is done, or nobody knows */
-        run->db.call.error = run->line.unsure;
-        run->db.reasons = run->line.reasons;
-    }
+    bool is_there = dynamodb_err(run) == GW_OK && run->db.item;
+
+    run->db.call.error = is_there ? (struct gw_error){.code = GW_OK} : run->line.unsure;
+    run->db.reasons = run->line.reasons;
     run->line.then(run);
 }
 
 /* What is not known is known by the line, which came with the change or not at all. It is not known
- * who the other writer is, where there is one: a request whose connection broke is sent once more,
- * and then finds itself. */
+ * why a condition is not met, either: a request whose connection broke is sent once more, and then
+ * finds what it did itself. */
 static void on_sent(struct dynamodb_run *run)
 {
-    if (!dynamodb_is_unsure(run) && !dynamodb_change_met_another(run)) {
+    if (!dynamodb_is_unsure(run) && dynamodb_err(run) != GW_ERR_CONFLICT) {
         run->line.then(run);
         return;
     }
@@ -215,4 +196,23 @@ void dynamodb_change_send(struct dynamodb_run *run, dynamodb_fn *next)
     run->line.then = next;
     add_lines(run);
     dynamodb_send(run, on_sent);
+}
+
+static struct gw_slice reason_of(const struct dynamodb_run *run, size_t part)
+{
+    return gw_aws_json_text(yyjson_arr_get(run->db.reasons, part), "Code");
+}
+
+bool dynamodb_change_is_refused(const struct dynamodb_run *run, size_t part)
+{
+    return gw_slice_is(reason_of(run, part), "ConditionalCheckFailed");
+}
+
+bool dynamodb_change_met_another(const struct dynamodb_run *run)
+{
+    for (size_t i = 0; i < run->line.parts; i++)
+        if (dynamodb_change_is_refused(run, i) ||
+            gw_slice_is(reason_of(run, i), "TransactionConflict"))
+            return true;
+    return false;
 }

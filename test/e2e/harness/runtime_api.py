@@ -169,13 +169,3 @@ class Function:
 
     def logged(self, event):
         return [line for line in map(json.loads, self.lines) if line.get("event") == event]
-
-    @property
-    def metrics(self):
-        """Sums of what CloudWatch was told."""
-        sums = {}
-        for line in map(json.loads, self.lines):
-            if "_aws" in line:
-                for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                    sums[metric["Name"]] = sums.get(metric["Name"], 0) + line[metric["Name"]]
-        return sums

@@ -8,6 +8,7 @@ import sys
 import requests
 from cfnlint.decode import decode
 
+from . import emf
 from .ministack import REGION
 from .server import GWH, ROOT
 from .waiting import eventually, seconds
@@ -106,14 +107,7 @@ class Stack:
 
     def metrics(self):
         """Sums of what CloudWatch was told."""
-        sums = {}
-        for line in self.said():
-            if '"_aws"' in line:
-                told = json.loads(line)
-                for metric in told["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                    name = metric["Name"]
-                    sums[name] = sums.get(name, 0) + told[name]
-        return sums
+        return emf.sums(self.said())
 
     def request(self, method, path, key=ADMIN_KEY, **kwargs):
         """By the function's URL, whose name only the emulator knows."""
