@@ -116,11 +116,11 @@ static enum gw_err parse_roles(yyjson_val *value, unsigned *roles, struct gw_err
     yyjson_arr_foreach(value, at, count, item)
     {
         unsigned role = gw_role_parse(gw_strict_str(item));
-        struct gw_slice held = yyjson_is_str(item) ? gw_strict_cut(gw_strict_str(item))
-                                                   : gw_slice_from(yyjson_get_type_desc(item));
+        struct gw_slice held =
+            yyjson_is_str(item) ? gw_strict_str(item) : gw_slice_from(yyjson_get_type_desc(item));
         if (!role)
-            return gw_error_set(error, GW_ERR_INVALID, "%s, held \"%.*s\"", must,
-                                GW_SLICE_ARG(held));
+            return gw_error_set(error, GW_ERR_INVALID, "%s, held \"%s\"", must,
+                                gw_strict_shown(held).text);
         *roles |= role;
     }
     return GW_OK;
@@ -152,8 +152,8 @@ static enum gw_err check_fields(yyjson_val *root, struct gw_error *error)
         struct gw_slice name = gw_strict_str(field);
         if (!gw_slice_is(name, "name") && !gw_slice_is(name, "roles") &&
             !gw_slice_is(name, "scope"))
-            return gw_error_set(error, GW_ERR_INVALID, "unknown field \"%.*s\"; there are: " FIELDS,
-                                GW_SLICE_ARG(gw_strict_cut(name)));
+            return gw_error_set(error, GW_ERR_INVALID, "unknown field \"%s\"; there are: " FIELDS,
+                                gw_strict_shown(name).text);
     }
     return GW_OK;
 }

@@ -7,8 +7,7 @@
 #include "base/check.h"
 #include "base/codec.h"
 #include "base/timefmt.h"
-
-#define SHOWN_MAX 40 /* bytes of an unknown name in an error text */
+#include "core/strict.h"
 
 static enum gw_err unknown(struct gw_slice name, const char *const *names, size_t count,
                            struct gw_error *error)
@@ -16,10 +15,9 @@ static enum gw_err unknown(struct gw_slice name, const char *const *names, size_
     struct gw_buf list = {0};
     for (size_t i = 0; i < count; i++)
         gw_buf_addf(&list, "%s%s", i ? ", " : "", names[i]);
-    if (name.len > SHOWN_MAX)
-        name.len = SHOWN_MAX;
-    gw_error_set(error, GW_ERR_INVALID, "unknown query parameter \"%.*s\"; there %s %s",
-                 GW_SLICE_ARG(name), count ? "are:" : "are none", count ? gw_buf_text(&list) : "");
+    gw_error_set(error, GW_ERR_INVALID, "unknown query parameter \"%s\"; there %s %s",
+                 gw_strict_shown(name).text, count ? "are:" : "are none",
+                 count ? gw_buf_text(&list) : "");
     gw_buf_deinit(&list);
     return GW_ERR_INVALID;
 }

@@ -223,8 +223,8 @@ static enum gw_err read_enable(struct targets *targets, struct gw_error *error)
         struct gw_slice name = gw_strict_str(key);
         if (!gw_slice_is(name, "appId") && !gw_slice_is(name, "url"))
             return gw_error_set(error, GW_ERR_INVALID,
-                                "unknown field \"%.*s\"; there are: appId, url",
-                                GW_SLICE_ARG(gw_strict_cut(name)));
+                                "unknown field \"%s\"; there are: appId, url",
+                                gw_strict_shown(name).text);
     }
     targets->app_id = gw_strict_str(yyjson_obj_get(root, "appId"));
     targets->url = gw_strict_str(yyjson_obj_get(root, "url"));

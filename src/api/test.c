@@ -140,8 +140,8 @@ static enum gw_err read_member(struct test *test, yyjson_val *key, yyjson_val *v
     if (gw_slice_is(name, "event"))
         return read_event(test, value, index, error);
     return gw_error_set(error, GW_ERR_INVALID,
-                        "unknown field \"%.*s\"; there are: appId, eventType, event",
-                        GW_SLICE_ARG(gw_strict_cut(name)));
+                        "unknown field \"%s\"; there are: appId, eventType, event",
+                        gw_strict_shown(name).text);
 }
 
 /* Numbers are read as text, for an event may hold any. */

@@ -19,7 +19,7 @@
 /* What a string says is shown only where it can be no secret, else that it is one. */
 static const char *describe(yyjson_val *value, bool is_harmless, char *text, size_t size)
 {
-    struct gw_slice string = gw_strict_cut(gw_strict_str(value)), number;
+    struct gw_slice number;
 
     switch (yyjson_get_type(value)) {
     case YYJSON_TYPE_NULL: return "null";
@@ -29,7 +29,7 @@ static const char *describe(yyjson_val *value, bool is_harmless, char *text, siz
     case YYJSON_TYPE_STR:
         if (!is_harmless)
             return "a string";
-        snprintf(text, size, "\"%.*s\"", GW_SLICE_ARG(string));
+        snprintf(text, size, "\"%s\"", gw_strict_shown(gw_strict_str(value)).text);
         return text;
     case YYJSON_TYPE_RAW: /* a number as it was written */
         number = gw_strict_cut((struct gw_slice){yyjson_get_raw(value), yyjson_get_len(value)});
@@ -42,7 +42,7 @@ static const char *describe(yyjson_val *value, bool is_harmless, char *text, siz
 enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, const char *what,
                              yyjson_val *value)
 {
-    char text[GW_STRICT_CUT_BYTES + 8];
+    char text[sizeof(struct gw_strict_shown) + 2];
 
     return gw_error_set(parse->error, GW_ERR_INVALID, "%s: must be %s, was %s", field, what,
                         describe(value, false, text, sizeof(text)));
@@ -51,7 +51,7 @@ enum gw_err gw_config_refuse(struct gw_config_parse *parse, const char *field, c
 enum gw_err gw_config_refuse_shown(struct gw_config_parse *parse, const char *field,
                                    const char *what, yyjson_val *value)
 {
-    char text[GW_STRICT_CUT_BYTES + 8];
+    char text[sizeof(struct gw_strict_shown) + 2];
 
     return gw_error_set(parse->error, GW_ERR_INVALID, "%s: must be %s, was %s", field, what,
                         describe(value, true, text, sizeof(text)));
@@ -272,8 +272,8 @@ static enum gw_err parse_retry(struct gw_config_parse *parse, yyjson_val *value)
                              &config->retry.timeout_ms);
         else
             err = gw_error_set(parse->error, GW_ERR_INVALID,
-                               "retry: unknown member \"%.*s\"; there are: schedule, timeoutMs",
-                               GW_SLICE_ARG(gw_strict_cut(name)));
+                               "retry: unknown member \"%s\"; there are: schedule, timeoutMs",
+                               gw_strict_shown(name).text);
         if (err != GW_OK)
             return err;
     }
@@ -427,11 +427,11 @@ enum gw_err gw_config_field_unknown(struct gw_slice name, struct gw_error *error
         }
     }
     if (nearest)
-        gw_error_set(error, GW_ERR_INVALID, "unknown field \"%.*s\"; did you mean \"%s\"?",
-                     GW_SLICE_ARG(shown), nearest);
+        gw_error_set(error, GW_ERR_INVALID, "unknown field \"%s\"; did you mean \"%s\"?",
+                     gw_strict_shown(name).text, nearest);
     else
-        gw_error_set(error, GW_ERR_INVALID, "unknown field \"%.*s\"; there are: %s",
-                     GW_SLICE_ARG(shown), gw_buf_text(&names));
+        gw_error_set(error, GW_ERR_INVALID, "unknown field \"%s\"; there are: %s",
+                     gw_strict_shown(name).text, gw_buf_text(&names));
     gw_buf_deinit(&names);
     return GW_ERR_INVALID;
 }

@@ -106,8 +106,8 @@ static void mask(struct gw_slice value, struct gw_buf *out)
 
 static enum gw_err refuse(struct gw_config_parse *parse, struct gw_slice name, const char *why)
 {
-    return gw_error_set(parse->error, GW_ERR_INVALID, "headers: \"%.*s\" %s",
-                        GW_SLICE_ARG(gw_strict_cut(name)), why);
+    return gw_error_set(parse->error, GW_ERR_INVALID, "headers: \"%s\" %s",
+                        gw_strict_shown(name).text, why);
 }
 
 static enum gw_err check_header(struct gw_config_parse *parse, struct gw_slice name,

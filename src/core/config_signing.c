@@ -77,7 +77,7 @@ static const char *header_refusal(struct gw_slice name, struct gw_arena *arena)
 
 static enum gw_err parse_body_header(struct gw_config_parse *parse, yyjson_val *value)
 {
-    struct gw_slice name = gw_strict_str(value), shown = gw_strict_cut(name);
+    struct gw_slice name = gw_strict_str(value);
     struct gw_config *config = parse->config;
     const char *why = NULL;
 
@@ -92,8 +92,8 @@ static enum gw_err parse_body_header(struct gw_config_parse *parse, yyjson_val *
     else if (parse->guard)
         why = header_refusal(name, &config->arena);
     if (why)
-        return gw_error_set(parse->error, GW_ERR_INVALID, "signing.bodyHeader: \"%.*s\" %s",
-                            GW_SLICE_ARG(shown), why);
+        return gw_error_set(parse->error, GW_ERR_INVALID, "signing.bodyHeader: \"%s\" %s",
+                            gw_strict_shown(name).text, why);
     config->signing.body_header = gw_arena_dup(&config->arena, name);
     return GW_OK;
 }
@@ -128,9 +128,9 @@ enum gw_err gw_config_signing_parse(struct gw_config_parse *parse, yyjson_val *v
             err = parse_body_encoding(parse, member);
         else
             err = gw_error_set(parse->error, GW_ERR_INVALID,
-                               "signing: unknown member \"%.*s\"; there are: schemes, bodyHeader, "
+                               "signing: unknown member \"%s\"; there are: schemes, bodyHeader, "
                                "bodyEncoding",
-                               GW_SLICE_ARG(gw_strict_cut(name)));
+                               gw_strict_shown(name).text);
         if (err != GW_OK)
             return err;
     }
@@ -164,9 +164,9 @@ enum gw_err gw_config_signing_check(const struct gw_config *config, struct gw_er
         struct gw_slice rest = gw_slice_skip(name, own.len);
         if (rest.len == 0 || gw_slice_eq_nocase(rest, GW_SLICE("-next")))
             return gw_error_set(error, GW_ERR_INVALID,
-                                "headers: \"%.*s\" cannot be set: signing.bodyHeader, and while a "
+                                "headers: \"%s\" cannot be set: signing.bodyHeader, and while a "
                                 "secret is rotated that with -next, are the signature's",
-                                GW_SLICE_ARG(gw_strict_cut(name)));
+                                gw_strict_shown(name).text);
     }
     return GW_OK;
 }

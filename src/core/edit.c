@@ -419,8 +419,8 @@ static bool pointer_decode(struct gw_slice *step)
 static enum gw_err refuse(const char *field, const char *what, struct gw_slice text,
                           struct gw_error *error)
 {
-    return gw_error_set(error, GW_ERR_INVALID, "%s: must be %s, was \"%.*s\"", field, what,
-                        GW_SLICE_ARG(gw_strict_cut(text)));
+    return gw_error_set(error, GW_ERR_INVALID, "%s: must be %s, was \"%s\"", field, what,
+                        gw_strict_shown(text).text);
 }
 
 enum gw_err gw_edit_path_parse(struct gw_edit_path *path, const char *field, struct gw_slice text,

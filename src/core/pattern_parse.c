@@ -30,8 +30,7 @@ size_t gw_pattern_enter(struct gw_pattern_reader *reader, struct gw_slice name)
 {
     size_t len = strlen(reader->where);
 
-    snprintf(reader->where + len, sizeof(reader->where) - len, ".%.*s",
-             GW_SLICE_ARG(gw_strict_cut(name)));
+    snprintf(reader->where + len, sizeof(reader->where) - len, ".%s", gw_strict_shown(name).text);
     return len;
 }
 
@@ -71,8 +70,8 @@ enum gw_err gw_pattern_refuse(struct gw_pattern_reader *reader, const char *what
 enum gw_err gw_pattern_refuse_name(struct gw_pattern_reader *reader, const char *what,
                                    struct gw_slice name)
 {
-    return gw_error_set(reader->error, GW_ERR_INVALID, "%s: must be %s, was \"%.*s\"",
-                        reader->where, what, GW_SLICE_ARG(gw_strict_cut(name)));
+    return gw_error_set(reader->error, GW_ERR_INVALID, "%s: must be %s, was \"%s\"", reader->where,
+                        what, gw_strict_shown(name).text);
 }
 
 /* ── Rules ─────────────────────────────────────────────────────────────────────────────────── */

@@ -75,7 +75,7 @@ static void add_kinds(unsigned found, struct gw_buf *out)
 static void add_leaf(const struct gw_leaf *leaf, yyjson_val *root, struct gw_buf *out)
 {
     for (size_t i = 0; i < leaf->step_count; i++)
-        gw_buf_addf(out, "%s%.*s", i > 0 ? "." : "", GW_SLICE_ARG(gw_strict_cut(leaf->steps[i])));
+        gw_buf_addf(out, "%s%s", i > 0 ? "." : "", gw_strict_shown(leaf->steps[i]).text);
     gw_buf_addf(out, " must match %.*s, the event has ", GW_SLICE_ARG(leaf->text));
     add_kinds(kinds_at(root, leaf->steps, leaf->step_count), out);
     gw_buf_adds(out, GW_SLICE(" there"));

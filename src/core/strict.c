@@ -5,6 +5,8 @@
 #include "base/map.h"
 #include "core/event.h"
 
+#include <stdio.h>
+
 /* ── yyjson on an arena ────────────────────────────────────────────────────────────────────── */
 
 static void *alc_malloc(void *ctx, size_t size)
@@ -51,8 +53,8 @@ static enum gw_err check_object(yyjson_val *object, size_t depth, struct gw_erro
     {
         struct gw_slice name = gw_strict_str(key);
         if (gw_map_get(&seen, name)) {
-            err = gw_error_set(error, GW_ERR_INVALID, "has the key \"%.*s\" twice",
-                               GW_SLICE_ARG(gw_strict_cut(name)));
+            err = gw_error_set(error, GW_ERR_INVALID, "has the key \"%s\" twice",
+                               gw_strict_shown(name).text);
             break;
         }
         gw_map_put(&seen, name, key);
@@ -154,4 +156,23 @@ bool gw_strict_i64(yyjson_val *value, int64_t *out)
         return false;
     *out = is_negative ? -(int64_t)size : (int64_t)size;
     return true;
+}
+
+/* ── Error texts ───────────────────────────────────────────────────────────────────────────── */
+
+struct gw_strict_shown gw_strict_shown(struct gw_slice text)
+{
+    struct gw_strict_shown shown;
+    struct gw_slice cut = gw_strict_cut(text);
+    size_t len = 0;
+
+    for (size_t i = 0; i < cut.len; i++) {
+        unsigned char c = (unsigned char)cut.ptr[i];
+        if (c < 0x20 || c == 0x7F)
+            len += (size_t)snprintf(shown.text + len, sizeof(shown.text) - len, "\\u%04x", c);
+        else
+            shown.text[len++] = (char)c;
+    }
+    shown.text[len] = '\0';
+    return shown;
 }

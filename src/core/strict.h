@@ -34,7 +34,7 @@ static inline struct gw_slice gw_strict_str(yyjson_val *value)
     return (struct gw_slice){yyjson_get_str(value), yyjson_get_len(value)};
 }
 
-/* Short enough for an error text; cut at the edge of a character. */
+/* At most GW_STRICT_CUT_BYTES of it; cut at the edge of a character. */
 static inline struct gw_slice gw_strict_cut(struct gw_slice text)
 {
     if (text.len <= GW_STRICT_CUT_BYTES)
@@ -44,3 +44,11 @@ static inline struct gw_slice gw_strict_cut(struct gw_slice text)
         text.len--;
     return text;
 }
+
+/* A name or value as error texts show it: cut, and control characters as JSON escapes, for a NUL
+ * would end the text. Used as gw_strict_shown(name).text, which lives to the end of its statement. */
+struct gw_strict_shown {
+    char text[sizeof("\\u0000") * GW_STRICT_CUT_BYTES];
+};
+
+struct gw_strict_shown gw_strict_shown(struct gw_slice text);

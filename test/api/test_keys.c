@@ -72,7 +72,7 @@ static void bad_ones(void **state)
         {"{'roles':['Admin'],'scope':'a'}", "held \"Admin\""},
         {"{'roles':['admin',''],'scope':'a'}", "held \"\""},
         {"{'roles':['admin',7],'scope':'a'}", "roles: must be"},
-        {"{'roles':['admin\\u0000'],'scope':'a'}", "roles: must be"},
+        {"{'roles':['admin\\u0000'],'scope':'a'}", "held \"admin\\u0000\""},
         {"{'roles':['admin']}", "scope: must be"},
         {"{'roles':['admin'],'scope':null}", "scope: must be a string"},
         {"{'roles':['admin'],'scope':''}", "scope: must be"}, /* never "any" */

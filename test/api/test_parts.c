@@ -133,6 +133,7 @@ static void queries(void **state)
         {"b=1&a", NULL, NULL, "a: must not be empty"},
         {"a=%C3%A9", "\xc3\xa9", NULL, NULL},
         {"a=1&a=2", NULL, NULL, "a: is there twice"},
+        {"a%00=1", NULL, NULL, "unknown query parameter \"a\\u0000\"; there are: a, b"},
         {"A=1", NULL, NULL, "unknown query parameter \"A\"; there are: a, b"},
         {"c=1", NULL, NULL, "\"c\""},
         {"a=%", NULL, NULL, "a: must be percent-encoded"},

@@ -104,6 +104,8 @@ static void everything(void **state)
 
 #define WITH(field) "{" BASE "," field "}"
 #define URL(url)    "{" KEY ",'webhookUrl':" url "}"
+#define NUL10       "\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000"
+#define NUL40       NUL10 NUL10 NUL10 NUL10
 #define FIELDS                                                                                     \
     "there are: appId, eventType, webhookUrl, isActive, product, headers, workflows, "             \
     "additionalMetadataKeys, deleteAppId, payloadBlocklist, filter, retry, rateLimit, "            \
@@ -149,7 +151,9 @@ static const struct {
     {WITH("'header':{}"), "unknown field \"header\"; did you mean \"headers\"?"},
     {WITH("'rtery':{}"), "unknown field \"rtery\"; did you mean \"retry\"?"},
     {WITH("'':1"), "unknown field \"\"; " FIELDS},
-    {WITH("'appId\\u0000':1"), "unknown field \"appId\"; did you mean \"appId\"?"},
+    {WITH("'a\\u001b\\u007f\\u0000b':1"), "unknown field \"a\\u001b\\u007f\\u0000b\"; " FIELDS},
+    {WITH("'a\\u0000':1,'a\\u0000':1"), "the body has the key \"a\\u0000\" twice"},
+    {WITH("'appId\\u0000':1"), "unknown field \"appId\\u0000\"; did you mean \"appId\"?"},
     {WITH("'version':1"), "version: is set by the service and cannot be given, leave it out"},
     {WITH("'createdAt':'x'"), "createdAt: is set by the service and cannot be given, leave it out"},
     {WITH("'updatedAt':'x'"), "updatedAt: is set by the service and cannot be given, leave it out"},
@@ -205,11 +209,15 @@ static const struct {
     {WITH("'rateLimit':0"), "rateLimit: must be an integer from 1 to 100000, was 0"},
     {WITH("'rateLimit':100001"), "rateLimit: must be an integer from 1 to 100000, was 100001"},
     {WITH("'rateLimit':0.5"), "rateLimit: must be an integer from 1 to 100000, was 0.5"},
+    {WITH("'rateLimit':'" NUL40 "\\u0000'"),
+     "rateLimit: must be an integer from 1 to 100000, was \"" NUL40 "\""},
     {WITH("'rateLimit':'5'"), "rateLimit: must be an integer from 1 to 100000, was \"5\""},
     /* retry */
     {WITH("'retry':[]"), "retry: must be an object with schedule and timeoutMs, was an array"},
     {WITH("'retry':{'timeout':1}"),
      "retry: unknown member \"timeout\"; there are: schedule, timeoutMs"},
+    {WITH("'retry':{'\\u0000timeoutMs':1}"),
+     "retry: unknown member \"\\u0000timeoutMs\"; there are: schedule, timeoutMs"},
     {WITH("'retry':{'schedule':5}"), "retry.schedule: must be an array of seconds, was 5"},
     {WITH("'retry':{'schedule':[1,43201]}"),
      "retry.schedule[1]: must be an integer from 0 to 43200, was 43201"},
@@ -262,7 +270,7 @@ static const struct {
     {WITH("'headers':{'\xc3\xa9':'s3cret'}"),
      "headers: \"\xc3\xa9\" is no header name (letters, digits and !#$%&'*+-.^_`|~)"},
     {WITH("'headers':{'x\\u0000':'s3cret'}"),
-     "headers: \"x\" is no header name (letters, digits and !#$%&'*+-.^_`|~)"},
+     "headers: \"x\\u0000\" is no header name (letters, digits and !#$%&'*+-.^_`|~)"},
     {WITH("'headers':{'x-a':'1','X-A':'2'}"),
      "headers: \"X-A\" is there twice; case makes no difference"},
     {WITH("'headers':{'authorization':'…'}"),
