@@ -195,13 +195,23 @@ static void on_done(struct gw_msg *msg)
     watch->done(watch);
 }
 
-static void admit(struct gw_watch *watch, struct gw_slice app_id, struct gw_message *message,
-                  const struct gw_delivery *delivery)
+/* What leads nowhere any more is due: to be ended. */
+static bool is_later(const struct gw_delivery *delivery, const struct gw_snapshot *snapshot,
+                     int64_t now_ms)
+{
+    const struct gw_route *route;
+    struct gw_config *config;
+    return delivery->due_ms > now_ms && gw_snapshot_lane(snapshot, delivery->lane, &config, &route);
+}
+
+static void admit(struct gw_watch *watch, const struct gw_snapshot *snapshot,
+                  struct gw_message *message, const struct gw_delivery *delivery)
 {
     struct gw_shard *shard = watch->shard;
+    struct gw_slice app_id = gw_slice_from(snapshot->app_id);
     if (shard->draining)
         next_at(watch, gw_env_wall_ms(shard->env) + SOON_MS);
-    else if (delivery->due_ms > gw_env_wall_ms(shard->env))
+    else if (is_later(delivery, snapshot, gw_env_wall_ms(shard->env)))
         next_at(watch, delivery->due_ms);
     else
         gw_lanes_admit(gw_lanes_get(shard->schedule, app_id, delivery->lane, true), delivery,
@@ -222,7 +232,7 @@ void gw_watch_start(struct gw_watch *watch, struct gw_message *message,
     gw_snapshots_learn(watch->shard, snapshot);
     for (size_t i = 0; i < count; i++)
         if (deliveries[i].state == GW_DELIVERY_PENDING)
-            admit(watch, gw_slice_from(snapshot->app_id), message, &deliveries[i]);
+            admit(watch, snapshot, message, &deliveries[i]);
     one_less(watch);
     gw_schedule_run(watch->shard->schedule);
 }

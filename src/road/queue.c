@@ -60,7 +60,7 @@ static struct gw_aws_call call_of(const struct gw_queue *queue, struct gw_arena 
 static void check_idle(struct gw_queue *queue)
 {
     if (!queue->is_stopping || queue->is_receiving || !gw_list_empty(&queue->held) ||
-        queue->over_count)
+        queue->over_count || queue->deleting)
         return;
     queue->is_stopping = false; /* told once */
     queue->idle(queue);
@@ -101,7 +101,7 @@ static void end_held(struct held *held)
     queue->over_count++;
     if (queue->is_stopping || queue->over_count >= BATCH_MAX)
         delete_over(queue);
-    else if (queue->over_count == 1)
+    else if (!gw_heap_linked(&queue->soon.node))
         gw_env_timer_set(env_of(queue), &queue->soon, DELETE_MS);
 }
 
@@ -162,7 +162,7 @@ static void on_deleted(struct gw_aws_batch *batch)
                GW_S("why", gw_err_name(batch->entries[0].err)));
     gw_arena_deinit(&deletion->arena);
     gw_free(deletion);
-    queue->over_count -= count;
+    queue->deleting -= count;
     queue->hand->count -= count;
     receive(queue);
     check_idle(queue);
@@ -183,6 +183,8 @@ static void delete_ten(struct gw_queue *queue)
         deletion->held[deletion->batch.count] = held;
         deletion->batch.entries[deletion->batch.count++].receipt = held->receipt;
     }
+    queue->over_count -= deletion->batch.count;
+    queue->deleting += deletion->batch.count;
     gw_aws_sqs_delete(&deletion->batch);
 }
 

@@ -24,12 +24,12 @@ struct gw_queue {
     struct gw_aws_receive receive;
     struct gw_arena arena; /* its */
     bool is_receiving, is_stopping;
-    struct gw_timer later; /* until it is asked again */
-    int64_t pause_ms;      /* the last one after a failure */
-    struct gw_list held;   /* messages in hand */
-    struct gw_list over;   /* of them, those that are to be deleted */
-    size_t over_count;
-    struct gw_timer soon; /* until they are */
+    struct gw_timer later;       /* until it is asked again */
+    int64_t pause_ms;            /* the last one after a failure */
+    struct gw_list held;         /* messages in hand */
+    struct gw_list over;         /* of them, those that are to be deleted */
+    size_t over_count, deleting; /* in the list; and of those whose deletion is under way */
+    struct gw_timer soon;        /* until they are */
 };
 
 void gw_queue_start(struct gw_queue *queue);

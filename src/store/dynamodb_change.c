@@ -164,40 +164,6 @@ static void add_lines(struct dynamodb_run *run)
         add_line(run, dynamodb_line_history(run, audit->app_id, audit->subject), sealed);
 }
 
-static void on_looked(struct dynamodb_run *run)
-{
-    bool is_there = dynamodb_err(run) == GW_OK && run->db.item;
-
-    run->db.call.error = is_there ? (struct gw_error){.code = GW_OK} : run->line.unsure;
-    run->db.reasons = run->line.reasons;
-    run->line.then(run);
-}
-
-/* What is not known is known by the line, which came with the change or not at all. It is not known
- * why a condition is not met, either: a request whose connection broke is sent once more, and then
- * finds what it did itself. */
-static void on_sent(struct dynamodb_run *run)
-{
-    if (!dynamodb_is_unsure(run) && dynamodb_err(run) != GW_ERR_CONFLICT) {
-        run->line.then(run);
-        return;
-    }
-    run->line.unsure = run->db.call.error;
-    run->line.reasons = run->db.reasons;
-    struct gw_aws_dynamodb *db = dynamodb_request_on(run, GW_AWS_GET_ITEM, DYNAMODB_ADMIN);
-    dynamodb_put_key(run, db->root, dynamodb_line_pk(run, (struct gw_slice){0}),
-                     dynamodb_line_sk(run, run->line.number));
-    dynamodb_put_flag(run, db->root, "ConsistentRead");
-    dynamodb_send(run, on_looked);
-}
-
-void dynamodb_change_send(struct dynamodb_run *run, dynamodb_fn *next)
-{
-    run->line.then = next;
-    add_lines(run);
-    dynamodb_send(run, on_sent);
-}
-
 static struct gw_slice reason_of(const struct dynamodb_run *run, size_t part)
 {
     return gw_aws_json_text(yyjson_arr_get(run->db.reasons, part), "Code");
@@ -215,4 +181,38 @@ bool dynamodb_change_met_another(const struct dynamodb_run *run)
             gw_slice_is(reason_of(run, i), "TransactionConflict"))
             return true;
     return false;
+}
+
+static void on_looked(struct dynamodb_run *run)
+{
+    if (dynamodb_err(run) == GW_OK && run->db.item == NULL) { /* else it is done, or nobody knows */
+        run->db.call.error = run->line.unsure;
+        run->db.reasons = run->line.reasons;
+    }
+    run->line.then(run);
+}
+
+/* What is not known is known by the line, which came with the change or not at all. It is not known
+ * who the other writer is, where there is one: a request whose connection broke is sent once more,
+ * and then finds itself. */
+static void on_sent(struct dynamodb_run *run)
+{
+    if (!dynamodb_is_unsure(run) && !dynamodb_change_met_another(run)) {
+        run->line.then(run);
+        return;
+    }
+    run->line.unsure = run->db.call.error;
+    run->line.reasons = run->db.reasons;
+    struct gw_aws_dynamodb *db = dynamodb_request_on(run, GW_AWS_GET_ITEM, DYNAMODB_ADMIN);
+    dynamodb_put_key(run, db->root, dynamodb_line_pk(run, (struct gw_slice){0}),
+                     dynamodb_line_sk(run, run->line.number));
+    dynamodb_put_flag(run, db->root, "ConsistentRead");
+    dynamodb_send(run, on_looked);
+}
+
+void dynamodb_change_send(struct dynamodb_run *run, dynamodb_fn *next)
+{
+    run->line.then = next;
+    add_lines(run);
+    dynamodb_send(run, on_sent);
 }

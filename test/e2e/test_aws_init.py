@@ -1,9 +1,10 @@
 """`gwh init` on AWS: makes what is missing, touches nothing else, says which; and is told no lies."""
 
 import pytest
+from cfnlint.decode import decode
 from harness.cli import failed, said
 from harness.ministack import Ministack
-from harness.server import clean_environment, run
+from harness.server import ROOT, clean_environment, run
 
 PREFIX = "here"
 TABLES = [f"{PREFIX}-config", f"{PREFIX}-ledger", f"{PREFIX}-admin"]
@@ -44,6 +45,33 @@ def test_init(aws):
     for table in TABLES[1:]:
         ttl = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
         assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "ttl")
+
+
+def schema(table):
+    """What a table is, however it was made."""
+    return {
+        "keys": table["KeySchema"],
+        "attributes": {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]},
+        "indexes": {index["IndexName"]: (
+            index["KeySchema"], index["Projection"]["ProjectionType"],
+            set(index["Projection"]["NonKeyAttributes"]))
+            for index in table.get("GlobalSecondaryIndexes", [])}}
+
+
+def test_the_template_makes_the_same(aws):
+    """What an index does not hold is not there for whoever asks it."""
+    template, problems = decode(str(ROOT / "deploy/aws/template.yaml"))
+    assert not problems
+    dynamodb = aws.client("dynamodb")
+    said(init(aws, "--store", "aws", "--tables", "same"))
+    for name in ("config", "ledger", "admin"):
+        wanted = template["Resources"][f"{name.title()}Table"]["Properties"]
+        made = dynamodb.describe_table(TableName=f"same-{name}")["Table"]
+        ttl = dynamodb.describe_time_to_live(TableName=f"same-{name}")["TimeToLiveDescription"]
+        assert schema(made) == schema(wanted)
+        assert made["BillingModeSummary"]["BillingMode"] == wanted["BillingMode"]
+        assert ttl.get("AttributeName") == wanted.get("TimeToLiveSpecification", {}).get(
+            "AttributeName")
 
 
 def test_init_fails_well(aws):

@@ -1,7 +1,6 @@
 """The commands that speak to AWS themselves, on an emulator; boto3 is the witness."""
 
 import base64
-import concurrent.futures
 import hmac
 import json
 import subprocess
@@ -10,7 +9,8 @@ import urllib.parse
 import pytest
 from harness.cli import failed, said
 from harness.ministack import REGION, Ministack
-from harness.server import CANARY, GWH
+from harness.server import CANARY, GWH, Server
+from harness.worker import Home, Worker
 
 
 @pytest.fixture(scope="module")
@@ -226,8 +226,8 @@ def test_reconcile_names_what_is_no_event(aws, bucket, queue, tables):
 
 
 def test_reconcile_over_pages(aws, bucket, queue, tables):
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: put(aws, bucket, f"{n:04}/webhook.json"), range(1003)))
+    said(run(aws, "simulate", "link-kyc", "--to", f"s3://{bucket}", "--rate", 10000,
+             "--count", 1003))
     told = json.loads(said(reconcile(aws, bucket, "--queue-url", queue, "--tables", tables,
                                      "--json")))
     assert (told["objects"], told["unknown"], told["sent"]) == (1003, 1003, 1003)
@@ -256,3 +256,63 @@ def test_reconcile_says_what_refused_it(aws, bucket, queue):
     assert received(aws, queue) == []
     result = reconcile(aws, bucket, "--queue-url", queue, AWS_SECRET_ACCESS_KEY=CANARY)
     failed(result, 1, "SignatureDoesNotMatch")
+
+
+# ── Together ──────────────────────────────────────────────────────────────────────────────────
+
+@pytest.fixture(scope="module")
+def home(aws):
+    return Home(aws, "tools").init()
+
+
+@pytest.fixture
+def worker(home):
+    worker = Worker(home).start()
+    try:
+        yield worker
+        worker.stop()
+        worker.check_log()
+    finally:
+        worker.kill()
+        print(worker.log)
+
+
+@pytest.fixture
+def api(home, tmp_path):
+    server = Server(tmp_path / "serve", env=home.environment())
+    try:
+        yield server.start().api
+        server.stop()
+        server.check_log()
+    finally:
+        server.kill()
+
+
+def test_what_nobody_announced_is_delivered_once(home, worker, api, receiver, app):
+    def command(*args, code=0):
+        done = subprocess.run([GWH, *map(str, args), "--json"], env=home.environment(),
+                              capture_output=True, timeout=120, check=False)
+        return json.loads(said(done, code))
+
+    def simulate(count):
+        command("simulate", "audit-portal", "--to", f"s3://{home.bucket}/{app}", "--app", app,
+                "--rate", 200, "--count", count)
+
+    def told(*flags, code=0):
+        found = command("reconcile", f"s3://{home.bucket}/{app}", "--until", "0s", *flags,
+                        code=code)
+        return [found[name] for name in ("known", "unknown", "sent", "failed")]
+
+    api.call("POST", "/v1/config", {"appId": app, "eventType": "*",
+                                    "webhookUrl": receiver.url()}).expect(201)
+    simulate(20)
+    receiver.wait(20)
+    home.wait_empty()
+    home.s3.put_bucket_notification_configuration(Bucket=home.bucket, NotificationConfiguration={})
+    simulate(12)
+    assert told("--dry-run", code=1) == [20, 12, 0, 0]
+    assert told() == [20, 12, 12, 0]
+    receiver.wait(32)
+    home.wait_empty()
+    assert told("--dry-run") == [32, 0, 0, 0]
+    assert len(receiver.requests()) == len({one.id for one in receiver.requests()}) == 32

@@ -81,6 +81,35 @@ def test_no_wake_can_be_sent(aws):
     run(aws, AwsProxy(aws.port, refused=(WAKE,), code="RequestThrottled"), "unwoken")
 
 
+def test_more_than_is_read_at_a_time(aws):
+    run(aws, AwsProxy(aws.port), "many")
+
+
+def test_pages_are_empty_and_go_on(aws):
+    """DynamoDB may end a page anywhere: before its first item, too."""
+    cut_off = set()
+
+    def cut(operation, request, answer):
+        reply = json.loads(answer)
+        if operation != "Query" or not reply.get("Items") or request in cut_off:
+            return None
+        asked = json.loads(request)
+        if "ExclusiveStartKey" in asked:
+            return None
+        cut_off.add(request)
+        first = reply["Items"][0]
+        part, sort = ("pk", "sk") if "pk" in first else ("appId", "eventType")
+        values = asked["ExpressionAttributeValues"]
+        edge = values.get(":after", {"S": "\x00"}) if asked["ScanIndexForward"] else values[":last"]
+        key = {part: first[part], sort: edge}
+        return json.dumps({"Items": [], "Count": 0, "ScannedCount": 0,
+                           "LastEvaluatedKey": key}).encode()
+
+    run(aws, AwsProxy(aws.port, rewrite=cut))
+    assert any(b"eventType" in request or b"appId" in request for request in cut_off)
+    assert any(b"audit" in request for request in cut_off)
+
+
 # ── Two processes that serve one store ────────────────────────────────────────────────────────
 
 

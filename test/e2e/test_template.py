@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from cfnlint.decode import decode
-from harness.ministack import Ministack
 from harness.server import ROOT, run
 from harness.waiting import seconds
 
@@ -79,41 +78,6 @@ def test_metrics_are_told(template):
     wanted = set(re.findall(r'"GenericWebhook", "(\w+)"', dashboard))
     wanted |= {properties(template, name)["MetricName"] for name in ("DeadAlarm", "LogAlarm")}
     assert wanted <= told
-
-
-def shape(table):
-    """Of a table, what the program relies upon."""
-    indexes = {index["IndexName"]: (
-        index["KeySchema"], index["Projection"]["ProjectionType"],
-        sorted(index["Projection"]["NonKeyAttributes"]))
-        for index in table.get("GlobalSecondaryIndexes", [])}
-    attributes = sorted(row["AttributeName"] + row["AttributeType"]
-                        for row in table["AttributeDefinitions"])
-    return table["KeySchema"], attributes, indexes
-
-
-def test_tables_are_those_that_init_makes(template, tmp_path):
-    aws = Ministack(tmp_path / "ministack")
-    try:
-        aws.start()
-        done = run("init", "--store", "aws", "--tables", "made",
-                   env=aws.environment(GWH_MASTER_KEY="", GWH_STORE="aws"))
-        assert done.returncode == 0, done.stderr
-        dynamodb = aws.client("dynamodb")
-        described = [resource["Properties"] for resource in template["Resources"].values()
-                     if resource["Type"] == "AWS::DynamoDB::Table"]
-        suffixes = [table["TableName"]["Fn::Sub"].removeprefix("${Deployment}")
-                    for table in described]
-        assert sorted("made" + suffix for suffix in suffixes) == sorted(
-            dynamodb.list_tables()["TableNames"])
-        for suffix, table in zip(suffixes, described, strict=True):
-            name = "made" + suffix
-            assert shape(table) == shape(dynamodb.describe_table(TableName=name)["Table"])
-            expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-            expected = table.get("TimeToLiveSpecification", {}).get("AttributeName")
-            assert expiry.get("AttributeName") == expected
-    finally:
-        aws.stop()
 
 
 def test_roles_are_narrow(template):

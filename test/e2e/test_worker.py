@@ -6,7 +6,8 @@ import signal
 import pytest
 from harness import emf
 from harness.ministack import Ministack
-from harness.server import CANARY, run
+from harness.receiver import Reply
+from harness.server import CANARY, Server, run
 from harness.waiting import eventually
 from harness.worker import Home, Worker
 
@@ -30,7 +31,6 @@ def home(aws):
 @pytest.fixture(scope="module")
 def server(home, tmp_path_factory):
     """The API: configs are made by it, and what became of an event is asked of it."""
-    from harness.server import Server
     server = Server(tmp_path_factory.mktemp("serve"), env=home.environment())
     try:
         server.start()
@@ -51,6 +51,8 @@ def workers(home):
 
     try:
         yield make
+        for worker in made:  # together: each waits for its long poll
+            worker.ask_to_stop()
         for worker in made:
             worker.stop()
             worker.check_log()
@@ -58,6 +60,19 @@ def workers(home):
         for worker in made:
             worker.kill()
             print(worker.log)
+
+
+@pytest.fixture(scope="module")
+def worker(home):
+    """For tests that need one, and nothing of it."""
+    worker = Worker(home).start()
+    try:
+        yield worker
+        worker.stop()
+        worker.check_log()
+    finally:
+        worker.kill()
+        print(worker.log)
 
 
 @pytest.fixture
@@ -87,29 +102,26 @@ def states(server, app, number):
     return [row["status"] for row in deliveries(server, app, number)]
 
 
-def test_an_object_reaches_its_receiver(home, workers, config, receiver, app):
-    config(workflows={"kyc": [receiver.url("/kyc"), receiver.url("/kyc2")]},
-           additionalMetadataKeys=["workflowId"])
-    workers().start()
-    home.put("audit/a+b/ü %2F/webhook.json", event(app, 1))
-    home.put("audit/2/webhook.json", event(app, 2), workflowid="kyc")
-    first = receiver.one("/hook")
-    assert json.loads(first.body) == event(app, 1)
-    assert first.attempt == 1
-    assert receiver.one("/kyc").id == receiver.one("/kyc2").id != first.id
-    home.wait_empty()
-    assert len(receiver.requests()) == 3
+# First those that must be alone with the queue: the others share a worker.
 
-
-def test_a_failure_is_tried_again_by_a_wake(home, workers, config, receiver, app, server):
-    config(retry={"schedule": [1, 1], "timeoutMs": 1000})
-    receiver.script("/hook", 500, 503)
+def test_the_end_gives_back_what_has_not_begun(home, workers, config, receiver, app, server):
+    """One place at the target: the others wait behind one that hangs, and go out after the end."""
+    config(maxInFlight=1, retry={"schedule": [1], "timeoutMs": 30000})
+    receiver.script("/hook", Reply(delay=2))
+    worker = workers().start()
+    for i in range(20):
+        home.put(f"{i}/webhook.json", event(app, i))
+    receiver.one("/hook")
+    worker.signal()
+    assert worker.wait() == 0
+    before = len(receiver.requests("/hook"))
+    assert before < 20
+    assert home.count(home.queue) + home.count(home.wakes) >= 20 - before
     workers().start()
-    home.put("x/webhook.json", event(app, 1))
-    assert [r.attempt for r in receiver.wait(3, "/hook", timeout=60)] == [1, 2, 3]
-    home.wait_empty()
-    assert states(server, app, 1) == ["delivered"]
-    assert len(receiver.requests("/hook")) == 3
+    receiver.wait(20, "/hook", timeout=120)
+    home.wait_empty(timeout=120)
+    assert len({r.id for r in receiver.requests("/hook")}) == 20
+    assert len(receiver.requests("/hook")) == 20
 
 
 def test_metrics(home, workers, config, receiver, app):
@@ -124,14 +136,53 @@ def test_metrics(home, workers, config, receiver, app):
     assert told == {"EventsReceived": 1, "DeliveriesDelivered": 1, "AttemptsFailed": 1}
 
 
-def test_duplicate_notices_are_delivered_once(home, workers, config, receiver, app):
-    config(retry={"schedule": [], "timeoutMs": 1000})  # a lease of 31 s
+def test_a_second_signal_ends_it_at_once(aws, home, workers, config, receiver, app):
+    """Queues of its own: what a poll brings that nobody waits for any more is hidden for a while."""
+    home = Home(aws, "second", tables_of=home)
+    config()
+    receiver.always("/hook", Reply(hang=True))
+    worker = workers("--grace", 3600, home=home).start()
+    home.put("x/webhook.json", event(app, 1))
+    receiver.one("/hook")
+    worker.signal()
+    eventually(lambda: worker.logged("draining"))
+    worker.signal(signal.SIGINT)
+    assert worker.wait() == 1
+    receiver.always("/hook", 200)
+
+
+def test_an_object_reaches_its_receiver(home, worker, config, receiver, app):
+    config(workflows={"kyc": [receiver.url("/kyc"), receiver.url("/kyc2")]},
+           additionalMetadataKeys=["workflowId"])
+    home.put("audit/a+b/ü %2F/webhook.json", event(app, 1))
+    home.put("audit/2/webhook.json", event(app, 2), workflowid="kyc")
+    first = receiver.one("/hook")
+    assert json.loads(first.body) == event(app, 1)
+    assert first.attempt == 1
+    assert receiver.one("/kyc").id == receiver.one("/kyc2").id != first.id
+    home.wait_empty()
+    assert len(receiver.requests()) == 3
+
+
+def test_a_failure_is_tried_again_by_a_wake(home, worker, config, receiver, app, server):
+    config(retry={"schedule": [1, 1], "timeoutMs": 1000})
+    receiver.script("/hook", 500, 503)
+    home.put("x/webhook.json", event(app, 1))
+    assert [r.attempt for r in receiver.wait(3, "/hook", timeout=60)] == [1, 2, 3]
+    home.wait_empty()
+    assert states(server, app, 1) == ["delivered"]
+    assert len(receiver.requests("/hook")) == 3
+
+
+def test_duplicate_notices_are_delivered_once(home, worker, workers, config, receiver, app):
+    """Who finds that another has it comes back when the lease is over, and finds it done."""
+    config(retry={"schedule": [], "timeoutMs": 1000})
+    workers().start().wait_working()
     for _ in range(5):
         home.put("same/webhook.json", event(app, 1))
-    for _ in range(2):
-        workers().start()
     receiver.one("/hook")
-    home.wait_empty(timeout=180)
+    eventually(lambda: home.count(home.queue) == 0, 60, "the notices are gone")
+    home.wait_empty(timeout=60)
     assert len(receiver.requests("/hook")) == 1
 
 
@@ -154,10 +205,9 @@ def test_poison_is_set_aside(aws, workers):
     assert home.count(home.queue) == 0
 
 
-def test_a_test_event_is_acknowledged(home, workers):
+def test_a_test_event_is_acknowledged(home, worker):
     home.sqs.send_message(QueueUrl=home.queue, MessageBody=json.dumps(
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": home.bucket}))
-    worker = workers().start()
     home.wait_empty()
     assert not worker.logged("message_left")
 
@@ -173,38 +223,3 @@ def test_a_missing_setting_is_named(home):
         assert len(done.stderr.splitlines()) == 1
     done = run("worker", env=home.environment(GWH_BUCKETS="a,,b"))
     assert done.returncode == 2, done.stderr
-
-
-def test_the_end_gives_back_what_has_not_begun(home, workers, config, receiver, app, server):
-    """One place at the target: the others wait behind one that hangs, and go out after the end."""
-    config(maxInFlight=1, retry={"schedule": [1], "timeoutMs": 30000})
-    from harness.receiver import Reply
-    receiver.script("/hook", Reply(delay=2))
-    worker = workers().start()
-    for i in range(20):
-        home.put(f"{i}/webhook.json", event(app, i))
-    receiver.one("/hook")
-    worker.signal()
-    assert worker.wait() == 0
-    before = len(receiver.requests("/hook"))
-    assert before < 20
-    assert home.count(home.queue) + home.count(home.wakes) >= 20 - before
-    workers().start()
-    receiver.wait(20, "/hook", timeout=120)
-    home.wait_empty(timeout=120)
-    assert len({r.id for r in receiver.requests("/hook")}) == 20
-    assert len(receiver.requests("/hook")) == 20
-
-
-def test_a_second_signal_ends_it_at_once(home, workers, config, receiver, app):
-    from harness.receiver import Reply
-    config()
-    receiver.always("/hook", Reply(hang=True))
-    worker = workers("--grace", 3600).start()
-    home.put("x/webhook.json", event(app, 1))
-    receiver.one("/hook")
-    worker.signal()
-    eventually(lambda: worker.logged("draining"))
-    worker.signal(signal.SIGINT)
-    assert worker.wait() == 1
-    receiver.always("/hook", 200)

@@ -17,19 +17,19 @@ BUCKET = "my-events"
 class Home:
     """Everything of AWS's that workers share."""
 
-    def __init__(self, aws, name="home", hidden_s=30, receives=5):
+    def __init__(self, aws, name="home", receives=5, tables_of=None):
         self.aws, self.name = aws, name
+        self.tables = tables_of.tables if tables_of else name
         self.sqs, self.s3 = aws.client("sqs"), aws.client("s3")
         self.bucket = f"{BUCKET}-{name}"
-        self.master_key = base64.b64encode(os.urandom(32)).decode()
+        self.master_key = (tables_of.master_key if tables_of
+                           else base64.b64encode(os.urandom(32)).decode())
         self.admin_key = f"admin:{os.urandom(12).hex()}"
         self.dead = self._queue("dead", {})
         arn = self._arn(self.dead)
         redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": receives})
-        self.queue = self._queue("events", {"RedrivePolicy": redrive,
-                                            "VisibilityTimeout": str(hidden_s)})
-        self.wakes = self._queue("wakes", {"RedrivePolicy": redrive,
-                                           "VisibilityTimeout": str(hidden_s)})
+        self.queue = self._queue("events", {"RedrivePolicy": redrive})
+        self.wakes = self._queue("wakes", {"RedrivePolicy": redrive})
         self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": json.dumps({
             "Version": "2012-10-17", "Statement": [{
                 "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"},
@@ -49,7 +49,7 @@ class Home:
             QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
     def environment(self, **more):
-        mine = {"GWH_STORE": "aws", "GWH_TABLES": self.name, "GWH_MASTER_KEY": self.master_key,
+        mine = {"GWH_STORE": "aws", "GWH_TABLES": self.tables, "GWH_MASTER_KEY": self.master_key,
                 "GWH_QUEUE_URL": self.queue, "GWH_WAKE_QUEUE_URL": self.wakes,
                 "GWH_BUCKETS": self.bucket, "GWH_EVENTS_BUCKET": self.bucket,
                 "GWH_ADMIN_KEY": self.admin_key}
@@ -88,6 +88,7 @@ class Worker:
         self.process = None
 
     def start(self):
+        self.is_asked = False
         self.process = subprocess.Popen(
             [GWH, "worker", *self.flags], env=self.env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -117,13 +118,18 @@ class Worker:
         return code
 
     def signal(self, number=signal.SIGTERM):
+        self.is_asked = True
         self.process.send_signal(number)
 
     def stop(self, timeout=60):
         """An orderly end: exit 0."""
+        self.ask_to_stop()
         if self.process and self.process.poll() is None:
-            self.signal()
             assert self.wait(timeout) == 0, self.log
+
+    def ask_to_stop(self):
+        if self.process and self.process.poll() is None and not self.is_asked:
+            self.signal()
 
     def kill(self):
         """kill -9."""
