@@ -1,6 +1,7 @@
 /* log_sink.c: owns the sink of the delivery log that --log-url names, and what it speaks with. */
 #include "app/log_sink.h"
 
+#include "app/data_dir.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "sys/loop.h"
@@ -20,7 +21,9 @@ static enum gw_err open_writer(struct gw_log_sink *sink, const struct gw_setting
         /* Events come first: below the reserve none are taken. */
         .disk_free_min_bytes = settings->disk_reserve_bytes * 2,
     };
-    enum gw_err err = gw_delivery_log_writer_open(&options, sink->env, &sink->writer, error);
+    enum gw_err err = gw_data_dir_make(settings->data, error);
+    if (err == GW_OK)
+        err = gw_delivery_log_writer_open(&options, sink->env, &sink->writer, error);
     gw_buf_deinit(&dir);
     return err;
 }

@@ -4,6 +4,7 @@
  * Runs on the main thread while no other does. What fails leaves the rest as it is, to be closed. */
 #include "app/serve_impl.h"
 
+#include "app/data_dir.h"
 #include "app/master_key.h"
 #include "app/public_cert.h"
 #include "base/crypto.h"
@@ -11,10 +12,8 @@
 #include "store/sqlite.h"
 #include "sys/loop.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONNECT_TIMEOUT_MS 5000
@@ -51,20 +50,12 @@ static enum gw_err open_embedded(struct gw_serve *serve, struct gw_error *error)
     return err;
 }
 
-/* For the administrator's key and the spool of the delivery log; the embedded store makes its own. */
-static enum gw_err make_data(const struct gw_settings *settings, struct gw_error *error)
-{
-    if (mkdir(settings->data, 0700) == 0 || errno == EEXIST)
-        return GW_OK;
-    return gw_error_set(error, GW_ERR_IO, "cannot make the directory %s: %s", settings->data,
-                        strerror(errno));
-}
-
 static enum gw_err open_store(struct gw_serve *serve, struct gw_error *error)
 {
     if (!serve->settings.is_on_aws)
         return open_embedded(serve, error);
-    enum gw_err err = make_data(&serve->settings, error);
+    enum gw_err err =
+        gw_data_dir_make(serve->settings.data, error); /* for the administrator's key */
     if (err == GW_OK)
         err = gw_store_aws_open(&serve->settings, true, serve->home, &serve->aws_store, error);
     return err;

@@ -173,17 +173,19 @@ static void start_save(struct gw_target_saving *saving)
     gw_ledger_health_save(shard->flow->ledger, &saving->save);
 }
 
-static void save(struct gw_target *target, bool forgets)
+static void save(struct gw_target *target, bool forgets, bool ends_hold)
 {
     struct gw_target_saving *saving = target->saving;
     if (saving) {
         saving->is_stale = true;
         saving->forgets = forgets;
+        saving->ends_hold |= ends_hold;
         return; /* what goes to the store next says all that is known then */
     }
     saving = target->saving = gw_zalloc(sizeof(*saving));
     saving->target = target;
     saving->forgets = forgets;
+    saving->ends_hold = ends_hold;
     saving->again.fire = on_again;
     gw_list_init(&saving->waiters);
     start_save(saving);
@@ -191,12 +193,12 @@ static void save(struct gw_target *target, bool forgets)
 
 void gw_target_store(struct gw_target *target)
 {
-    save(target, false);
+    save(target, false, false);
 }
 
 void gw_target_unstore(struct gw_target *target)
 {
-    save(target, true);
+    save(target, true, false);
 }
 
 void gw_target_free_health(struct gw_target *target)
@@ -232,8 +234,7 @@ static void stepped(struct gw_target *target, enum gw_health_state before, bool 
     schedule->states[target->health.state]++;
     if (!changed)
         return;
-    gw_target_store(target);
-    target->saving->ends_hold |= before == GW_HEALTH_DISABLED;
+    save(target, false, before == GW_HEALTH_DISABLED);
     log_state(target);
 }
 
