@@ -149,7 +149,11 @@ static bool route(struct gw_flight *flight)
 
 static void on_posted(struct gw_post *post)
 {
-    gw_settle_attempt(gw_container_of(post, struct gw_flight, post));
+    struct gw_flight *flight = gw_container_of(post, struct gw_flight, post);
+    if (post->is_late)
+        give_up_claim(flight);
+    else
+        gw_settle_attempt(flight);
 }
 
 static void log_begun(const struct gw_flight *flight)

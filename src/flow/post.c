@@ -182,6 +182,15 @@ static void call(struct gw_post *post, const struct gw_addr *addrs, size_t addr_
 
 /* ── Where to ──────────────────────────────────────────────────────────────────────────────── */
 
+/* Its time has passed, by either clock: the process stood still, for a name that takes so long has failed.
+ * By now it may be another's to send. */
+static bool is_late(const struct gw_post *post)
+{
+    int64_t mono_ms = (gw_env_mono_us(env_of(post)) - post->begun_us) / 1000;
+    int64_t wall_ms = gw_env_wall_ms(env_of(post)) - post->record.at_ms;
+    return (mono_ms > wall_ms ? mono_ms : wall_ms) >= post->config->retry.timeout_ms;
+}
+
 /* A name whose answers mix public and private is refused whole. Which address it was is the
  * operator's to know: a client that may name any host could draw a map of the network inside. */
 static void on_resolved(struct gw_resolve *resolve)
@@ -190,6 +199,11 @@ static void on_resolved(struct gw_resolve *resolve)
     post->record.dns_us = resolve->elapsed_us;
     if (!resolve->ok) {
         finish(post, GW_OUTCOME_DNS, 0, resolve->error);
+        return;
+    }
+    if (is_late(post)) {
+        post->is_late = true;
+        finish(post, GW_OUTCOME_TIMEOUT, 0, "it was too late to send it");
         return;
     }
     for (size_t i = 0; i < resolve->addr_count; i++) {
@@ -242,6 +256,7 @@ void gw_post_start(struct gw_post *post)
     post->begun_us = gw_env_mono_us(env_of(post));
     post->retry_after = (struct gw_slice){0};
     post->retry_after_ms = 0;
+    post->is_late = false;
     post->record = (struct gw_attempt){
         .n = post->n,
         .at_ms = now_ms,

@@ -25,6 +25,7 @@ struct gw_post {
     /* out */
     struct gw_attempt record;
     int64_t retry_after_ms; /* 0 = the client named no time */
+    bool is_late; /* nothing was sent: its time was over, for the process had stood still */
 
     /* its own */
     struct gw_slice body; /* as it is sent */
