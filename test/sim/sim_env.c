@@ -312,6 +312,12 @@ static void happen(struct sim_env *env, enum sim_kind kind, void *what)
     env->sim->running = NULL;
 }
 
+/* A request that was sent arrives whatever becomes of its sender. */
+static bool is_frozen(const struct sim_event *event)
+{
+    return event->node.key < event->env->frozen_until_us && event->kind != SIM_HTTP_ARRIVED;
+}
+
 bool sim_step(struct sim *sim)
 {
     struct gw_heap_node *node = gw_heap_pop(&sim->events);
@@ -322,6 +328,11 @@ bool sim_step(struct sim *sim)
     struct sim_event *event = gw_container_of(node, struct sim_event, node);
     struct sim_env *env = event->env;
     enum sim_kind kind = event->kind;
+    if (is_frozen(event)) {
+        node->key = env->frozen_until_us;
+        gw_heap_push(&sim->events, node);
+        return true;
+    }
     void *what = event->what;
 
     sim->now_us = node->key;
@@ -416,6 +427,13 @@ void sim_env_kill(struct gw_env *base)
         gw_list_init(&worker->queue);
         worker->waking = NULL;
     }
+}
+
+void sim_env_freeze(struct gw_env *base, int64_t for_ms)
+{
+    struct sim_env *env = sim_env_of(base);
+
+    env->frozen_until_us = env->sim->now_us + for_ms * 1000;
 }
 
 struct gw_env *sim_env_create(struct sim *sim)

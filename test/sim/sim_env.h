@@ -45,6 +45,10 @@ void sim_destroy(struct sim *sim); /* its envs with it; what is still to happen 
 struct gw_env *sim_env_create(struct sim *sim); /* lives until sim_destroy() */
 void sim_env_kill(struct gw_env *env);          /* at any time, in a callback too */
 
+/* Nothing of it runs for so long, while the clocks go on: SIGSTOP, a pause of the machine. What it had
+ * given to the network is sent all the same. */
+void sim_env_freeze(struct gw_env *env, int64_t for_ms);
+
 /* What a crash leaves behind is reachable for ever, so that the leak check does not report it: what
  * was on its way to a killed env is buried by itself, for other memory say so. */
 void sim_bury(void *ptr);

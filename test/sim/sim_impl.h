@@ -32,6 +32,7 @@ struct sim_env {
     int64_t last_post_us; /* no later post comes before it */
     struct gw_list workers;
     bool dead;
+    int64_t frozen_until_us;
 };
 
 struct sim {
