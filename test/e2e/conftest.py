@@ -8,16 +8,75 @@ import pytest
 
 pytest.register_assert_rewrite("harness")
 
+from harness.aws_home import FORCE_S, AwsServer  # noqa: E402
+from harness.ministack import Ministack  # noqa: E402
 from harness.receiver import Receiver  # noqa: E402
 from harness.server import Server  # noqa: E402
+from harness.waiting import SLOWER  # noqa: E402
 
 _number = itertools.count(1)
+
+# A module's marker says in which homes its tests run; a test's own says which of them cannot show it,
+# and why: @pytest.mark.homes("embedded", "aws"), @pytest.mark.only_embedded("…").
+HOMES = ("embedded", "aws")
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--write-golden", action="store_true", help="write what is said into golden/, then compare"
     )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "homes(*names): runs in each of these homes")
+    config.addinivalue_line("markers", "only_embedded(why): cannot be shown on AWS")
+
+
+def pytest_generate_tests(metafunc):
+    marker = metafunc.definition.get_closest_marker("homes")
+    if not marker or "server_home" not in metafunc.fixturenames:
+        return
+    here = metafunc.definition.get_closest_marker("only_embedded")
+    # What sanitizers find they find in the embedded home too; the emulator alone is slow enough.
+    homes = marker.args if not here and SLOWER == 1 else ["embedded"]
+    metafunc.parametrize("server_home", homes, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory):
+    """AWS; nothing of one test is seen by another, for each server has names of its own."""
+    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
+    try:
+        yield ministack.start()
+    finally:
+        ministack.stop()
+
+
+@pytest.fixture(scope="module")
+def server_home(request):
+    """Makes the servers: embedded, or on AWS with a worker beside each."""
+    if getattr(request, "param", "embedded") == "embedded":
+        return Server
+    emulator = request.getfixturevalue("emulator")
+    return lambda *args, **kwargs: AwsServer(emulator, *args, **kwargs)
+
+
+@pytest.fixture
+def in_force_s(server_home):
+    """How long after its answer a change may not be in force for what is under way."""
+    return 0 if server_home is Server else FORCE_S + 2
+
+
+@pytest.fixture
+def shows_rates(server_home):
+    """Whether who answers has also sent. On AWS that is the worker, which keeps its rates to itself."""
+    return server_home is Server
+
+
+@pytest.fixture
+def excerpt_bytes(server_home):
+    """Of what a client answers. On AWS all attempts are in one item, written again with each."""
+    return 2048 if server_home is Server else 256
 
 
 @pytest.fixture
@@ -27,14 +86,15 @@ def app():
 
 
 class _Servers:
-    def __init__(self, directory):
+    def __init__(self, directory, home):
         self.directory = directory
+        self.home = home
         self.all = []
 
     def __call__(self, *flags, data=None, **kwargs):
         """A server that is not started yet."""
         data = data or self.directory / f"data-{len(self.all)}"
-        server = Server(data, *flags, **kwargs)
+        server = self.home(data, *flags, **kwargs)
         self.all.append(server)
         return server
 
@@ -52,9 +112,9 @@ class _Servers:
 
 
 @pytest.fixture
-def servers(tmp_path):
+def servers(tmp_path, server_home):
     """Makes servers, each on a data directory of its own unless told otherwise."""
-    made = _Servers(tmp_path)
+    made = _Servers(tmp_path, server_home)
     yield made
     made.end()
 
@@ -71,9 +131,9 @@ def api(server):
 
 
 @pytest.fixture(scope="module")
-def servers_of_module(tmp_path_factory):
+def servers_of_module(tmp_path_factory, server_home):
     """The same, for as long as a module's tests run."""
-    made = _Servers(tmp_path_factory.mktemp("module"))
+    made = _Servers(tmp_path_factory.mktemp("module"), server_home)
     yield made
     made.end()
 

@@ -6,6 +6,8 @@ from harness import signature
 from harness.events import TYPE, settled, subscribe
 from harness.server import CANARY
 
+pytestmark = pytest.mark.homes("embedded", "aws")
+
 
 def body_of(app, rest):
     return '{"appId":"%s","eventType":"%s"%s}' % (app, TYPE, rest)
@@ -42,10 +44,11 @@ def test_with_the_app_s_id(shared, receiver, app):
     signature.check(request, made["secret"])
 
 
-def test_as_the_config_is_at_each_attempt(shared, receiver, app):
+def test_as_the_config_is_at_each_attempt(shared, receiver, app, in_force_s):
     """The event stays whole; what is removed follows the config."""
     receiver.script("/", 500, 500)
-    subscribe(shared, app, receiver.url(), payloadBlocklist=["a"], retry={"schedule": [1, 1]})
+    retry = {"schedule": [1 + in_force_s] * 2}
+    subscribe(shared, app, receiver.url(), payloadBlocklist=["a"], retry=retry)
     (waiting,) = shared.send(body_of(app, ',"a":"%s","b":2' % CANARY))["deliveries"]
     receiver.wait(1)
     shared.patch(app, TYPE, payloadBlocklist=["b"]).expect(200)

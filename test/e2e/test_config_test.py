@@ -2,11 +2,15 @@
 
 import threading
 
+import pytest
+
 from harness import signature
 from harness.api import failed
 from harness.events import TYPE, subscribe
 from harness.receiver import Reply
 from harness.waiting import eventually
+
+pytestmark = pytest.mark.homes("embedded", "aws")
 
 EVENT = '{ "appId":"x", "amount": 10.50, "big":123456789012345678901234567890 ,"s":"\\u00e9{"}'
 

@@ -16,6 +16,8 @@ from harness.receiver import Reply
 from harness.tls import Authority
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.homes("embedded", "aws")
+
 SOON = {"schedule": [0]}  # one more try, at once
 NEVER = {"schedule": []}  # no more tries
 
@@ -186,13 +188,13 @@ def test_an_answer_before_the_body_was_read(shared, receiver, app, status, end):
     assert attempt["statusCode"] == status
 
 
-def test_the_excerpt_of_an_answer(shared, receiver, app):
+def test_the_excerpt_of_an_answer(shared, receiver, app, excerpt_bytes):
     receiver.script("/", Reply(500, body=b"why: " + b"x" * 5000), Reply(400, body=b"\xff\x00bad"))
     subscribe(shared, app, receiver.url(), retry=SOON)
     _, delivery = one(shared, app)
     log = settled(shared, delivery, "dead")["attemptLog"]
     assert log[0]["responseExcerpt"].startswith("why: xxx")
-    assert len(log[0]["responseExcerpt"]) == 2048
+    assert len(log[0]["responseExcerpt"]) == excerpt_bytes
     assert "bad" in log[1]["responseExcerpt"]
 
 

@@ -12,6 +12,8 @@ from harness.receiver import Reply
 from harness.server import CANARY
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.homes("embedded", "aws")
+
 ITEM = {
     "id", "messageId", "eventId", "appId", "eventType", "transactionId", "url", "status",
     "attempts", "createdAt", "nextAttemptAt", "lastStatusCode", "lastError", "configVersion",
@@ -199,6 +201,7 @@ def test_filtered_pages_stand_still(shared, receiver, app, sent):
     assert got == [id for n, id in enumerate(sent) if n % 3 == 1][::-1]
 
 
+@pytest.mark.only_embedded("one app is looked at at a time")
 def test_a_transaction_of_any_app(shared, app, sent):
     got = ids(shared.deliveries(transactionId=f"{app}-t-0"))
     assert got == sent[::2][::-1]
@@ -230,8 +233,8 @@ def test_filter_by_time(shared, app, sent):
         ({"appid": "x"}, "appid"),
     ],
 )
-def test_a_bad_query_is_named(shared, query, word):
-    failed(shared.get("/v1/deliveries", **query), 400, word)
+def test_a_bad_query_is_named(shared, app, query, word):
+    failed(shared.get("/v1/deliveries", **{"appId": app, **query}), 400, word)
 
 
 @pytest.mark.parametrize("id", ["dlv_nothing", "dlv_" + "a" * 26, "msg_" + "a" * 26, "x", "%00"])
@@ -316,7 +319,7 @@ def test_why_each_verdict(shared, receiver, app):
     sent["NONE"] = shared.send(event(app, type="NONE"))
     shared.patch(app, "HELD", isActive=False).expect(200)
     shared.delete(app, "GONE").expect(200)
-    settled(shared, sent["GONE"]["deliveries"][0]["id"], "cancelled")
+    settled(shared, sent["GONE"]["deliveries"][0]["id"], "cancelled", 40)
     verdicts = {t: check_story(shared.why(s["id"]))["verdict"] for t, s in sent.items()}
     assert verdicts == {
         "GOOD": "delivered", "DEAD": "dead", "WAIT": "waiting", "HELD": "held",
@@ -341,6 +344,7 @@ def test_why_the_worst_comes_first(shared, receiver, app):
     assert {told["id"] for told in story["events"]} == {good["id"], bad["id"], again["id"]}
 
 
+@pytest.mark.only_embedded("a repeat after a skip is the same event there")
 def test_why_of_one_event_id_the_newest_decides(shared, receiver, app):
     shared.send(event(app, eventId=app + "-e"))
     assert check_story(shared.why(app + "-e"))["verdict"] == "skipped"
@@ -363,6 +367,7 @@ def test_why_unknown(shared, id):
 
 # ── Readiness ────────────────────────────────────────────────────────────────────────────────────
 
+@pytest.mark.only_embedded("there are no files")
 def test_file_that_is_damaged(servers, receiver, app):
     """It is set aside: a log line names it, a metric counts it, and events go on."""
     server = servers().start()
@@ -390,6 +395,7 @@ def test_ready_and_alive(server):
     assert ready.json["oldestDueAgeMs"] == 0
 
 
+@pytest.mark.only_embedded("the worker has what is due")
 def test_readiness_tells_the_age_of_what_is_due(server, receiver, app):
     """One slot, and it hangs: what is behind it is due and does not start."""
     api = server.api

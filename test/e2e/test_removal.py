@@ -10,6 +10,8 @@ from harness.core_tool import CoreTool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.homes("embedded", "aws")
+
 SPACE = " \t\r\n"
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 PLAIN = re.compile(r"[^][{},:\s]+")

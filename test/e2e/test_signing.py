@@ -8,6 +8,8 @@ from harness import signature
 from harness.api import failed
 from harness.events import TYPE, event, settled, subscribe
 
+pytestmark = pytest.mark.homes("embedded", "aws")
+
 BOTH = {"schemes": ["standard", "ed25519"]}
 
 
@@ -132,9 +134,9 @@ def test_a_secret_brought_along_signs_bodies(shared, receiver, app):
 # ── Changes ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_attempt_signs_as_the_config_is_then(shared, receiver, app):
+def test_each_attempt_signs_as_the_config_is_then(shared, receiver, app, in_force_s):
     receiver.script("/", 500)
-    subscribe(shared, app, receiver.url(), retry={"schedule": [1]})
+    subscribe(shared, app, receiver.url(), retry={"schedule": [1 + in_force_s]})
     (waiting,) = shared.send(event(app))["deliveries"]
     (first,) = receiver.wait(1)
     result = shared.patch(app, TYPE, signing={"schemes": ["ed25519", "body"]}).expect(200).result

@@ -67,8 +67,11 @@ class Server:
     def launch(self, *flags):
         """Starts the process and waits for nothing."""
         command = [GWH, "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
+        return self._run([*command, *self.flags, *map(str, flags)])
+
+    def _run(self, command):
         self.process = subprocess.Popen(
-            [*command, *self.flags, *map(str, flags)],
+            command,
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -55,8 +55,8 @@ class Home:
                 "GWH_ADMIN_KEY": self.admin_key}
         return self.aws.environment(**{**mine, **more})
 
-    def init(self):
-        done = run("init", env=self.environment())
+    def init(self, **more):
+        done = run("init", env=self.environment(**more))
         assert done.returncode == 0, done.stderr
         return self
 
