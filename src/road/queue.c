@@ -14,17 +14,19 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define WAIT_S       5   /* of a long poll: so long the end may take */
-#define HIDDEN_S     120 /* a message in hand, from others */
-#define RENEW_MS     (HIDDEN_S * 1000 / 2)
-#define AGAIN_S      10 /* until a message that could not be recorded comes again */
-#define POISON_S     5
-#define CALL_MS      10000
-#define DELETE_MS    50 /* what is over waits for others, to go with them */
-#define PAUSE_MIN_MS 500
-#define PAUSE_MAX_MS 20000
-#define TROUBLE_MS   500
-#define BATCH_MAX    GW_AWS_SQS_BATCH_MAX
+#define WAIT_S          5   /* of a long poll: so long the end may take */
+#define HIDDEN_S        120 /* a message in hand, from others */
+#define RENEW_MS        (HIDDEN_S * 1000 / 2)
+#define AGAIN_S         10 /* until a message that could not be recorded comes again */
+#define POISON_S        5
+#define CALL_MS         10000
+#define DELETE_MS       50 /* what is over waits for others, to go with them */
+#define DELETE_AGAIN_MS 500
+#define DELETIONS_MAX   4
+#define PAUSE_MIN_MS    500
+#define PAUSE_MAX_MS    20000
+#define TROUBLE_MS      500
+#define BATCH_MAX       GW_AWS_SQS_BATCH_MAX
 
 struct held {
     struct gw_queue *queue;
@@ -36,6 +38,7 @@ struct held {
     struct gw_aws_hide hide;
     struct gw_arena call_arena; /* its */
     bool is_hiding, is_ended;   /* the item is */
+    unsigned deletions;
 };
 
 static void receive(struct gw_queue *queue);
@@ -147,23 +150,33 @@ struct deletion {
     struct held *held[BATCH_MAX];
 };
 
-/* One that is not deleted comes again, and nothing is left to do for it. */
+static bool is_to_be_asked_again(struct held *held, enum gw_err err)
+{
+    return gw_err_class(err) == GW_CLASS_AGAIN && ++held->deletions < DELETIONS_MAX;
+}
+
+/* One that is not deleted after all comes again, and nothing is left to do for it. */
 static void on_deleted(struct gw_aws_batch *batch)
 {
     struct deletion *deletion = gw_container_of(batch, struct deletion, batch);
     struct gw_queue *queue = deletion->queue;
-    size_t count = batch->count, failed = 0;
+    size_t count = batch->count, gone = 0;
     for (size_t i = 0; i < count; i++) {
-        failed += batch->entries[i].err != GW_OK;
-        held_free(deletion->held[i]);
+        struct held *held = deletion->held[i];
+        if (is_to_be_asked_again(held, batch->entries[i].err)) {
+            gw_list_push(&queue->over, &held->link);
+            queue->over_count++;
+        } else {
+            held_free(held);
+            gone++;
+        }
     }
-    if (failed)
-        gw_log(GW_LOG_INFO, "messages_not_deleted", GW_I("count", failed),
-               GW_S("why", gw_err_name(batch->entries[0].err)));
+    if (gone < count)
+        gw_env_timer_set(env_of(queue), &queue->soon, DELETE_AGAIN_MS);
     gw_arena_deinit(&deletion->arena);
     gw_free(deletion);
     queue->deleting -= count;
-    queue->hand->count -= count;
+    queue->hand->count -= gone;
     receive(queue);
     check_idle(queue);
 }

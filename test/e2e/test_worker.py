@@ -1,10 +1,14 @@
 """`gwh worker` on an emulator of AWS: from an object in S3 to the receiver, by the real binary."""
 
 import json
+import os
+import random
 import signal
+import time
 
 import pytest
 from harness import emf
+from harness.aws_proxy import ChaosProxy
 from harness.ministack import Ministack
 from harness.receiver import Reply
 from harness.server import CANARY, Server, run
@@ -12,6 +16,7 @@ from harness.waiting import eventually
 from harness.worker import Home, Worker
 
 TYPE = "FINISH_TRANSACTION_WEBHOOK"
+PLAIN = os.environ.get("GWH_VARIANT", "plain") == "plain"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,7 @@ def workers(home):
         made.append(Worker(kwargs.pop("home", home), *flags, **kwargs))
         return made[-1]
 
+    make.made = made
     try:
         yield make
         for worker in made:  # together: each waits for its long poll
@@ -149,6 +155,65 @@ def test_a_second_signal_ends_it_at_once(aws, home, workers, config, receiver, a
     worker.signal(signal.SIGINT)
     assert worker.wait() == 1
     receiver.always("/hook", 200)
+
+
+def test_when_aws_misbehaves_each_arrives_once(aws, home, workers, config, receiver, app):
+    """One request of ten goes wrong, of S3, SQS and DynamoDB; one webhook of ten fails."""
+    home = Home(aws, "chaos", receives=100, tables_of=home)
+    config(retry={"schedule": [1, 1, 1, 1, 1, 1], "timeoutMs": 1000})
+    proxy = ChaosProxy(aws.port, 10)
+    dice = random.Random(1)
+    receiver.always("/hook", lambda request: 500 if dice.randrange(10) == 0 else 200)
+    try:
+        workers(home=home, env={"AWS_ENDPOINT_URL": proxy.url}).start()
+        for i in range(60):
+            home.put(f"{i}/webhook.json", event(app, i))
+        eventually(lambda: len({r.id for r in receiver.requests("/hook")}) == 60, 120)
+        home.wait_empty(timeout=120)
+    finally:
+        proxy.percent = 0
+        for worker in workers.made:
+            worker.stop()
+        proxy.close()
+    assert proxy.wrong > 20
+    assert {json.loads(r.body)["eventId"] for r in receiver.requests("/hook")} == {
+        f"e-{i}" for i in range(60)}
+    attempts = sorted((r.id, r.attempt) for r in receiver.requests("/hook"))
+    assert len(attempts) == len(set(attempts)), "an attempt was made twice"
+
+
+def test_none_is_lost_by_workers_that_are_killed(aws, home, workers, config, receiver, app):
+    """What a killed worker had in hand is hidden for two minutes; saying all of it again, as reconcile
+    does, finds what is there. A webhook that was answered well comes again only after a kill."""
+    home = Home(aws, "killed", receives=100, tables_of=home)
+    config(retry={"schedule": [1, 1, 1], "timeoutMs": 1000})
+    events, kills, dice = 24 if PLAIN else 6, [], random.Random(1)
+    both = [workers(home=home).start(), workers(home=home).start()]
+    for i in range(events):
+        home.put(f"{i}/webhook.json", event(app, i))
+        worker = both[i % 2].wait_working()
+        time.sleep(dice.random() / 10)  # at any moment of what it does
+        worker.kill()
+        kills.append(time.monotonic())
+        worker.lines.clear()
+        worker.start()
+    said = 0
+
+    def all_came():
+        nonlocal said
+        came = {json.loads(r.body)["eventId"] for r in receiver.requests("/hook")}
+        missing = [i for i in range(events) if f"e-{i}" not in came]
+        if time.monotonic() - said > 6:  # longer than a poll of one that was killed goes on
+            said = time.monotonic()
+            for i in missing:
+                home.put(f"{i}/webhook.json", event(app, i))
+        return not missing
+
+    eventually(all_came, 120, "all have come")
+    first = {}
+    for request in receiver.requests("/hook"):
+        before = first.setdefault(request.id, request.at)
+        assert before == request.at or any(before - 1 < kill < request.at for kill in kills)
 
 
 def test_an_object_reaches_its_receiver(home, worker, config, receiver, app):
