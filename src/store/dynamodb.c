@@ -60,6 +60,8 @@ static dynamodb_fn *const does[GW_CALL_COUNT] = {
     [GW_CALL_AUDIT_LIST] = dynamodb_admin_start,
 };
 
+/* Stats: the delivery log has them. Erase: nobody asks for it here; it would have to delete objects of
+ * S3, in all their versions. */
 static void not_here(struct dynamodb_run *run)
 {
     dynamodb_done(run, GW_ERR_UNAVAILABLE);

@@ -1,5 +1,5 @@
 /* dynamodb_tally.c: what became of the events of one app in a day at most: counted anew from the index
- * by_app whenever it is asked for, so that there are no counters that each accept and settle would write.
+ * by_app whenever it is asked for, for each accept and settle would have to write a counter.
  * Duplicates leave no item, and a failed attempt is not in the index: neither is counted.
  *
  * Where only what is open is wanted, that is counted by the index of it: see dynamodb_open.c.

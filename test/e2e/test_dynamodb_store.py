@@ -1,5 +1,6 @@
-"""What the store on AWS keeps, with an emulator of it: the contract of all stores, and what only one
-that many processes share does. Then the same where answers are lost, pages are empty, and AWS refuses."""
+"""What the store on AWS keeps, with an emulator of it: the contract of all stores, and what only
+one that many processes share does. Then the same where answers are lost, pages are empty, and AWS
+refuses."""
 
 import json
 import subprocess

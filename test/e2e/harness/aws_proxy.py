@@ -1,4 +1,4 @@
-"""Stands between a program and an emulator of DynamoDB, and does to some operations what AWS may do."""
+"""Stands between a program and an emulator of DynamoDB, and does to operations what AWS may do."""
 
 import http.client
 import random
@@ -25,7 +25,8 @@ def _read_request(stream):
 
 class AwsProxy:
     """`lost`: operations that are done, but whose answer never comes. `refused`: those that are
-    refused with an error of that name. `rewrite(operation, request, answer)`, of bodies, may return another answer."""
+    refused with the error `code`. `rewrite(operation, request, answer)`, of bodies, may return
+    another answer."""
 
     def __init__(self, port, lost=(), refused=(), code="", rewrite=None):
         self.port, self.lost, self.refused, self.code = port, lost, refused, code
