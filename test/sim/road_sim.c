@@ -44,6 +44,7 @@ static void one_step(struct world *world)
 {
     int what = dice(world, 100);
     size_t process = (size_t)dice(world, WORLD_PROCESSES);
+    world_revive(world);
     if (what < 60)
         for (int i = dice(world, 4); i >= 0; i--)
             world_put(world, dice(world, WORLD_APPS));
@@ -72,7 +73,8 @@ static const char *run(uint64_t seed, bool talk)
     world_mend(&world);
     bool all = dice(&world, 2); /* else what waits under an inactive config is held for ever */
     for (int app = 0; app < WORLD_APPS && !world.broken && all; app++)
-        world_config_patch(&world, app, "\"isActive\":true", false);
+        if (world.configs[app] && !world.configs[app]->is_active) /* the others get no help */
+            world_config_patch(&world, app, "\"isActive\":true", false);
     if (!world.broken && !world_finish(&world))
         world_broken(&world, "the queue does not become empty");
     if (!world.broken)

@@ -88,6 +88,13 @@ static void freeze(struct process *process, int64_t for_ms)
     sim_env_freeze(process->env, for_ms);
 }
 
+static void kill_now(struct process *process)
+{
+    process->world->troubles[process->number]++;
+    process->is_dead = true;
+    sim_env_kill(process->env);
+}
+
 /* Often it is frozen just then: between the claim and the POST. */
 static void on_claimed(struct gw_op *op)
 {
@@ -110,6 +117,7 @@ static void on_claimed(struct gw_op *op)
     original->op.done(&original->op);
 }
 
+/* Sometimes it dies just then: between what is recorded and the successor. */
 static void on_settled(struct gw_op *op)
 {
     struct seen_settle *seen = gw_container_of(op, struct seen_settle, copy.op);
@@ -119,8 +127,12 @@ static void on_settled(struct gw_op *op)
     original->op.again_ms = op->again_ms;
     if (op->err == GW_OK && original->write_id == grant->write_id)
         grant->process = 0;
+    struct process *process = seen->process;
     gw_free(seen);
-    original->op.done(&original->op);
+    if (sim_random(process->world->sim, 1000) < process->world->crashes)
+        kill_now(process);
+    else
+        original->op.done(&original->op);
 }
 
 static void watched_start(struct gw_ledger *ledger, struct gw_op *op)
@@ -320,7 +332,12 @@ static void process_free(struct process *process)
 static void process_stop(struct process *process)
 {
     struct world *world = process->world;
-    wait_for(world, &process->is_started);
+    while (!process->is_started && !process->is_dead && sim_step(world->sim))
+        ;
+    if (process->is_dead) {
+        sim_bury(process);
+        return;
+    }
     gw_queue_stop(&process->queue);
     if (sim_run(world->sim, is_true, &process->is_idle, GRACE_MS)) {
         process_free(process);
@@ -332,7 +349,8 @@ static void process_stop(struct process *process)
         process_free(process);
         return;
     }
-    world_broken(world, "cut off, a process does not become idle");
+    if (!process->is_dead)
+        world_broken(world, "cut off, a process does not become idle");
     sim_env_kill(process->env);
     sim_bury(process);
 }
@@ -340,10 +358,17 @@ static void process_stop(struct process *process)
 void world_crash(struct world *world, size_t i)
 {
     struct process *process = world->processes[i];
-    world->troubles[process->number]++;
-    sim_env_kill(process->env);
+    if (!process->is_dead)
+        kill_now(process);
     sim_bury(process);
     world->processes[i] = process_start(world);
+}
+
+void world_revive(struct world *world)
+{
+    for (size_t i = 0; i < WORLD_PROCESSES; i++)
+        if (world->processes[i]->is_dead)
+            world_crash(world, i);
 }
 
 void world_restart(struct world *world, size_t i)
@@ -379,6 +404,26 @@ static void on_removed(struct gw_op *op)
 {
     gw_check(op->err == GW_OK);
     gw_container_of(op, struct remove_op, remove.op)->is_done = true;
+}
+
+static bool has_lane(const struct gw_config *config, uint64_t lane)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].lane == lane)
+            return true;
+    return false;
+}
+
+/* May what waits in its lanes be sent now, or elsewhere, or never? NULL = it is removed. */
+static bool is_to_wake(const struct gw_config *stored, const struct gw_config *config)
+{
+    if (!config || (config->is_active && !stored->is_active) ||
+        !gw_slice_eq(config->routes[0].url.text, stored->routes[0].url.text))
+        return true;
+    for (size_t i = 0; i < stored->route_count; i++)
+        if (!has_lane(config, stored->routes[i].lane))
+            return true;
+    return false;
 }
 
 /* What the store does before it changes a config: those that wait in its lanes are woken later. */
@@ -464,10 +509,13 @@ void world_config_patch(struct world *world, int app, const char *members, bool 
     json[len++] = '}';
     json[len] = '\0';
     struct gw_config_change change = change_of(world, json);
-    send_job(world, current);
-    if (dies)
-        return;
     gw_check(gw_config_patch(&config, current, &change, &made, &error) == GW_OK);
+    if (is_to_wake(current, config))
+        send_job(world, current);
+    if (dies) {
+        gw_config_unref(config);
+        return;
+    }
     put(world, app, config, current->version);
 }
 
@@ -509,7 +557,8 @@ void world_mend(struct world *world)
 {
     world->odds = (struct gw_fault_odds){0};
     world->cloud.odds = (struct cloud_odds){0};
-    world->freezes = 0;
+    world->freezes = world->crashes = 0;
+    world_revive(world);
     for (size_t i = 0; i < WORLD_HOSTS; i++)
         world->hosts[i].mood = MOOD_WELL;
 }
@@ -585,11 +634,12 @@ static void odds_draw(struct world *world, uint64_t seed)
 {
     struct sim *sim = world->sim;
     world->freezes = sim_random(sim, 50);
+    world->crashes = sim_random(sim, 50);
     if (seed % 2)
         return;
     world->odds = (struct gw_fault_odds){
         .seed = seed,
-        .delay = (uint32_t)sim_random(sim, 1000),
+        .delay = (uint32_t)sim_random(sim, 3000),
         .fail = (uint32_t)sim_random(sim, 1000),
         .repeat = (uint32_t)sim_random(sim, 1000),
         .lose = (uint32_t)sim_random(sim, 1000),

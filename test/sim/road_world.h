@@ -67,6 +67,7 @@ struct process {
     struct gw_hand hand;
     struct gw_queue queue;
     bool is_started, is_idle;
+    bool is_dead; /* until the world sees it */
 };
 
 enum mood { MOOD_WELL, MOOD_FAILS, MOOD_HANGS, MOOD_RESETS, MOOD_BUSY };
@@ -117,6 +118,7 @@ struct world {
     unsigned troubles[WORLD_STARTS]; /* of each: crashes, freezes, cuts */
     int64_t frozen_us[WORLD_STARTS]; /* until then */
     uint64_t freezes;                /* of 1 000 claims so many are followed by one */
+    uint64_t crashes;                /* the same for settles */
     struct host hosts[WORLD_HOSTS];
     struct gw_config *configs[WORLD_APPS]; /* as last written; NULL = removed */
     struct lane lanes[1000];               /* of all configs that ever were */
@@ -134,6 +136,7 @@ void world_broken(struct world *world, const char *promise);
 
 void world_crash(struct world *world, size_t process);   /* kill -9, and a new one */
 void world_restart(struct world *world, size_t process); /* SIGTERM, and a new one */
+void world_revive(struct world *world);                  /* those that died by themselves */
 void world_freeze(struct world *world, size_t process, int64_t for_ms);
 
 void world_put(struct world *world, int app);
