@@ -3,7 +3,7 @@
  * and are frozen, and the queue and the store misbehave, all at random; then everything is mended, and
  * every promise is checked.
  *
- *   road_sim                 200 seeds from 1
+ *   road_sim                 300 seeds from 1
  *   road_sim FIRST COUNT     others; a failure prints its seed, and the same seed fails again
  */
 #include "base/log.h"
@@ -91,7 +91,7 @@ static const char *run(uint64_t seed, bool talk)
 int main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 200;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
     unsigned failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     gw_log_level_set(GW_LOG_ERROR);

@@ -634,7 +634,7 @@ static void odds_draw(struct world *world, uint64_t seed)
 {
     struct sim *sim = world->sim;
     world->freezes = sim_random(sim, 50);
-    world->crashes = sim_random(sim, 50);
+    world->crashes = sim_random(sim, 300);
     if (seed % 2)
         return;
     world->odds = (struct gw_fault_odds){
@@ -647,7 +647,7 @@ static void odds_draw(struct world *world, uint64_t seed)
         .again_ms = (int64_t)sim_random(sim, 3000),
     };
     world->cloud.odds = (struct cloud_odds){sim_random(sim, 100), sim_random(sim, 100),
-                                            sim_random(sim, 200), sim_random(sim, 200)};
+                                            sim_random(sim, 200), sim_random(sim, 800)};
 }
 
 void world_create(struct world *world, uint64_t seed)
