@@ -168,8 +168,7 @@ def test_when_aws_misbehaves_each_arrives_once(aws, home, workers, config, recei
         workers(home=home, env={"AWS_ENDPOINT_URL": proxy.url}).start()
         for i in range(60):
             home.put(f"{i}/webhook.json", event(app, i))
-        eventually(lambda: len({r.id for r in receiver.requests("/hook")}) == 60, 120)
-        home.wait_empty(timeout=120)
+        eventually(lambda: len({r.id for r in receiver.requests("/hook")}) == 60, 180)
     finally:
         proxy.percent = 0
         for worker in workers.made:
@@ -247,7 +246,7 @@ def test_duplicate_notices_are_delivered_once(home, worker, workers, config, rec
         home.put("same/webhook.json", event(app, 1))
     receiver.one("/hook")
     eventually(lambda: home.count(home.queue) == 0, 60, "the notices are gone")
-    home.wait_empty(timeout=60)
+    home.wait_empty(timeout=180)
     assert len(receiver.requests("/hook")) == 1
 
 
