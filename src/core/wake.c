@@ -1,13 +1,15 @@
 /* wake.c: {"wake":"message","id":"msg_…","slot":"dlv_…"}, {"wake":"lanes","app":"…","lanes":["1"],"cursor":"…"},
- * {"wake":"target","app":"…","url":"…"}; "notBefore" in each. Numbers of lanes are texts, for not
+ * {"wake":"target","app":"…","target":"9f86…"}; "notBefore" in each. Numbers of lanes are texts, for not
  * every reader of JSON keeps 64 bits. Owns nothing. */
 #include "core/wake.h"
 
 #include "base/check.h"
+#include "base/codec.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <yyjson.h>
 
 static const char *const kinds[] = {"message", "lanes", "target"};
@@ -30,6 +32,15 @@ static void put_lanes(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct gw
     }
 }
 
+static void put_target(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct gw_wake *wake)
+{
+    struct gw_buf hex = {0};
+
+    gw_hex_encode(&hex, wake->target, sizeof(wake->target));
+    yyjson_mut_obj_add_strncpy(doc, root, "target", hex.ptr, hex.len);
+    gw_buf_deinit(&hex);
+}
+
 void gw_wake_write(const struct gw_wake *wake, struct gw_buf *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -46,7 +57,7 @@ void gw_wake_write(const struct gw_wake *wake, struct gw_buf *out)
     if (wake->kind == GW_WAKE_LANES)
         put_lanes(doc, root, wake);
     if (wake->kind == GW_WAKE_TARGET)
-        put_text(doc, root, "url", wake->url);
+        put_target(doc, root, wake);
     if (wake->kind == GW_WAKE_MESSAGE && wake->slot_id.len)
         put_text(doc, root, "slot", gw_id_text(GW_ID_DELIVERY, &wake->slot_id, slot));
     put_text(doc, root, "cursor", wake->cursor);
@@ -87,6 +98,19 @@ static bool take_lanes(struct gw_wake *wake, yyjson_val *array, struct gw_arena 
     return count > 0 && count <= GW_WAKE_LANES_MAX;
 }
 
+static bool take_target(struct gw_wake *wake, yyjson_val *value)
+{
+    struct gw_slice hex = {yyjson_get_str(value), yyjson_get_len(value)};
+    struct gw_buf hash = {0};
+    bool is_hash =
+        yyjson_is_str(value) && gw_hex_decode(&hash, hex) && hash.len == sizeof(wake->target);
+
+    if (is_hash)
+        memcpy(wake->target, hash.ptr, hash.len);
+    gw_buf_deinit(&hash);
+    return is_hash;
+}
+
 static bool take(struct gw_wake *wake, yyjson_val *root, struct gw_arena *arena)
 {
     yyjson_val *kind = yyjson_obj_get(root, "wake");
@@ -109,7 +133,7 @@ static bool take(struct gw_wake *wake, yyjson_val *root, struct gw_arena *arena)
         return take_lanes(wake, yyjson_obj_get(root, "lanes"), arena);
     wake->kind = GW_WAKE_TARGET;
     return yyjson_equals_str(kind, kinds[GW_WAKE_TARGET]) &&
-           take_text(root, "url", arena, &wake->url);
+           take_target(wake, yyjson_obj_get(root, "target"));
 }
 
 bool gw_wake_read(struct gw_wake *wake, struct gw_slice json, struct gw_arena *arena)

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/crypto.h"
 #include "base/id.h"
 
 #define GW_WAKE_LANES_MAX 1024
@@ -23,8 +24,8 @@ struct gw_wake {
     struct gw_id message_id; /* MESSAGE */
     struct gw_id slot_id;    /* MESSAGE: that delivery alone, whose slot it is; len 0 = all */
     struct gw_slice app_id;  /* of jobs */
-    struct gw_slice url;     /* TARGET */
-    const uint64_t *lanes;   /* LANES: 1 to GW_WAKE_LANES_MAX */
+    uint8_t target[GW_SHA256_BYTES]; /* TARGET: the hash of its URL, which may hold a token */
+    const uint64_t *lanes;           /* LANES: 1 to GW_WAKE_LANES_MAX */
     size_t lane_count;
     struct gw_slice cursor; /* LANES: where the slice begins; ptr NULL = the beginning */
 };

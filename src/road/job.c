@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static void start_refill(struct gw_job *job);
 
@@ -116,13 +117,21 @@ static void start_refill(struct gw_job *job)
 
 /* ── A target ──────────────────────────────────────────────────────────────────────────────── */
 
+static bool leads_to(const struct gw_snapshot_lane *lane, const struct gw_wake *wake)
+{
+    uint8_t hash[GW_SHA256_BYTES];
+
+    gw_sha256(lane->route->url.text, hash);
+    return memcmp(hash, wake->target, sizeof(hash)) == 0;
+}
+
 static void add_jobs(struct gw_job *job, const struct gw_snapshot *snapshot)
 {
     uint64_t lanes[GW_WAKE_LANES_MAX];
     struct gw_wake next = {
         .kind = GW_WAKE_LANES, .app_id = job->wake->app_id, .lanes = lanes, .lane_count = 0};
     for (size_t i = 0; i < snapshot->lane_count; i++) {
-        if (gw_slice_eq(snapshot->lanes[i].route->url.text, job->wake->url))
+        if (leads_to(&snapshot->lanes[i], job->wake))
             lanes[next.lane_count++] = snapshot->lanes[i].lane;
         bool is_last = i + 1 == snapshot->lane_count;
         if (next.lane_count == GW_WAKE_LANES_MAX || (is_last && next.lane_count)) {

@@ -6,6 +6,7 @@
 #include "store/dynamodb_impl.h"
 
 #include "base/check.h"
+#include "base/crypto.h"
 
 #define HEALTH_BYTES_MAX 1024
 #define ROWS_MAX         10000
@@ -64,9 +65,11 @@ static void on_woken(struct dynamodb_run *run, const struct gw_aws_batch *sent)
  * of the change. */
 static void wake(struct dynamodb_run *run, const struct gw_health_row *health)
 {
-    struct gw_wake wake = {.kind = GW_WAKE_TARGET, .app_id = health->app_id, .url = health->url};
-    struct gw_aws_entry entry = {.body = dynamodb_wake_text(run, &wake), .delay_s = WAKE_DELAY_S};
+    struct gw_wake wake = {.kind = GW_WAKE_TARGET, .app_id = health->app_id};
+    struct gw_aws_entry entry = {.delay_s = WAKE_DELAY_S};
 
+    gw_sha256(health->url, wake.target);
+    entry.body = dynamodb_wake_text(run, &wake);
     dynamodb_wake(run, &entry, 1, on_woken);
 }
 

@@ -18,7 +18,7 @@ static void check_same(const struct gw_wake *wake, const struct gw_wake *read)
     assert_true(gw_id_eq(&read->message_id, &wake->message_id));
     assert_true(gw_id_eq(&read->slot_id, &wake->slot_id));
     assert_true(gw_slice_eq(read->app_id, wake->app_id));
-    assert_true(gw_slice_eq(read->url, wake->url));
+    assert_memory_equal(read->target, wake->target, sizeof(wake->target));
     assert_true(gw_slice_eq(read->cursor, wake->cursor));
     assert_int_equal(read->cursor.ptr != NULL, wake->cursor.ptr != NULL);
     assert_int_equal(read->lane_count, wake->lane_count);
@@ -43,9 +43,7 @@ static void read_as_written(void **state)
          .lane_count = 1,
          .cursor = GW_SLICE("17/3"),
          .not_before_ms = 1},
-        {.kind = GW_WAKE_TARGET,
-         .app_id = GW_SLICE("a"),
-         .url = GW_SLICE("https://x.example/?q=1")},
+        {.kind = GW_WAKE_TARGET, .app_id = GW_SLICE("a"), .target = {0, 1, 0x7f, 0x80, 0xff}},
     };
     (void)state;
     for (size_t i = 0; i < gw_count(wakes); i++) {
@@ -76,6 +74,8 @@ static void what_is_none(void **state)
         "{\"wake\":\"lanes\",\"app\":\"a\",\"lanes\":[\"18446744073709551616\"]}",
         "{\"wake\":\"lanes\",\"lanes\":[\"1\"]}",
         "{\"wake\":\"target\",\"app\":\"a\"}",
+        "{\"wake\":\"target\",\"app\":\"a\",\"target\":\"00ff\"}",
+        "{\"wake\":\"target\",\"app\":\"a\",\"target\":17}",
         "{\"wake\":\"job\",\"app\":\"a\",\"url\":\"u\"}",
         "{\"Records\":[{\"eventSource\":\"aws:s3\"}]}",
         "{\"wake\":\"target\",\"app\":\"a\",\"url\":\"u\"",

@@ -435,6 +435,16 @@ static bool all_were_hit(void *ctx)
     return true;
 }
 
+static void put_target_wake(const char *app, const char *url)
+{
+    struct gw_wake wake = {.kind = GW_WAKE_TARGET, .app_id = gw_slice_from(app)};
+    struct gw_buf text = {0};
+    gw_sha256(gw_slice_from(url), wake.target);
+    gw_wake_write(&wake, &text);
+    queue_put(gw_buf_text(&text), 0);
+    gw_buf_deinit(&text);
+}
+
 /* Whoever enables a target has all that is open there looked at. */
 static void a_job_wakes_what_is_open(void **state)
 {
@@ -445,7 +455,7 @@ static void a_job_wakes_what_is_open(void **state)
         notify(i);
     assert_true(sim_run(w.sim, all_were_hit, NULL, HOUR_MS));
     size_t before = w.message_count, woken = 0;
-    queue_put("{\"wake\":\"target\",\"app\":\"app\",\"url\":\"https://" CLIENT "/hook\"}", 0);
+    put_target_wake("app", "https://" CLIENT "/hook");
     sim_run(w.sim, NULL, NULL, 5000);
     for (size_t i = before; i < w.message_count; i++)
         woken += strstr(w.messages[i].body, "\"wake\":\"message\"") &&
