@@ -4,11 +4,12 @@
  *   accept ─▶ write ─ done ───────────────────────▶ new
  *              ▲  └── refused, or who knows ─▶ read ─┬─ it is ours ──▶ new
  *              │                                      ├─ was routed ──▶ existing
- *              └──────────── again, behind its deliveries ─ was skipped
+ *              └─ again, behind its deliveries ◀─ wake for later ◀─ was skipped
  *
  * What is there is there until its retention is over, so that is the dedupe window. An event that was
  * skipped may be routed anew: its item is replaced on condition that nobody else has done so, and its
- * new deliveries are numbered behind those that a replay may have added.
+ * new deliveries are numbered behind those that a replay may have added. Whoever skipped it may have
+ * deleted the very message that we hold, for it was over: so a wake is sent first.
  *
  * Each accept writes a random `made` with the event: so it knows its own, when the answer was lost. */
 #include "store/dynamodb_impl.h"
@@ -30,6 +31,7 @@ struct accept {
     struct dynamodb_items items;
     struct gw_aws_object *object;
     unsigned tries;
+    bool is_woken;
     struct gw_aws_call lost; /* why it is not known whether it was written */
 };
 
@@ -124,6 +126,32 @@ static void existing(struct dynamodb_run *run, struct accept *accept,
 
 static void write_event(struct dynamodb_run *run, struct accept *accept);
 
+static void on_woken(struct dynamodb_run *run, const struct gw_aws_batch *sent)
+{
+    struct accept *accept = run->own;
+
+    if (sent->call.error.code != GW_OK) {
+        dynamodb_fail(run, &sent->call);
+        return;
+    }
+    accept->is_woken = true;
+    write_event(run, accept);
+}
+
+/* In the stead of what was skipped. */
+static void write_anew(struct dynamodb_run *run, struct accept *accept)
+{
+    struct gw_wake wake = {.kind = GW_WAKE_MESSAGE, .message_id = accept->id};
+
+    if (accept->is_woken || accept->op->lane_count == 0 || !run->store->options.queue_url)
+        write_event(run, accept);
+    else
+        dynamodb_wake(run,
+                      &(struct gw_aws_entry){.body = dynamodb_wake_text(run, &wake),
+                                             .delay_s = DYNAMODB_LATER_S},
+                      1, on_woken);
+}
+
 static void on_read(struct dynamodb_run *run)
 {
     struct accept *accept = run->own;
@@ -151,7 +179,7 @@ static void on_read(struct dynamodb_run *run)
         dynamodb_done(run, GW_ERR_BUSY);
     else {
         accept->event.deliveries = there.deliveries;
-        write_event(run, accept);
+        write_anew(run, accept);
     }
 }
 

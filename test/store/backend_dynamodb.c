@@ -292,13 +292,14 @@ static void on_received(struct gw_aws_receive *receive)
     stop(&receive->call);
 }
 
-bool rig_wake(struct world *world, struct gw_wake *wake)
+bool rig_wake(struct world *world, struct gw_wake *wake, unsigned wait_s)
 {
     struct rig *rig = world->rig;
     struct gw_aws_receive receive = {
         .call = call_of(rig, GW_AWS_SQS),
         .queue_url = gw_slice_from(getenv("GWH_TEST_QUEUE")),
         .count = 1,
+        .wait_s = wait_s,
         .hidden_s = 3600,
         .done = on_received,
     };
@@ -313,7 +314,7 @@ void rig_drain(struct world *world)
 {
     struct gw_wake wake;
 
-    while (rig_wake(world, &wake))
+    while (rig_wake(world, &wake, 0))
         ;
 }
 

@@ -308,6 +308,22 @@ static void test_an_event_is_put(void **state)
 
 /* ── Wakes ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* Who skipped it may have deleted the message that it is routed by. */
+static void test_what_was_skipped_is_woken(void **state)
+{
+    struct world *world = *state;
+    struct given skip = {.event_id = "woken", .skip = GW_SKIP_NO_CONFIG};
+    struct given routed = {.event_id = "woken", .lanes = LANES(4), .lane_count = 1};
+    struct gw_wake wake;
+
+    accept_new(world, &skip);
+    accept_new(world, &skip);
+    struct gw_accept *anew = accept_new(world, &routed);
+    do /* it is sent with a delay, as others may have been before */
+        assert_true(rig_wake(world, &wake, 20));
+    while (!gw_id_eq(&wake.message_id, &anew->message_id));
+}
+
 static void test_a_retry_wakes(void **state)
 {
     struct world *world = *state;
@@ -322,11 +338,11 @@ static void test_a_retry_wakes(void **state)
     assert_int_equal(now.resume_ms, GW_NEVER);
     assert_delivery_equal(&find_row(world, &d.id)->delivery, &now);
     assert_int_equal(open_in(world, 1), 1);
-    assert_true(rig_wake(world, &wake));
+    assert_true(rig_wake(world, &wake, 0));
     assert_int_equal(wake.kind, GW_WAKE_MESSAGE);
     assert_id_equal(&wake.message_id, &d.message_id);
     assert_ok(retry(world, &d.id, &now)); /* by hand already: woken again */
-    assert_true(rig_wake(world, &wake));
+    assert_true(rig_wake(world, &wake, 0));
     now = settled(world, &now, delivered(&now));
     assert_int_equal(retry(world, &d.id, &now), GW_ERR_CONFLICT);
     assert_int_equal(now.state, GW_DELIVERY_DELIVERED);
@@ -433,6 +449,7 @@ int main(int argc, char **argv)
         TEST(test_a_payload_that_is_another),
         TEST(test_a_payload_of_which_no_etag_is_known),
         TEST(test_an_event_is_put),
+        TEST(test_what_was_skipped_is_woken),
         TEST(test_a_retry_wakes),
         TEST(test_health),
     };

@@ -13,4 +13,4 @@ void rig_put(struct world *world, struct gw_slice key, struct gw_slice body);
 void rig_delete(struct world *world, struct gw_slice key);
 void rig_drain(struct world *world); /* until the queue shows nothing */
 /* Takes the next wake that is due; false: none. */
-bool rig_wake(struct world *world, struct gw_wake *wake);
+bool rig_wake(struct world *world, struct gw_wake *wake, unsigned wait_s);
