@@ -4,13 +4,12 @@ at for the same marker when its server stops."""
 
 import base64
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from harness.access import Signer, caller, make_key
-from harness.canary import Secrets
+from harness.access import Signer
+from harness.canary import Secrets, make_configs, make_up, send_everything, show_keys
 from harness.cli import said
 from harness.events import TYPE, attempted, event, settled, subscribe
 from harness.receiver import Reply
@@ -152,113 +151,6 @@ def test_forms_are_found():
     secrets.clean("very secret", "here")
 
 
-def make_up(secrets, name):
-    """A secret that is found wherever it goes; the canary is in it, for what looks for that."""
-    return secrets.add(name, f"{CANARY}/{name} {CANARY}".replace(" ", "-"))
-
-
-def show_keys(server, secrets, app, service, signer):
-    """Callers of each kind, those who are refused too."""
-    api, path = server.api, "/v1/deliveries"
-    secrets.add("the admin key", server.key.rpartition(":")[2])
-    master = (server.data / "master.key").read_bytes().strip()
-    secrets.add("the master key's text", master)
-    secrets.add("the master key", base64.b64decode(master))
-    key, client = make_key(api, "client", "producer", scope=app)
-    secrets.add("an appkey", key["appkey"])
-    other, revoked = make_key(api, "client", scope=app)
-    secrets.add("a revoked appkey", other["appkey"])
-    api.call("DELETE", f"/v1/keys/{other['id']}").expect(200)
-    good = signer.token(appId=app, exp=time.time() + 3600)
-    old = signer.token(appId=app, exp=1)
-    forged = Signer().token(appId=app, exp=time.time() + 3600)
-    for token in (good, old, forged):
-        secrets.add("a token", token)
-        secrets.add("a token's signature", token.rpartition(".")[2])
-    # The service's answers: yes, no, and none at all.
-    service.always("/check?token=" + CANARY, lambda asked: Reply(
-        {"yes": 200, "no": 401}[asked.header("appkey").rpartition("-")[2]], body=CANARY.encode()
-    ))  # fmt: skip
-    yes, no, down = (make_up(secrets, f"service key {n}") + f"-{n}" for n in ("yes", "no", "down"))
-    for shown, status in {
-        ("appid", app, "appkey", key["appkey"]): 200,
-        ("authorization", f"Bearer {good}"): 200,
-        ("appid", "elsewhere", "appkey", yes): 200,
-        ("appid", app, "appkey", other["appkey"]): 401,
-        ("appid", app, "appkey", make_up(secrets, "wrong key")): 401,
-        ("authorization", f"Bearer {old}"): 401,
-        ("authorization", f"Bearer {forged}"): 401,
-        ("authorization", "Basic " + make_up(secrets, "basic credentials")): 401,
-        ("appid", "elsewhere", "appkey", no): 401,
-    }.items():
-        answer = caller(api, **dict(zip(shown[::2], shown[1::2], strict=True))).get(path)
-        secrets.clean(answer.expect(status).body, f"{status} of {shown}")
-    service.down()
-    answer = caller(api, appid="elsewhere", appkey=down).get(path).expect(503)
-    secrets.clean(answer.body, "503 of the service")
-    service.up()
-    return client
-
-
-def make_configs(client, secrets, app, receiver):
-    """With secrets given, made and rotated, both kinds of signatures, headers, a query."""
-    given = "whsec_" + base64.b64encode(make_up(secrets, "signing key").encode()).decode()
-    secrets.add("a secret that was given", given)
-    text = make_up(secrets, "secret of the older scheme")
-    hook = "/hook?token=" + make_up(secrets, "query")
-    common = {
-        "headers": {
-            "authorization": "Bearer " + make_up(secrets, "authorization header"),
-            "x-api-key": make_up(secrets, "masked header"),
-        },
-        "payloadBlocklist": ["customer.name", "list.secret"],
-        "retry": {"schedule": [0, 0]},
-    }
-    everything = {"schemes": ["standard", "ed25519", "body"]}
-    subscribe(client, app, receiver.url(hook), secret=given, signing=everything, **common)
-    subscribe(client, app, receiver.url(hook), type="OLDER", secret=text, **common)
-    made = subscribe(client, app, receiver.url(hook), type="MADE", **common)["secret"]
-    secrets.add("a secret that was made", made)
-    secrets.add("a key that was made", base64.b64decode(made.removeprefix("whsec_")))
-    rotated = client.patch(app, "MADE", updateSecret=True).expect(200).result["secret"]
-    secrets.add("a secret that was rotated in", rotated)
-    for type in (TYPE, "OLDER", "MADE"):
-        shown = client.config(app, type).expect(200).result
-        assert shown.pop("webhookUrl")
-        secrets.clean(json.dumps(shown), "a masked config")
-    history = client.get("/v1/config/history", appId=app, eventType="MADE").expect(200)
-    secrets.clean(history.body, "the history")
-    return hook
-
-
-def send_everything(client, secrets, app):
-    """Alone, in a batch, for a test: with what is blocked, and with what is wrong."""
-    blocked = make_up(secrets, "blocklisted")
-    body = {
-        "customer": {"name": blocked, "city": make_up(secrets, "payload")},
-        "list": [{"secret": blocked}, {"secret": blocked}],
-    }
-    ids = [client.send(event(app, type=type, **body))["id"] for type in (TYPE, "OLDER", "MADE")]
-    line = json.dumps(event(app, **body, pad=make_up(secrets, "batch")))
-    wrong = make_up(secrets, "batch that is wrong")
-    lines = [line, wrong, line[:-1], json.dumps({"appId": [wrong], "eventType": wrong}), line]
-    answer = client.call("POST", "/v1/events/batch", "\n".join(lines).encode()).expect(200)
-    secrets.clean(answer.body, "the answer to a batch")
-    results = [json.loads(line) for line in answer.body.splitlines()]
-    assert [result["statusCode"] for result in results] == [202, 400, 400, 400, 202]
-    ids += [result["result"]["id"] for result in results if "result" in result]
-    test = {"appId": app, "eventType": TYPE, "event": event(app, **body)}
-    test["event"]["pad"] = make_up(secrets, "test")
-    attempt = client.call("POST", "/v1/config/test", test).expect(200).result
-    assert attempt.pop("responseExcerpt")
-    secrets.clean(json.dumps(attempt), "the attempt of a test")
-    for bad in ({**test, "event": wrong}, {**test, "event": [wrong]}, {**test, wrong: 1}):
-        answer = client.call("POST", "/v1/config/test", bad)
-        if wrong not in bad:  # the name of an unknown field is told
-            secrets.clean(answer.expect(400).body, "the error of a test")
-    return ids
-
-
 def test_no_secret_is_anywhere(servers, receivers, app, tmp_path):
     """Keys, tokens, what the external service is shown, signing keys, header values, payloads alone
     and in batches and tests, what a blocklist names: not in the log, not in metrics, not in errors,
@@ -270,7 +162,8 @@ def test_no_secret_is_anywhere(servers, receivers, app, tmp_path):
     url = service.url("/check?token=" + CANARY)
     env = {"PUBLIC_CERT": signer.pem, "TMPDIR": str(temporary)}
     server = servers("--log-level", "debug", "--auth-url", url, env=env).start()
-    client = show_keys(server, secrets, app, service, signer)
+    master = (server.data / "master.key").read_bytes().strip()
+    client = show_keys(server, secrets, app, service, signer, master)
     hook = make_configs(client, secrets, app, receiver)
     receiver.script(hook, 500, Reply(500, body=make_up(secrets, "reply").encode()))
     receiver.always(hook, Reply(200, body=make_up(secrets, "other reply").encode()))
