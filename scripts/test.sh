@@ -29,6 +29,7 @@ sanitizer_reports() {
 }
 
 jobs=${JOBS:-$(nproc)}
+waiting_jobs=$((jobs + (jobs + 1) / 2)) # of tests that wait for others most of the time
 failed=()
 
 unit_tests() {
@@ -42,7 +43,7 @@ unit_tests() {
 
 end_to_end_tests() {
     local dir=$1 slower=$2
-    GWH_BIN=$PWD/$dir/gwh "${prefix[@]}" .venv/bin/python -m pytest test/e2e -q -n "$jobs" --dist worksteal \
+    GWH_BIN=$PWD/$dir/gwh "${prefix[@]}" .venv/bin/python -m pytest test/e2e -q -n "$waiting_jobs" --dist worksteal \
         --timeout $((120 * slower)) -p no:cacheprovider
 }
 

@@ -30,6 +30,16 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "homes(*names): runs in each of these homes")
     config.addinivalue_line("markers", "only_embedded(why): cannot be shown on AWS")
+    config.addinivalue_line("markers", "one_thread: what it runs has one, or does all it tests in one")
+
+
+def pytest_collection_modifyitems(config, items):
+    """The thread sanitizer has nothing to find in one thread."""
+    if os.environ.get("GWH_VARIANT") != "tsan":
+        return
+    left_out = [item for item in items if item.get_closest_marker("one_thread")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("one_thread")]
 
 
 def pytest_generate_tests(metafunc):

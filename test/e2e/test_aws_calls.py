@@ -8,6 +8,8 @@ from harness.ministack import EVERYTHING, REGION, Ministack
 from harness.server import CANARY, clean_environment
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.one_thread
+
 AWKWARD_KEYS = [
     "a/../b", "b", "a/./b", ".", "..", "x//y", "x/y", "/lead", "trail/", "a+b", "a b", "a%2Fb",
     "%2F", "%25", "ü/ß/漢字", "🦀", "a?b=c&d", "#x", "~u", "a=b", "a:b@c!$'()*,;[]", "\"<>^`{|}",

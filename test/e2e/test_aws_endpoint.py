@@ -6,6 +6,8 @@ from botocore.config import Config
 from harness.aws_tool import AwsTool
 from harness.server import clean_environment
 
+pytestmark = pytest.mark.one_thread
+
 REGIONAL = Config(s3={"us_east_1_regional_endpoint": "regional"})
 
 

@@ -7,6 +7,8 @@ from harness.aws_tool import AwsTool
 from harness.hostile import Peer, hang, reset
 from harness.server import CANARY, clean_environment
 
+pytestmark = pytest.mark.one_thread
+
 GET = ("s3_get", {"bucket": "bucket", "key": "k", "max": 100})
 LIST = ("s3_list", {"bucket": "bucket"})
 ITEM = ("dynamodb", {"name": "GetItem", "request": {"TableName": "table"}})

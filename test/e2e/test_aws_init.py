@@ -6,6 +6,8 @@ from harness.cli import failed, said
 from harness.ministack import Ministack
 from harness.server import ROOT, clean_environment, run
 
+pytestmark = pytest.mark.one_thread
+
 PREFIX = "here"
 TABLES = [f"{PREFIX}-config", f"{PREFIX}-ledger", f"{PREFIX}-admin"]
 

@@ -11,6 +11,8 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.credentials import Credentials
 from harness.aws_tool import AwsTool
 
+pytestmark = pytest.mark.one_thread
+
 AWKWARD_KEYS = [
     "a/../b", "../b", "a/./b", ".", "..", "/", "//", "a//b", "/a", "a/", "a+b", "a b", "a%2Fb",
     "%2F", "%", "%25", "ü/ß/漢字", "🦀", "a?b=c&d", "#x", "~user", "a=b", "a:b@c!$'()*,;[]", "\\",

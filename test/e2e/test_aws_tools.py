@@ -12,6 +12,8 @@ from harness.ministack import REGION, Ministack
 from harness.server import CANARY, GWH, Server
 from harness.worker import Home, Worker
 
+pytestmark = pytest.mark.one_thread
+
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):

@@ -11,7 +11,7 @@ from harness.events import TYPE, event, subscribe
 from harness.server import GWH, clean_environment, run
 from harness.waiting import eventually, seconds
 
-pytestmark = pytest.mark.timeout(seconds(60))
+pytestmark = [pytest.mark.one_thread, pytest.mark.timeout(seconds(60))]
 
 OTHER = "whsec_" + "A" * 43 + "="
 OTHER_PUBLIC = "whpk_" + "A" * 43 + "="

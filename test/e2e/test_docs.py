@@ -10,6 +10,8 @@ from harness.cli import failed, said
 from harness.server import GWH, ROOT, clean_environment, run
 from harness.waiting import seconds
 
+pytestmark = pytest.mark.one_thread
+
 PAGES = {
     "docs/gwh.1": "man",
     "docs/settings.md": "settings",

@@ -11,6 +11,8 @@ from harness.aws_proxy import AwsProxy
 from harness.ministack import REGION, Ministack
 from harness.server import GWH
 
+pytestmark = pytest.mark.one_thread
+
 WRITES = ("TransactWriteItems", "UpdateItem")
 
 

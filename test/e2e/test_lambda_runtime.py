@@ -11,7 +11,7 @@ from harness.runtime_api import Function, RuntimeApi
 from harness.server import CANARY, clean_environment, run
 from harness.waiting import eventually, seconds
 
-pytestmark = pytest.mark.timeout(seconds(120))
+pytestmark = [pytest.mark.one_thread, pytest.mark.timeout(seconds(120))]
 
 SETTINGS = {
     "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",

@@ -12,7 +12,7 @@ from cfnlint.decode import decode
 from harness.server import ROOT, run
 from harness.waiting import seconds
 
-pytestmark = pytest.mark.timeout(seconds(120))
+pytestmark = [pytest.mark.one_thread, pytest.mark.timeout(seconds(120))]
 
 TEMPLATE = ROOT / "deploy/aws/template.yaml"
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from harness.core_tool import CoreTool
 
+pytestmark = pytest.mark.one_thread
+
 SETTINGS = settings(max_examples=1500, deadline=None, derandomize=True, database=None,
                     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 

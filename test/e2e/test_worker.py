@@ -15,6 +15,8 @@ from harness.server import CANARY, Server, run
 from harness.waiting import eventually
 from harness.worker import Home, Worker
 
+pytestmark = pytest.mark.one_thread
+
 TYPE = "FINISH_TRANSACTION_WEBHOOK"
 PLAIN = os.environ.get("GWH_VARIANT", "plain") == "plain"
 
