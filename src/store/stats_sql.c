@@ -215,7 +215,8 @@ static enum gw_err ask(struct gw_stats_sql *stats, struct gw_stats_op *op, struc
         err = GW_ERR_TOO_LARGE;
     if (err == GW_OK) {
         op->rows = gw_arena_alloc(op->arena, reading.rows.len);
-        memcpy(op->rows, reading.rows.ptr, reading.rows.len);
+        if (reading.count > 0)
+            memcpy(op->rows, reading.rows.ptr, reading.rows.len);
         op->count = reading.count;
     }
     gw_buf_deinit(&reading.rows);

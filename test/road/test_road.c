@@ -73,7 +73,9 @@ static bool is_true(void *ctx)
 static struct sim_reply on_webhook(void *ctx, const struct gw_http_call *call)
 {
     const char *at = memmem(call->body.ptr, call->body.len, "\"n\":", 4);
-    size_t number = (size_t)atoi(at + 4);
+    size_t number = 0;
+    for (at += 4; at < call->body.ptr + call->body.len && *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (size_t)(*at - '0');
     bool is_well = !happens(w.failing);
     (void)ctx;
     gw_check(number < EVENTS);
