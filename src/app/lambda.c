@@ -23,6 +23,7 @@
 
 #include "api/api.h"
 #include "app/emf.h"
+#include "app/home.h"
 #include "app/lambda_batch.h"
 #include "app/lambda_http.h"
 #include "app/log_sink.h"
@@ -36,16 +37,9 @@
 #include "sys/loop.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <unistd.h>
 
-#define EXIT_FAILED       1
-#define EXIT_USAGE        2
-#define EXIT_CANNOT_START 3
-
-#define CONNECT_TIMEOUT_MS 5000
-#define SHARED_AGE_MS      4000 /* of what others change: in force everywhere within 5 s */
-#define FLUSH_MS           1500 /* for the log's rows, when an invocation's work is done */
+#define FLUSH_MS 1500 /* for the log's rows, when an invocation's work is done */
 
 extern char **environ;
 
@@ -223,7 +217,7 @@ static void on_runtime(struct gw_aws_runtime *runtime)
         answer(lambda);
     } else if (error->code != GW_OK) {
         gw_log(GW_LOG_ERROR, "runtime_failed", GW_S("why", error->text));
-        stop(lambda, EXIT_FAILED);
+        stop(lambda, GW_HOME_FAILED);
     } else if (lambda->state == IDLE) {
         work(lambda);
     } else {
@@ -236,7 +230,7 @@ static void on_runtime(struct gw_aws_runtime *runtime)
 static void init_failed(struct lambda *lambda, const char *why)
 {
     gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", why));
-    lambda->exit_code = EXIT_FAILED;
+    lambda->exit_code = GW_HOME_FAILED;
     gw_aws_runtime_refuse(&lambda->runtime, "Runtime.CannotStart", why);
 }
 
@@ -256,31 +250,8 @@ static void on_started(void *ctx, enum gw_err err)
 static void flow_init(struct lambda *lambda)
 {
     const struct gw_settings *settings = &lambda->settings;
-    lambda->flow = (struct gw_flow){
-        .options =
-            {
-                .guard = settings->guard,
-                .user_agent = "generic-webhook/" GW_VERSION,
-                .dedupe_ms = settings->retention_days * 86400000,
-                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                .in_flight_max = settings->in_flight,
-                .accepts_max = settings->queue_max,
-                .memory_max = settings->messages * 1000, /* all that an invocation can bring */
-                .body_bytes_max = settings->memory_body_bytes,
-                .snapshots_max = settings->memory_apps,
-                .intake_rate = (uint32_t)settings->intake_rate,
-                .is_shared = true,
-                .workers = settings->workers,
-                .snapshot_age_max_ms = SHARED_AGE_MS,
-            },
-        .ledger = gw_dynamodb_ledger(lambda->store),
-        .configs = gw_dynamodb_configs(lambda->store),
-        .admin = gw_dynamodb_admin(lambda->store),
-        .pace = gw_dynamodb_pace(lambda->store),
-        .log = gw_log_sink_log(&lambda->log),
-        .shards = &lambda->shard,
-        .shard_count = 1,
-    };
+    lambda->flow =
+        gw_home_road_flow(settings, lambda->store, gw_log_sink_log(&lambda->log), &lambda->shard);
     lambda->emf.deployment = settings->tables;
 }
 
@@ -293,7 +264,7 @@ static void api_init(struct lambda *lambda)
         .jwt_key = lambda->jwt_key,
         .auth_url = settings->auth_url,
         .apis = &lambda->api,
-        .keys_keep_ms = SHARED_AGE_MS,
+        .keys_keep_ms = GW_HOME_SHARED_KEEP_MS,
         .event_bytes_max = settings->max_body_bytes,
         .secret_overlap_ms = settings->secret_overlap_s * 1000,
         .version = GW_VERSION,
@@ -305,16 +276,10 @@ static void api_init(struct lambda *lambda)
 static enum gw_err road_init(struct lambda *lambda, struct gw_error *error)
 {
     const struct gw_settings *settings = &lambda->settings;
-    struct gw_road_options options = {
-        .buckets = settings->buckets,
-        .queue_url = settings->queue_url,
-        .wake_queue_url = settings->wake_queue_url,
-        .body_bytes_max = settings->max_body_bytes,
-    };
     if (!settings->queue_url)
         return gw_error_set(error, GW_ERR_INVALID,
                             "GWH_QUEUE_URL: must be set, to the queue that events come by");
-    return gw_road_init(&lambda->road, lambda->shard, lambda->aws, &options, error);
+    return gw_home_road_init(settings, &lambda->road, lambda->shard, lambda->aws, error);
 }
 
 static enum gw_err open_all(struct lambda *lambda, struct gw_error *error)
@@ -368,23 +333,6 @@ static void run(struct lambda *lambda, const struct gw_error *setting_error)
     gw_loop_run(lambda->env);
 }
 
-static void say_help(void)
-{
-    struct gw_buf help = {0};
-    gw_settings_help(&help);
-    fputs(gw_buf_text(&help), stdout);
-    gw_buf_deinit(&help);
-}
-
-static void warn_of_unknown(void)
-{
-    const char *unknown;
-    size_t at = 0;
-    while ((unknown = gw_settings_unknown_env(environ, &at)))
-        gw_log(GW_LOG_WARN, "unknown_variable",
-               GW_SL("name", ((struct gw_slice){unknown, strcspn(unknown, "=")})));
-}
-
 /* A setting that is wrong is said to Lambda too, where the operator looks first. */
 int gw_lambda_main(int argc, char **argv)
 {
@@ -393,7 +341,7 @@ int gw_lambda_main(int argc, char **argv)
     struct gw_error error, setting_error = {.code = GW_OK};
     gw_settings_parse(&lambda.settings, argc - 1, argv + 1, environ, &setting_error);
     if (lambda.settings.help) {
-        say_help();
+        gw_home_help();
         return 0;
     }
     if (setting_error.code == GW_OK) {
@@ -402,17 +350,17 @@ int gw_lambda_main(int argc, char **argv)
         loop.name_servers = lambda.settings.name_servers;
     }
     gw_log(GW_LOG_INFO, "starting", GW_S("version", GW_VERSION), GW_I("pid", getpid()));
-    warn_of_unknown();
+    gw_home_warn_of_unknown();
     gw_sys_init();
     if (gw_loop_create(&loop, &lambda.env, &error) != GW_OK) {
         gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", error.text));
-        return EXIT_CANNOT_START;
+        return GW_HOME_CANNOT_START;
     }
     if (gw_aws_runtime_init(&lambda.runtime, lambda.env, on_runtime, &error) == GW_OK) {
         run(&lambda, &setting_error);
     } else {
         gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", error.text));
-        lambda.exit_code = EXIT_CANNOT_START;
+        lambda.exit_code = GW_HOME_CANNOT_START;
     }
     close_all(&lambda);
     gw_log(GW_LOG_INFO, "stopped", GW_I("exit", lambda.exit_code));

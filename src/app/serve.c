@@ -22,6 +22,7 @@
  * grace timer; on_shard_… run on their shard's. They speak by messages, one for each command. */
 #include "app/serve.h"
 
+#include "app/home.h"
 #include "app/serve_impl.h"
 #include "sys/http_server.h"
 #include "sys/loop.h"
@@ -31,10 +32,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#define EXIT_FAILED       1
-#define EXIT_USAGE        2
-#define EXIT_CANNOT_START 3
 
 #define CUT_MS 10000 /* after the grace time, until it is given up */
 
@@ -124,7 +121,7 @@ static void on_grace_over(struct gw_timer *timer)
     struct gw_serve *serve = gw_container_of(timer, struct gw_serve, grace);
     if (serve->cut) {
         gw_log(GW_LOG_ERROR, "stopped_at_once", GW_S("why", "something under way does not end"));
-        _exit(EXIT_FAILED);
+        _exit(GW_HOME_FAILED);
     }
     gw_log(GW_LOG_WARN, "grace_over",
            GW_I("attempts", gw_flow_gauge(&serve->flow, GW_GAUGE_IN_FLIGHT)));
@@ -158,7 +155,7 @@ static void on_signal(void *ctx, int number)
     const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (serve->state == DRAINING) {
         gw_log(GW_LOG_WARN, "stopped_at_once", GW_S("why", name));
-        _exit(EXIT_FAILED);
+        _exit(GW_HOME_FAILED);
     }
     drain(serve, name);
 }
@@ -170,7 +167,7 @@ static void on_late_signal(int number)
     (void)number;
     if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
         errno = 0; /* nobody listens */
-    _exit(EXIT_FAILED);
+    _exit(GW_HOME_FAILED);
 }
 
 /* ── STARTING and LISTENING ────────────────────────────────────────────────────────────────── */
@@ -178,7 +175,7 @@ static void on_late_signal(int number)
 static void start_failed(struct gw_serve *serve, const char *why)
 {
     gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", why));
-    serve->exit_code = EXIT_CANNOT_START;
+    serve->exit_code = GW_HOME_CANNOT_START;
     drain(serve, "the start failed");
 }
 
@@ -312,14 +309,11 @@ static int read_settings(struct gw_serve *serve, int argc, char **argv)
     struct gw_error error;
     if (gw_settings_parse(&serve->settings, argc - 1, argv + 1, environ, &error) != GW_OK) {
         fprintf(stderr, "gwh serve: %s\n", error.text);
-        return EXIT_USAGE;
+        return GW_HOME_USAGE;
     }
     if (!serve->settings.help)
-        return check_aws(&serve->settings) ? -1 : EXIT_USAGE;
-    struct gw_buf help = {0};
-    gw_settings_help(&help);
-    fputs(gw_buf_text(&help), stdout);
-    gw_buf_deinit(&help);
+        return check_aws(&serve->settings) ? -1 : GW_HOME_USAGE;
+    gw_home_help();
     return 0;
 }
 
@@ -327,17 +321,13 @@ int gw_serve_main(int argc, char **argv)
 {
     static struct gw_serve serve;
     struct gw_error error;
-    const char *unknown;
-    size_t at = 0;
     int code = read_settings(&serve, argc, argv);
     if (code >= 0)
         return code;
     gw_log_level_set(serve.settings.log_level);
     gw_log(GW_LOG_INFO, "starting", GW_S("version", GW_VERSION), GW_S("data", serve.settings.data),
            GW_I("pid", getpid()));
-    while ((unknown = gw_settings_unknown_env(environ, &at)))
-        gw_log(GW_LOG_WARN, "unknown_variable",
-               GW_SL("name", ((struct gw_slice){unknown, strcspn(unknown, "=")})));
+    gw_home_warn_of_unknown();
     raise_descriptors();
     gw_sys_init();
     if (gw_serve_open(&serve, &error) == GW_OK) {
@@ -345,7 +335,7 @@ int gw_serve_main(int argc, char **argv)
         run(&serve);
     } else {
         gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", error.text));
-        serve.exit_code = EXIT_CANNOT_START;
+        serve.exit_code = GW_HOME_CANNOT_START;
     }
     gw_serve_close(&serve);
     gw_log(GW_LOG_INFO, "stopped", GW_I("exit", serve.exit_code));

@@ -5,21 +5,16 @@
 #include "app/serve_impl.h"
 
 #include "app/data_dir.h"
+#include "app/home.h"
 #include "app/master_key.h"
 #include "app/public_cert.h"
 #include "base/crypto.h"
-#include "core/config.h"
 #include "store/sqlite.h"
 #include "sys/loop.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#define CONNECT_TIMEOUT_MS 5000
-
-/* How old may be what others change, too. A change is in force everywhere within 5 s. */
-#define SHARED_KEEP_MS 4000
 
 static enum gw_err open_embedded(struct gw_serve *serve, struct gw_error *error)
 {
@@ -97,26 +92,12 @@ static void flow_init(struct gw_serve *serve)
 {
     const struct gw_settings *settings = &serve->settings;
     serve->flow = (struct gw_flow){
-        .options =
-            {
-                .guard = settings->guard,
-                .user_agent = "generic-webhook/" GW_VERSION,
-                .dedupe_ms = settings->dedupe_window_s * 1000,
-                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                .in_flight_max = settings->in_flight,
-                .accepts_max = settings->queue_max / serve->place_count + 1,
-                .memory_max = settings->memory_deliveries,
-                .body_bytes_max = settings->memory_body_bytes,
-                .snapshots_max = settings->memory_apps,
-                .intake_rate = (uint32_t)settings->intake_rate,
-                .is_shared = settings->is_on_aws,
-                .workers = settings->workers,
-                .snapshot_age_max_ms = settings->is_on_aws ? SHARED_KEEP_MS : 0,
-            },
+        .options = gw_home_flow_options(settings, settings->is_on_aws),
         .log = gw_log_sink_log(&serve->log),
         .shards = gw_zalloc(serve->place_count * sizeof(struct gw_shard *)),
         .shard_count = serve->place_count,
     };
+    serve->flow.options.accepts_max = settings->queue_max / serve->place_count + 1;
     use_store(serve);
 }
 
@@ -136,7 +117,7 @@ static enum gw_err make_place(struct gw_serve *serve, size_t index, struct gw_er
         .auth_url = settings->auth_url,
         .apis = serve->apis,
         .stats = serve->stats ? gw_stats_sql_ledger(serve->stats) : NULL,
-        .keys_keep_ms = settings->is_on_aws ? SHARED_KEEP_MS : 0,
+        .keys_keep_ms = settings->is_on_aws ? GW_HOME_SHARED_KEEP_MS : 0,
         .event_bytes_max = settings->max_body_bytes,
         .secret_overlap_ms = settings->secret_overlap_s * 1000,
         .version = GW_VERSION,

@@ -17,9 +17,9 @@
 #include "app/worker.h"
 
 #include "app/emf.h"
+#include "app/home.h"
 #include "app/log_sink.h"
 #include "app/store_aws.h"
-#include "core/config.h"
 #include "road/queue.h"
 #include "sys/loop.h"
 
@@ -27,15 +27,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define EXIT_FAILED       1
-#define EXIT_USAGE        2
-#define EXIT_CANNOT_START 3
-
-#define CONNECT_TIMEOUT_MS 5000
-#define METRICS_MS         60000 /* CloudWatch counts in minutes */
-#define CUT_MS             15000 /* after the grace time, until it is given up */
-#define SHARED_KEEP_MS     4000  /* of what others change: in force everywhere within 5 s */
-#define QUEUES             2
+#define METRICS_MS 60000 /* CloudWatch counts in minutes */
+#define CUT_MS     15000 /* after the grace time, until it is given up */
+#define QUEUES     2
 
 extern char **environ;
 
@@ -94,7 +88,7 @@ static void on_grace_over(struct gw_timer *timer)
     (void)timer;
     if (worker.is_cut) {
         gw_log(GW_LOG_ERROR, "stopped_at_once", GW_S("why", "something under way does not end"));
-        _exit(EXIT_FAILED);
+        _exit(GW_HOME_FAILED);
     }
     gw_log(GW_LOG_WARN, "grace_over", GW_I("messages", worker.hand.count));
     worker.is_cut = true;
@@ -119,7 +113,7 @@ static void on_signal(void *ctx, int number)
     (void)ctx;
     if (worker.state != WORKING) {
         gw_log(GW_LOG_WARN, "stopped_at_once", GW_S("why", name));
-        _exit(EXIT_FAILED);
+        _exit(GW_HOME_FAILED);
     }
     stop(name);
 }
@@ -152,48 +146,21 @@ static void on_started(void *ctx, enum gw_err err)
 static void flow_init(void)
 {
     const struct gw_settings *settings = &worker.settings;
-    worker.flow = (struct gw_flow){
-        .options =
-            {
-                .guard = settings->guard,
-                .user_agent = "generic-webhook/" GW_VERSION,
-                .dedupe_ms = settings->retention_days * 86400000,
-                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                .in_flight_max = settings->in_flight,
-                .accepts_max = settings->messages,
-                /* All that the messages in hand can bring; an event has more only by replays. */
-                .memory_max = settings->messages * 1000,
-                .body_bytes_max = settings->memory_body_bytes,
-                .snapshots_max = settings->memory_apps,
-                .is_shared = true,
-                .workers = settings->workers,
-                .snapshot_age_max_ms = SHARED_KEEP_MS,
-            },
-        .ledger = gw_dynamodb_ledger(worker.store),
-        .configs = gw_dynamodb_configs(worker.store),
-        .admin = gw_dynamodb_admin(worker.store),
-        .pace = gw_dynamodb_pace(worker.store),
-        .log = gw_log_sink_log(&worker.log),
-        .shards = &worker.shard,
-        .shard_count = 1,
-    };
+    worker.flow =
+        gw_home_road_flow(settings, worker.store, gw_log_sink_log(&worker.log), &worker.shard);
+    worker.flow.options.accepts_max = settings->messages;
+    worker.flow.options.intake_rate = 0; /* what is in a bucket has been taken */
     worker.shard = gw_shard_create(&worker.flow, worker.env, 0);
 }
 
 static enum gw_err open_road(struct gw_error *error)
 {
     const struct gw_settings *settings = &worker.settings;
-    struct gw_road_options options = {
-        .buckets = settings->buckets,
-        .queue_url = settings->queue_url,
-        .wake_queue_url = settings->wake_queue_url,
-        .body_bytes_max = settings->max_body_bytes,
-    };
     worker.hand.max = settings->messages;
     add_queue(settings->queue_url);
     if (settings->wake_queue_url)
         add_queue(settings->wake_queue_url);
-    return gw_road_init(&worker.road, worker.shard, worker.aws, &options, error);
+    return gw_home_road_init(settings, &worker.road, worker.shard, worker.aws, error);
 }
 
 static enum gw_err open_all(struct gw_error *error)
@@ -244,7 +211,6 @@ static const char *missing_setting(void)
 static int read_settings(int argc, char **argv)
 {
     struct gw_error error;
-    struct gw_buf help = {0};
     const char *why = NULL;
     if (gw_settings_parse(&worker.settings, argc - 1, argv + 1, environ, &error) != GW_OK)
         why = error.text;
@@ -252,23 +218,12 @@ static int read_settings(int argc, char **argv)
         why = missing_setting();
     if (why) {
         fprintf(stderr, "gwh worker: %s\n", why);
-        return EXIT_USAGE;
+        return GW_HOME_USAGE;
     }
     if (!worker.settings.help)
         return -1;
-    gw_settings_help(&help);
-    fputs(gw_buf_text(&help), stdout);
-    gw_buf_deinit(&help);
+    gw_home_help();
     return 0;
-}
-
-static void warn_of_unknown(void)
-{
-    const char *unknown;
-    size_t at = 0;
-    while ((unknown = gw_settings_unknown_env(environ, &at)))
-        gw_log(GW_LOG_WARN, "unknown_variable",
-               GW_SL("name", ((struct gw_slice){unknown, strcspn(unknown, "=")})));
 }
 
 static void run(void)
@@ -297,7 +252,7 @@ int gw_worker_main(int argc, char **argv)
     };
     gw_log_level_set(worker.settings.log_level);
     gw_log(GW_LOG_INFO, "starting", GW_S("version", GW_VERSION), GW_I("pid", getpid()));
-    warn_of_unknown();
+    gw_home_warn_of_unknown();
     gw_sys_init();
     enum gw_err err = gw_loop_create(&loop, &worker.env, &error);
     if (err == GW_OK)
@@ -306,7 +261,7 @@ int gw_worker_main(int argc, char **argv)
         run();
     } else {
         gw_log(GW_LOG_ERROR, "cannot_start", GW_S("why", error.text));
-        worker.exit_code = err == GW_ERR_INVALID ? EXIT_USAGE : EXIT_CANNOT_START;
+        worker.exit_code = err == GW_ERR_INVALID ? GW_HOME_USAGE : GW_HOME_CANNOT_START;
     }
     if (worker.env)
         close_all();

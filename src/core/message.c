@@ -65,6 +65,28 @@ struct gw_message *gw_message_create(const struct gw_event *event, int64_t accep
     return message;
 }
 
+struct gw_message *gw_message_in(struct gw_arena *arena, const struct gw_message *from)
+{
+    struct gw_message *to = gw_arena_zalloc(arena, sizeof(*to));
+
+    atomic_init(&to->refs, 1); /* its arena ends it */
+    to->id = from->id;
+    to->accepted_ms = from->accepted_ms;
+    to->skip = from->skip;
+    to->config_version = from->config_version;
+    to->app_id = gw_arena_dup(arena, from->app_id);
+    to->event_type = gw_arena_dup(arena, from->event_type);
+    to->event_id = gw_arena_dup(arena, from->event_id);
+    to->transaction_id = gw_arena_dup(arena, from->transaction_id);
+    to->workflow_id = gw_arena_dup(arena, from->workflow_id);
+    to->event_time = gw_arena_dup(arena, from->event_time);
+    to->place.bucket = gw_arena_dup(arena, from->place.bucket);
+    to->place.key = gw_arena_dup(arena, from->place.key);
+    to->place.version_id = gw_arena_dup(arena, from->place.version_id);
+    to->place.etag = gw_arena_dup(arena, from->place.etag);
+    return to;
+}
+
 struct gw_message *gw_message_ref(struct gw_message *message)
 {
     unsigned before = atomic_fetch_add_explicit(&message->refs, 1, memory_order_relaxed);

@@ -28,5 +28,7 @@ struct gw_message {
 
 /* One allocation with copies of everything; refs = 1. `id` is still empty. */
 struct gw_message *gw_message_create(const struct gw_event *event, int64_t accepted_ms);
+/* A copy in the arena, without body and references. */
+struct gw_message *gw_message_in(struct gw_arena *arena, const struct gw_message *from);
 struct gw_message *gw_message_ref(struct gw_message *message);
 void gw_message_unref(struct gw_message *message); /* NULL is fine; the last one frees it */

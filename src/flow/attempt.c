@@ -194,7 +194,7 @@ static void begin(struct gw_flight *flight)
         log_begun(flight);
 }
 
-/* ── Config, claim and load ────────────────────────────────────────────────────────────────────────── */
+/* ── Config, claim and load ────────────────────────────────────────────────────────────────── */
 
 static void start_load(struct gw_flight *flight);
 

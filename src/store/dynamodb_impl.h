@@ -296,9 +296,6 @@ struct gw_slice dynamodb_take_log(const struct gw_dynamodb *store, struct gw_are
 /* The attribute in which an attempt is kept: the first 5 and the last 20 have one each. */
 const char *dynamodb_log_name(struct gw_arena *arena, uint32_t n);
 
-/* A copy, without body or references. */
-struct gw_message *dynamodb_message_in(struct gw_arena *arena, const struct gw_message *from);
-
 /* ── An app's hours: dynamodb_hours.c ──────────────────────────────────────────────────────── */
 
 #define DYNAMODB_TIME_CHARS 15

@@ -322,27 +322,6 @@ bool dynamodb_take_event(yyjson_val *item, struct gw_arena *arena, struct gw_mes
            message->event_type.ptr;
 }
 
-struct gw_message *dynamodb_message_in(struct gw_arena *arena, const struct gw_message *from)
-{
-    struct gw_message *to = gw_arena_zalloc(arena, sizeof(*to));
-
-    to->id = from->id;
-    to->accepted_ms = from->accepted_ms;
-    to->skip = from->skip;
-    to->config_version = from->config_version;
-    to->app_id = gw_arena_dup(arena, from->app_id);
-    to->event_type = gw_arena_dup(arena, from->event_type);
-    to->event_id = gw_arena_dup(arena, from->event_id);
-    to->transaction_id = gw_arena_dup(arena, from->transaction_id);
-    to->workflow_id = gw_arena_dup(arena, from->workflow_id);
-    to->event_time = gw_arena_dup(arena, from->event_time);
-    to->place.bucket = gw_arena_dup(arena, from->place.bucket);
-    to->place.key = gw_arena_dup(arena, from->place.key);
-    to->place.version_id = gw_arena_dup(arena, from->place.version_id);
-    to->place.etag = gw_arena_dup(arena, from->place.etag);
-    return to;
-}
-
 static bool take_delivery_id(yyjson_val *item, struct gw_delivery *d)
 {
     struct gw_slice sk = take_text(item, "sk");

@@ -219,7 +219,7 @@ static bool add_row(struct dynamodb_run *run, struct list *list, const struct ke
     } else {
         if (!dynamodb_take_event(event_item, &run->arena, &message, &event))
             return false;
-        row->message = dynamodb_message_in(op->arena, &message);
+        row->message = gw_message_in(op->arena, &message);
     }
     row->log = dynamodb_take_log(run->store, op->arena, delivery);
     op->count++;

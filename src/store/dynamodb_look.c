@@ -190,7 +190,7 @@ static void on_items(struct dynamodb_run *run)
     *row = (struct gw_event_row){0};
     bool is_well = dynamodb_take_event(find->items.event, &run->arena, &read, &find->event);
     if (is_well)
-        row->message = dynamodb_message_in(find->op->arena, &read);
+        row->message = gw_message_in(find->op->arena, &read);
     if (!is_well || !take_rows(run, find, row)) {
         dynamodb_done(run, GW_ERR_CORRUPT);
         return;

@@ -93,18 +93,8 @@ enum gw_err memory_load(struct gw_memory *memory, struct gw_op *base)
 static const struct gw_message *copy_message(struct gw_arena *arena, const struct gw_message *from,
                                              bool with_body)
 {
-    struct gw_message *to = gw_arena_zalloc(arena, sizeof(*to));
+    struct gw_message *to = gw_message_in(arena, from);
 
-    to->id = from->id;
-    to->accepted_ms = from->accepted_ms;
-    to->skip = from->skip;
-    to->config_version = from->config_version;
-    to->app_id = gw_arena_dup(arena, from->app_id);
-    to->event_type = gw_arena_dup(arena, from->event_type);
-    to->event_id = gw_arena_dup(arena, from->event_id);
-    to->transaction_id = gw_arena_dup(arena, from->transaction_id);
-    to->workflow_id = gw_arena_dup(arena, from->workflow_id);
-    to->event_time = gw_arena_dup(arena, from->event_time);
     if (with_body)
         to->body = gw_arena_dup(arena, from->body);
     return to;

@@ -178,7 +178,7 @@ static bool show_rows(struct walk *walk, struct gw_list_op *op, size_t max, stru
         count = sqlite_deliveries(r->segment, &r->sqlite->keys, ref, op->state, &logs, found,
                                   gw_count(found));
         if (count > 0 && m == NULL)
-            m = sqlite_message_dup(columns, op->arena);
+            m = gw_message_in(op->arena, columns);
         for (size_t i = 0; i < count; i++) {
             if (op->count == max)
                 return false;

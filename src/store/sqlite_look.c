@@ -40,24 +40,6 @@ sqlite3_stmt *sqlite_event_get(struct sqlite_reader *r, struct sqlite_ref ref, s
     return st;
 }
 
-struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_arena *arena)
-{
-    struct gw_message *m = gw_arena_zalloc(arena, sizeof(*m));
-
-    atomic_init(&m->refs, 1);
-    m->id = from->id;
-    m->accepted_ms = from->accepted_ms;
-    m->skip = from->skip;
-    m->config_version = from->config_version;
-    m->app_id = gw_arena_dup(arena, from->app_id);
-    m->event_type = gw_arena_dup(arena, from->event_type);
-    m->event_id = gw_arena_dup(arena, from->event_id);
-    m->transaction_id = gw_arena_dup(arena, from->transaction_id);
-    m->workflow_id = gw_arena_dup(arena, from->workflow_id);
-    m->event_time = gw_arena_dup(arena, from->event_time);
-    return m;
-}
-
 /* The body, valid until another field is opened. GW_ERR_GONE: it was taken out, or its key was. */
 static enum gw_err body_read(struct sqlite_reader *r, struct sqlite_ref ref, struct gw_slice *body)
 {
@@ -293,7 +275,7 @@ static enum gw_err find_add(struct sqlite_reader *r, struct gw_find *op, struct 
 
     if (st && has_text(op, &columns) &&
         (op->app_id.len == 0 || gw_slice_eq(op->app_id, columns.app_id)))
-        m = sqlite_message_dup(&columns, op->arena);
+        m = gw_message_in(op->arena, &columns);
     sqlite3_reset(st);
     if (m == NULL)
         return GW_OK;

@@ -60,7 +60,6 @@ void sqlite_reader_stop(struct sqlite_reader *r); /* works off what was posted *
  * the caller to do. NULL: there is none, or conn->rc. */
 sqlite3_stmt *sqlite_event_get(struct sqlite_reader *r, struct sqlite_ref ref,
                                struct gw_message *m);
-struct gw_message *sqlite_message_dup(const struct gw_message *from, struct gw_arena *arena);
 
 /* The number that a name has in the segment; without a name 0, for any. False: it has none, or conn->rc. */
 bool sqlite_name_wanted(struct sqlite_conn *conn, int kind, struct gw_slice text, int64_t *id);

@@ -55,11 +55,15 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory):
     """AWS; nothing of one test is seen by another, for each server has names of its own."""
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        yield ministack.start()
-    finally:
-        ministack.stop()
+    with Ministack(tmp_path_factory.mktemp("ministack")) as ministack:
+        yield ministack
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    """AWS for one module, which may make anything there."""
+    with Ministack(tmp_path_factory.mktemp("ministack")) as ministack:
+        yield ministack
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from harness.aws_tool import AwsTool
-from harness.ministack import EVERYTHING, REGION, Ministack
+from harness.ministack import EVERYTHING, REGION
 from harness.server import CANARY, clean_environment
 from harness.waiting import eventually
 
@@ -15,15 +15,6 @@ AWKWARD_KEYS = [
     "%2F", "%25", "ü/ß/漢字", "🦀", "a?b=c&d", "#x", "~u", "a=b", "a:b@c!$'()*,;[]", "\"<>^`{|}",
     "&amp;", "a\tb", "x" * 900,
 ]
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        yield ministack.start()
-    finally:
-        ministack.stop()
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,12 @@
 import pytest
 from cfnlint.decode import decode
 from harness.cli import failed, said
-from harness.ministack import Ministack
 from harness.server import ROOT, clean_environment, run
 
 pytestmark = pytest.mark.one_thread
 
 PREFIX = "here"
 TABLES = [f"{PREFIX}-config", f"{PREFIX}-ledger", f"{PREFIX}-admin"]
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        yield ministack.start()
-    finally:
-        ministack.stop()
 
 
 def init(aws, *args, **more):

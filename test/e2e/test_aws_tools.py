@@ -8,20 +8,11 @@ import urllib.parse
 
 import pytest
 from harness.cli import failed, said
-from harness.ministack import REGION, Ministack
+from harness.ministack import REGION
 from harness.server import CANARY, GWH, Server
-from harness.worker import Home, Worker
+from harness.worker import Home, running
 
 pytestmark = pytest.mark.one_thread
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        yield ministack.start()
-    finally:
-        ministack.stop()
 
 
 @pytest.fixture
@@ -269,14 +260,8 @@ def home(aws):
 
 @pytest.fixture
 def worker(home):
-    worker = Worker(home).start()
-    try:
+    with running(home) as worker:
         yield worker
-        worker.stop()
-        worker.check_log()
-    finally:
-        worker.kill()
-        print(worker.log)
 
 
 @pytest.fixture

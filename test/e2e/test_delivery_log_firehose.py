@@ -5,7 +5,6 @@ import json
 
 import pytest
 from harness.events import attempted, event, settled, subscribe
-from harness.ministack import Ministack
 from harness.server import CANARY
 from harness.waiting import eventually, seconds
 
@@ -15,21 +14,16 @@ BUCKET = "log-of-deliveries"
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        ministack.start()
-        ministack.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        ministack.client("firehose").create_delivery_stream(
-            DeliveryStreamName="log.1", DeliveryStreamType="DirectPut",
-            ExtendedS3DestinationConfiguration={
-                "RoleARN": "arn:aws:iam::000000000000:role/any",
-                "BucketARN": f"arn:aws:s3:::{BUCKET}", "Prefix": "log/",
-                "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0}})
-        yield ministack
-    finally:
-        ministack.stop()
+def aws(aws):
+    aws.client("s3").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    aws.client("firehose").create_delivery_stream(
+        DeliveryStreamName="log.1", DeliveryStreamType="DirectPut",
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": "arn:aws:iam::000000000000:role/any",
+            "BucketARN": f"arn:aws:s3:::{BUCKET}", "Prefix": "log/",
+            "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 0}})
+    return aws
 
 
 def logging(servers, aws, stream):

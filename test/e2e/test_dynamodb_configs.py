@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from harness.aws_proxy import AwsProxy
-from harness.ministack import Ministack
 from harness.server import GWH, clean_environment
 from harness.server import run as run_gwh
 
@@ -17,14 +16,9 @@ CHANGE, WAKE = "TransactWriteItems", "SendMessageBatch"
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        ministack.start()
-        ministack.queue = ministack.client("sqs").create_queue(QueueName="wakes")["QueueUrl"]
-        yield ministack
-    finally:
-        ministack.stop()
+def aws(aws):
+    aws.queue = aws.client("sqs").create_queue(QueueName="wakes")["QueueUrl"]
+    return aws
 
 
 def run(aws, proxy, *arguments):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness.aws_proxy import AwsProxy
-from harness.ministack import REGION, Ministack
+from harness.ministack import REGION
 from harness.server import GWH
 
 pytestmark = pytest.mark.one_thread
@@ -17,20 +17,15 @@ WRITES = ("TransactWriteItems", "UpdateItem")
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        ministack.start()
-        s3 = ministack.client("s3")
-        for name in ("payloads", "versions"):
-            s3.create_bucket(Bucket=name,
-                             CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_bucket_versioning(Bucket="versions",
-                                 VersioningConfiguration={"Status": "Enabled"})
-        ministack.queue = ministack.client("sqs").create_queue(QueueName="wakes")["QueueUrl"]
-        yield ministack
-    finally:
-        ministack.stop()
+def aws(aws):
+    s3 = aws.client("s3")
+    for name in ("payloads", "versions"):
+        s3.create_bucket(Bucket=name,
+                         CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="versions",
+                             VersioningConfiguration={"Status": "Enabled"})
+    aws.queue = aws.client("sqs").create_queue(QueueName="wakes")["QueueUrl"]
+    return aws
 
 
 def run(aws, program, *arguments, proxy=None):

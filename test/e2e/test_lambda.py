@@ -5,7 +5,6 @@ import os
 
 import pytest
 from harness.events import TYPE, event
-from harness.ministack import Ministack
 from harness.server import CANARY
 from harness.stack import Stack
 from harness.waiting import eventually, seconds
@@ -15,15 +14,6 @@ pytestmark = [
     pytest.mark.skipif(os.environ.get("GWH_VARIANT", "plain") != "plain",
                        reason="an instrumented program is never packed"),
 ]
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        yield ministack.start()
-    finally:
-        ministack.stop()
 
 
 @pytest.fixture(scope="module")

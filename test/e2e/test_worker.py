@@ -9,25 +9,15 @@ import time
 import pytest
 from harness import emf
 from harness.aws_proxy import ChaosProxy
-from harness.ministack import Ministack
 from harness.receiver import Reply
 from harness.server import CANARY, Server, run
 from harness.waiting import eventually
-from harness.worker import Home, Worker
+from harness.worker import Home, Worker, running
 
 pytestmark = pytest.mark.one_thread
 
 TYPE = "FINISH_TRANSACTION_WEBHOOK"
 PLAIN = os.environ.get("GWH_VARIANT", "plain") == "plain"
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    ministack = Ministack(tmp_path_factory.mktemp("ministack"))
-    try:
-        yield ministack.start()
-    finally:
-        ministack.stop()
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +62,8 @@ def workers(home):
 
 @pytest.fixture(scope="module")
 def worker(home):
-    """For tests that need one, and nothing of it."""
-    worker = Worker(home).start()
-    try:
+    with running(home) as worker:
         yield worker
-        worker.stop()
-        worker.check_log()
-    finally:
-        worker.kill()
-        print(worker.log)
 
 
 @pytest.fixture

@@ -43,6 +43,16 @@ class Ministack:
         self._make_user()
         return self
 
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *error):
+        self.stop()
+
     def _run(self):
         env = clean_environment(
             BIND_HOST="127.0.0.1", GATEWAY_PORT=str(self.port), MINISTACK_HOST="localhost",

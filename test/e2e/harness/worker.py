@@ -1,6 +1,7 @@
 """`gwh worker` as a process, and what it lives on: queues, a bucket whose notices come by them, tables."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -75,6 +76,19 @@ class Home:
     def wait_empty(self, timeout=60):
         eventually(lambda: self.count(self.queue) == 0 and self.count(self.wakes) == 0, timeout,
                    "the queues are empty")
+
+
+@contextlib.contextmanager
+def running(home):
+    """A worker for tests that need one, and nothing of it."""
+    worker = Worker(home).start()
+    try:
+        yield worker
+        worker.stop()
+        worker.check_log()
+    finally:
+        worker.kill()
+        print(worker.log)
 
 
 class Worker:
