@@ -89,6 +89,13 @@ static bool place(struct gw_aws_call *call, struct gw_slice bucket, struct gw_sl
     return true;
 }
 
+struct gw_slice gw_aws_etag_bare(struct gw_slice etag)
+{
+    bool is_quoted = etag.len >= 2 && etag.ptr[0] == '"' && etag.ptr[etag.len - 1] == '"';
+
+    return is_quoted ? (struct gw_slice){etag.ptr + 1, etag.len - 2} : etag;
+}
+
 static struct gw_slice quoted(struct gw_arena *arena, struct gw_slice etag)
 {
     if (gw_slice_starts(etag, GW_SLICE("\"")))

@@ -13,6 +13,9 @@
 #define GW_AWS_METADATA_MAX  64 /* S3 itself allows 2 KiB in all */
 #define GW_AWS_LIST_MAX      1000
 
+/* An ETag without its quotes: as notices have it, and places of events. */
+struct gw_slice gw_aws_etag_bare(struct gw_slice etag);
+
 struct gw_aws_object {
     struct gw_aws_call call; /* a body that was read is call.reply */
 

@@ -109,13 +109,6 @@ static bool is_event(const struct gw_reconcile *r, const struct gw_aws_listed *i
            item->modified_ms >= r->from_ms && item->modified_ms < r->to_ms;
 }
 
-static struct gw_slice unquoted(struct gw_slice etag)
-{
-    bool is_quoted = etag.len >= 2 && etag.ptr[0] == '"' && etag.ptr[etag.len - 1] == '"';
-
-    return is_quoted ? (struct gw_slice){etag.ptr + 1, etag.len - 2} : etag;
-}
-
 static void choose(struct gw_reconcile *r, const struct gw_aws_list *list)
 {
     r->candidates = gw_arena_zalloc(&r->arena, (list->count + 1) * sizeof(*r->candidates));
@@ -125,7 +118,7 @@ static void choose(struct gw_reconcile *r, const struct gw_aws_list *list)
             r->candidates[r->count++].notice = (struct gw_aws_notice){
                 .bucket = r->place.bucket,
                 .key = list->items[i].key,
-                .etag = unquoted(list->items[i].etag),
+                .etag = gw_aws_etag_bare(list->items[i].etag),
                 .size = list->items[i].size,
             };
     r->objects += (int64_t)list->count;

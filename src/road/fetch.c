@@ -15,12 +15,6 @@ static struct gw_env *env_of(const struct gw_fetch *fetch)
 
 /* ── What came ─────────────────────────────────────────────────────────────────────────────── */
 
-static struct gw_slice unquoted(struct gw_slice etag)
-{
-    bool has_quotes = etag.len >= 2 && etag.ptr[0] == '"' && etag.ptr[etag.len - 1] == '"';
-    return has_quotes ? (struct gw_slice){etag.ptr + 1, etag.len - 2} : etag;
-}
-
 /* S3 says that it may not be read, or that it does not say whether there is one. */
 static enum gw_err refusal(const struct gw_aws_call *call, struct gw_error *error)
 {
@@ -74,7 +68,7 @@ static void on_object(struct gw_aws_object *object)
         .bucket = notice->bucket,
         .key = notice->key,
         .version_id = object->version.ptr ? object->version : notice->version_id,
-        .etag = object->etag.ptr ? unquoted(object->etag) : notice->etag,
+        .etag = object->etag.ptr ? gw_aws_etag_bare(object->etag) : notice->etag,
     };
     take_metadata(fetch);
     fetch->error.code = check_app(fetch, &fetch->error);

@@ -5,8 +5,8 @@
  *              ▲ the next lane, while the slice has room ───────┘    and a successor with the cursor
  *
  * The cursor is "LANE.DUE.ORDER": which of the job's lanes, and the last delivery seen in it; "LANE"
- * where that has just been reached. What
- * comes to be due earlier meanwhile was made so by somebody who wakes it himself.
+ * where that has just been reached. What comes to be due earlier meanwhile was made so by somebody who
+ * wakes it himself.
  *
  * Nothing is kept: the message that carries the job stays in the queue until its wakes are sent. */
 #include "road/job.h"

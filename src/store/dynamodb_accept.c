@@ -267,13 +267,6 @@ static void write_event(struct dynamodb_run *run, struct accept *accept)
 
 /* ── Its bytes alone ───────────────────────────────────────────────────────────────────────── */
 
-static struct gw_slice unquoted(struct gw_slice etag)
-{
-    if (etag.len < 2 || etag.ptr[0] != '"' || etag.ptr[etag.len - 1] != '"')
-        return etag;
-    return (struct gw_slice){etag.ptr + 1, etag.len - 2};
-}
-
 static void on_kept(struct dynamodb_run *run)
 {
     struct accept *accept = run->own;
@@ -284,7 +277,7 @@ static void on_kept(struct dynamodb_run *run)
         return;
     }
     accept->place.version_id = object->version;
-    accept->place.etag = unquoted(object->etag);
+    accept->place.etag = gw_aws_etag_bare(object->etag);
     make_id(run, accept);
     accept->op->message->id = accept->op->message_id = accept->id;
     accept->op->deferred = true;
